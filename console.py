@@ -1,0 +1,115 @@
+"""What every script says in the same way: errors, progress bars, tables.
+
+`command` wraps a script's `main`, `UserError` carries one clear sentence to the user, `progress`
+shows a bar on a terminal and stays silent in a log file, `quiet_tensorflow` keeps TensorFlow's
+start-up talk off the screen.
+"""
+
+import contextlib
+import functools
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+
+
+class UserError(Exception):
+    """Something the user can put right: what was found, where, and what to do about it."""
+
+
+def command(main: Callable[..., int]) -> Callable[..., int]:
+    """Return `main` with `UserError` turned into one line on stderr and exit code 2."""
+
+    @functools.wraps(main)
+    def wrapped(argv: Sequence[str] | None = None) -> int:
+        try:
+            return main(argv)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return EXIT_USAGE
+        except KeyboardInterrupt:
+            print("interrupted: what was finished until now is kept", file=sys.stderr)
+            return EXIT_INTERRUPTED
+
+    return wrapped
+
+
+@contextlib.contextmanager
+def progress(total: int, description: str, unit: str) -> Iterator[Callable[..., None]]:
+    """Yield `advance(n=1, note="")`, which moves a bar of `total` units on.
+
+    Nothing is drawn where stdout is no terminal (a log file, CI). `note` is free text behind the
+    count, such as a rate.
+    """
+    console = Console()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=total, note="")
+
+        def advance(n: int = 1, note: str = "") -> None:
+            bar.update(task, advance=n, note=note)
+
+        yield advance
+
+
+def print_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print two columns, a name and its value, as wide as their text."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    # Away from a terminal rich assumes 80 columns and would cut paths short.
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Import TensorFlow inside this to keep its notes about the machine off stderr.
+
+    They are written before any log level is read, so stderr itself is put aside, and given back
+    with all that was written to it if the import fails. Set TF_CPP_MIN_LOG_LEVEL to see them.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    real_stderr = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(real_stderr, aside.read())
+            raise
+        finally:
+            os.dup2(real_stderr, 2)
+            os.close(real_stderr)

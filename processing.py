@@ -1,0 +1,521 @@
+"""Videos in, faces out: one folder of face crops per video.
+
+Goes in: folders of videos (whatever OpenCV opens), each with a DFDC `metadata.json`. They are only
+read. Comes out, under the save path:
+
+    a.mp4/000.jpeg 001.jpeg ...   square RGB face crops, in order
+    a.mp4/boxes.csv               frame,time_sec,x,y,w,h,source (detected or averaged)
+    metadata.json                 the DFDC entries of the videos that have a folder
+    manifest.csv                  one row per video asked for: status, reason, counts, seconds
+    settings.json                 what the crops depend on
+
+    python processing.py --location dfdc_train_part_0 --save-path faces --num-vids 500
+
+Running it again goes on where it stopped.
+"""
+
+import argparse
+import contextlib
+import csv
+import functools
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+# FFmpeg and OpenCV write about every damaged video to stderr; the manifest says it better.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+import cv2
+import numpy as np
+
+import datasets
+import faces
+from console import UserError, command, print_table, progress
+
+MANIFEST_NAME, SETTINGS_NAME, BOXES_NAME = "manifest.csv", "settings.json", "boxes.csv"
+MANIFEST_FIELDS = [
+    "filename",
+    "location",
+    "status",
+    "reason",
+    "fps",
+    "width",
+    "height",
+    "frames_read",
+    "detected",
+    "averaged",
+    "seconds",
+]
+# A run that is started again leaves these alone and tries the others once more.
+SETTLED = frozenset({"ok", "no_face"})
+FALLBACK_FPS = 30.0  # for a header without a usable frame rate
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """What the crops depend on; travels with the faces and with every model trained on them."""
+
+    capture_sec: float = 5.0  # seconds from the start of the video, by its own clock
+    fps: float | None = None  # frames kept a second; None keeps all
+    margin_ratio: float = 0.3  # of the box's longer side, added on every side
+    face_size: int = 160  # side of the crops in pixels
+    jpeg_quality: int = 95
+    detector: str = faces.DETECTOR
+    contract: int = 1  # version of the layout described above
+
+    def __post_init__(self):
+        for name, smallest in (("capture_sec", 0), ("margin_ratio", -1e-9), ("face_size", 15)):
+            if not getattr(self, name) > smallest:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be larger")
+        if self.fps is not None and not self.fps > 0:
+            raise UserError(
+                f"fps is {self.fps}; it must be above 0, or left out to keep all frames"
+            )
+
+
+class Frame(NamedTuple):
+    index: int  # in the video, from 0
+    time_sec: float
+    image_bgr: np.ndarray  # (height, width, 3) uint8
+
+
+def main_arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    defaults = FaceSettings()
+    add = parser.add_argument
+    add("--location", type=Path, nargs="+", required=True, metavar="DIR", help="video folders")
+    add("--save-path", type=Path, required=True, metavar="DIR", help="where the faces go")
+    add(
+        "--capture-sec",
+        type=float,
+        default=defaults.capture_sec,
+        help="seconds taken from the start of each video (%(default)s)",
+    )
+    add("--num-vids", type=int, help="videos of each class, drawn by seed (all)")
+    add("--fps", type=float, help="frames kept a second (all)")
+    add(
+        "--margin",
+        type=float,
+        default=defaults.margin_ratio,
+        help="added to the face box on every side, as a share of it (%(default)s)",
+    )
+    add(
+        "--face-size",
+        type=int,
+        default=defaults.face_size,
+        help="side of the square crops in pixels (%(default)s)",
+    )
+    add("--seed", type=int, default=0, help="draws the videos for --num-vids (%(default)s)")
+    add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
+    add("--overwrite", action="store_true", help="make faces that are already there anew")
+    return parser
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    args = main_arguments().parse_args(argv)
+    started = time.perf_counter()
+    rows = processing(
+        location=args.location,
+        save_path=args.save_path,
+        capture_sec=args.capture_sec,
+        num_vids=args.num_vids,
+        fps=args.fps,
+        margin_ratio=args.margin,
+        face_size=args.face_size,
+        seed=args.seed,
+        workers=args.workers,
+        overwrite=args.overwrite,
+    )
+    print_summary(rows, args.save_path, time.perf_counter() - started)
+    for path in datasets.unlisted_files(args.location)[:5]:
+        print(f"note: {path} stands in no metadata.json and was left out")
+    if not any(row["status"] == "ok" for row in rows):
+        raise UserError(
+            f"none of {len(rows)} videos gave any faces; {args.save_path / MANIFEST_NAME} says why"
+        )
+    return 0
+
+
+def processing(
+    location: str | Path | Sequence[str | Path] = "",
+    save_path: str | Path = "",
+    capture_sec: float = 5,
+    num_vids: int | None = None,
+    *,
+    fps: float | None = None,
+    margin_ratio: float = 0.3,
+    face_size: int = 160,
+    seed: int = 0,
+    workers: int = 1,
+    overwrite: bool = False,
+) -> list[dict]:
+    """Extract the faces of every video and return the manifest rows of this call, by name.
+
+    `location` is a folder of videos with a metadata.json, or several. `num_vids` is per class.
+    With `workers` above 1 the videos are shared out to that many processes, started afresh: the
+    calling script then needs `if __name__ == "__main__":` around the call.
+
+    Raises UserError for input that cannot work: no metadata, faces of other settings at
+    `save_path`, a full disk. A video that cannot be used is a row with a status and a reason.
+    """
+    folders = [Path(f) for f in ([location] if isinstance(location, str | Path) else location)]
+    save_path = Path(save_path)
+    settings = FaceSettings(float(capture_sec), fps, margin_ratio, face_size)
+    if num_vids is not None and num_vids < 1:
+        raise UserError(f"num_vids is {num_vids}; it must be at least 1, or left out for all")
+    check_detector()
+    videos = datasets.choose_videos(datasets.list_videos(folders), num_vids, seed)
+    if not videos:
+        raise UserError(f"{', '.join(map(str, folders))}: the metadata.json lists no video to take")
+
+    manifest = prepare_save_path(save_path, settings, videos, overwrite)
+    todo = [v for v in videos if overwrite or not is_settled(v, manifest.get(v.name), save_path)]
+    try:
+        for row in process_videos(todo, save_path, settings, workers):
+            manifest[row["filename"]] = row
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {save_path}: {error}; make room there or give another save path, "
+            "then run the same command again: finished videos are kept"
+        ) from error
+    finally:
+        write_index(save_path, manifest, videos)
+    return [manifest[video.name] for video in videos]
+
+
+def check_detector() -> None:
+    """Raise UserError here, once, rather than in every worker."""
+    try:
+        faces.load_cascade()
+    except RuntimeError as error:
+        raise UserError(str(error)) from error
+
+
+# One video
+
+
+def read_frames(path: Path, capture_sec: float, fps: float | None) -> Iterator[Frame]:
+    """Yield the frames of the first `capture_sec` seconds, at most `fps` a second (None: all).
+
+    Frames are decoded one at a time and only what decodes counts: headers lie about lengths.
+    Nothing is yielded for a file that is no video.
+    """
+    capture = cv2.VideoCapture(str(path))
+    try:
+        frame_sec = 1 / header_fps(capture)
+        time_sec, index, last_slot = -frame_sec, -1, -1
+        while capture.grab():
+            index += 1
+            clock_sec = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            # The clock of the container; a frame without a usable time follows the last one.
+            usable = math.isfinite(clock_sec) and clock_sec > time_sec
+            time_sec = clock_sec if usable else time_sec + frame_sec
+            if time_sec > capture_sec - 1e-6:
+                return
+            slot = index if fps is None else math.floor(time_sec * fps + 1e-6)
+            if slot == last_slot:
+                continue
+            last_slot = slot
+            decoded, image_bgr = capture.retrieve()
+            if decoded:
+                yield Frame(index, time_sec, image_bgr)
+    finally:
+        capture.release()
+
+
+def header_fps(capture: "cv2.VideoCapture") -> float:
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if math.isfinite(fps) and 1 <= fps <= 1000 else FALLBACK_FPS
+
+
+@functools.cache
+def _cascade() -> "cv2.CascadeClassifier":
+    return faces.load_cascade()
+
+
+def process_video(video: datasets.Video, save_path: Path, settings: FaceSettings) -> dict:
+    """Write the folder of faces of one video and return its manifest row.
+
+    Raises OSError where the faces cannot be written; everything else is a status and a reason.
+    """
+    started = time.perf_counter()
+    row = dict.fromkeys(MANIFEST_FIELDS, "")
+    row |= {"filename": video.name, "location": str(video.path.parent)}
+    try:
+        row |= _extract(video, save_path, settings)
+    except (cv2.error, MemoryError) as error:
+        # A single line: OpenCV's messages come with line breaks.
+        row |= {"status": "failed", "reason": " ".join(str(error).split()) or repr(error)}
+    return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
+
+
+def _extract(video: datasets.Video, save_path: Path, settings: FaceSettings) -> dict:
+    if video.problem:
+        return {"status": "invalid_entry", "reason": video.problem}
+    if not video.path.exists():
+        return {"status": "missing", "reason": "listed in metadata.json, but no such file"}
+    if not video.path.is_file():
+        return {"status": "unreadable", "reason": "not a file"}
+
+    # Two passes keep memory independent of the length: which track is the main face is known only
+    # at the end, and decoding again costs far less than holding the frames.
+    tracker = faces.FaceTracker(_cascade())
+    frame = None
+    for frame in read_frames(video.path, settings.capture_sec, settings.fps):
+        tracker.add_frame(frame.image_bgr, frame.time_sec)
+    if frame is None:
+        return {"status": "unreadable", "reason": "not a video OpenCV can decode a frame of"}
+
+    height, width = frame.image_bgr.shape[:2]
+    facts = {"fps": f"{_measured_fps(video.path):.2f}", "width": width, "height": height}
+    facts["frames_read"] = len(tracker.times_sec)
+    found = faces.main_face(tracker.tracks, tracker.times_sec, tracker.shots)
+    if found is None:
+        return facts | {"status": "no_face", "reason": "no face in any frame", "detected": 0}
+    boxes, detected = found
+    write_faces(video, save_path, settings, boxes, detected)
+    counts = {"detected": int(detected.sum()), "averaged": int((~detected).sum())}
+    return facts | counts | {"status": "ok"}
+
+
+def _measured_fps(path: Path) -> float:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return header_fps(capture)
+    finally:
+        capture.release()
+
+
+def write_faces(
+    video: datasets.Video,
+    save_path: Path,
+    settings: FaceSettings,
+    boxes: np.ndarray,
+    detected: np.ndarray,
+) -> None:
+    """Write crops and boxes.csv under a temporary name, then rename: whole or not at all."""
+    partial = save_path / f".{video.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    digits = max(3, len(str(len(boxes) - 1)))
+    quality = [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality]
+    with (partial / BOXES_NAME).open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["frame", "time_sec", "x", "y", "w", "h", "source"])
+        frames = read_frames(video.path, settings.capture_sec, settings.fps)
+        # The second pass decodes the same frames; were one lost, the shorter of both counts.
+        for order, (frame, box, hit) in enumerate(zip(frames, boxes, detected, strict=False)):
+            face_bgr = faces.crop_face(
+                frame.image_bgr, box, settings.margin_ratio, settings.face_size
+            )
+            jpeg = cv2.imencode(".jpeg", face_bgr, quality)[1]
+            (partial / f"{order:0{digits}d}.jpeg").write_bytes(jpeg.tobytes())
+            source = "detected" if hit else "averaged"
+            position = (f"{value:.1f}" for value in box)
+            table.writerow([frame.index, f"{frame.time_sec:.3f}", *position, source])
+    final = save_path / video.name
+    if final.exists():
+        shutil.rmtree(final)
+    partial.replace(final)
+
+
+# Many videos
+
+
+def process_videos(
+    videos: Sequence[datasets.Video], save_path: Path, settings: FaceSettings, workers: int
+) -> Iterator[dict]:
+    """Yield the manifest row of each video as it is done, with a progress bar, and append it to
+    manifest.csv at once, so that a run that is killed knows what it had finished."""
+    started, frames = time.perf_counter(), 0
+    job = functools.partial(process_video, save_path=save_path, settings=settings)
+    with (
+        contextlib.ExitStack() as stack,
+        (save_path / MANIFEST_NAME).open("a", newline="", encoding="utf-8") as file,
+        progress(len(videos), "faces", "videos") as advance,
+    ):
+        table = csv.DictWriter(file, MANIFEST_FIELDS)
+        workers = min(workers or 1, len(videos))
+        rows: Iterable[dict] = map(job, videos)
+        if workers > 1:
+            # Spawn: OpenCV's threads and locks do not survive a fork.
+            pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+            rows = _as_completed(stack.enter_context(pool), job, videos)
+        for row in rows:
+            table.writerow(row)
+            file.flush()
+            frames += int(row["frames_read"] or 0)
+            rate = frames / (time.perf_counter() - started)
+            advance(note=f"{rate:.0f} frames/s")
+            yield row
+
+
+def _start_worker() -> None:
+    # The workers share the cores already; threads of OpenCV's own would only fight over them.
+    cv2.setNumThreads(0)
+
+
+def _as_completed(executor: Executor, job, videos: Sequence[datasets.Video]) -> Iterator[dict]:
+    futures = [executor.submit(job, video) for video in videos]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        # After an error or Ctrl-C nothing new is begun; videos under way are finished.
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+# The save path
+
+
+def prepare_save_path(
+    save_path: Path, settings: FaceSettings, videos: Sequence[datasets.Video], overwrite: bool
+) -> dict[str, dict]:
+    """Make the folder, store the settings, and return the manifest rows of earlier runs.
+
+    Raises UserError where the folder cannot be written to, holds something else than faces, or
+    holds faces of other settings.
+    """
+    if save_path == Path() or any(video.path.parent == save_path for video in videos):
+        raise UserError("the save path must be a folder of its own, apart from the videos")
+    try:
+        save_path.mkdir(parents=True, exist_ok=True)
+        settings_path = save_path / SETTINGS_NAME
+        if not settings_path.exists() and any(save_path.iterdir()):
+            raise UserError(
+                f"{save_path} is not empty and holds no {SETTINGS_NAME}; give a new folder"
+            )
+        manifest = read_manifest(save_path)
+        check_settings(save_path, settings, set(manifest) - {v.name for v in videos}, overwrite)
+        write_text(settings_path, json.dumps(asdict(settings), indent=1) + "\n")
+        with (save_path / MANIFEST_NAME).open("a", newline="", encoding="utf-8") as file:
+            if file.tell() == 0:
+                csv.writer(file).writerow(MANIFEST_FIELDS)
+    except OSError as error:
+        raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
+    return manifest
+
+
+def check_settings(
+    save_path: Path, settings: FaceSettings, others: set[str], overwrite: bool
+) -> None:
+    """Raise UserError where faces of other settings would be mixed with the new ones."""
+    if not (save_path / SETTINGS_NAME).exists():
+        return
+    differences = setting_differences(read_settings(save_path), asdict(settings))
+    if differences and (others or not overwrite):
+        remedy = "give the same settings or another save path"
+        if not others:
+            remedy += ", or --overwrite to make the faces anew"
+        raise UserError(f"{save_path} holds faces made with {differences}; {remedy}")
+
+
+def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
+    """Return what differs between two face settings in words, both values, or an empty string."""
+    names = sorted(found.keys() | wanted.keys())
+    return ", ".join(
+        f"{name}={found.get(name)} ({by}: {wanted.get(name)})"
+        for name in names
+        if found.get(name) != wanted.get(name)
+    )
+
+
+def read_settings(faces_folder: Path) -> dict:
+    """Return the settings.json of a folder of faces; raises UserError where there is none."""
+    path = faces_folder / SETTINGS_NAME
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        settings = None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(
+            f"{path} is not valid JSON; make the faces anew with processing.py"
+        ) from None
+    if not isinstance(settings, dict):
+        raise UserError(f"{faces_folder} holds no {SETTINGS_NAME}; make faces with processing.py")
+    return settings
+
+
+def read_manifest(faces_folder: Path) -> dict[str, dict]:
+    """Return the manifest rows by video name, the last one of each; empty without a manifest.
+
+    A line that a killed run left unfinished is passed over: its video is done once more.
+    """
+    path = faces_folder / MANIFEST_NAME
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = (row for row in csv.DictReader(file) if None not in row and None not in row.values())
+        return {row["filename"]: row for row in rows}
+
+
+def is_settled(video: datasets.Video, row: Mapping | None, save_path: Path) -> bool:
+    """Say whether an earlier run is done with this video."""
+    if row is None or row["status"] not in SETTLED or row["location"] != str(video.path.parent):
+        return False
+    return row["status"] != "ok" or (save_path / video.name).is_dir()
+
+
+def write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence) -> None:
+    """Write manifest.csv sorted by name, and metadata.json with exactly the videos that have a
+    folder, those of earlier runs included."""
+    if not save_path.is_dir():
+        return
+    with contextlib.ExitStack() as stack:
+        partial = save_path / f".{MANIFEST_NAME}.partial"
+        file = stack.enter_context(partial.open("w", newline="", encoding="utf-8"))
+        table = csv.DictWriter(file, MANIFEST_FIELDS)
+        table.writeheader()
+        table.writerows(manifest[name] for name in sorted(manifest))
+    partial.replace(save_path / MANIFEST_NAME)
+    metadata = {}
+    if (save_path / datasets.METADATA_NAME).is_file():
+        metadata = datasets.read_metadata(save_path)
+    metadata |= {video.name: dict(video.entry) for video in videos}
+    usable = {name for name, row in manifest.items() if row["status"] == "ok"}
+    entries = {name: metadata[name] for name in sorted(metadata) if name in usable}
+    write_text(save_path / datasets.METADATA_NAME, json.dumps(entries, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it, so that readers never see half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def print_summary(rows: Sequence[Mapping], save_path: Path, seconds: float) -> None:
+    """Print counts by status, shares of frames, speed, and each video that gave no faces."""
+    statuses = Counter(row["status"] for row in rows)
+    totals = {name: sum(int(row[name] or 0) for row in rows) for name in ("detected", "averaged")}
+    frames = sum(totals.values())
+    table = [(f"videos {status}", str(count)) for status, count in sorted(statuses.items())]
+    if frames:
+        table += [(f"frames {name}", f"{n} ({n / frames:.1%})") for name, n in totals.items()]
+    read = sum(int(row["frames_read"] or 0) for row in rows)
+    table += [("frames a second", f"{read / seconds:.0f}"), ("seconds", f"{seconds:.1f}")]
+    table += [("faces", str(save_path)), ("manifest", str(save_path / MANIFEST_NAME))]
+    print_table(f"{len(rows)} videos", table)
+    failed = [row for row in rows if row["status"] != "ok"]
+    for row in failed[:20]:
+        print(f"no faces: {row['filename']}: {row['status']}: {row['reason']}")
+    if len(failed) > 20:
+        print(f"... and {len(failed) - 20} more, see the manifest")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

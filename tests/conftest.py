@@ -1,0 +1,68 @@
+"""Videos for the tests: drawn, small, made once."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import drawn_people
+import sample_data
+
+SIZE = 160  # side of the drawn frames in pixels
+TINY = ["--epochs", "2", "--batch-size", "4", "--num-frames", "3", "--img-size", "32"]
+
+
+def write_metadata(folder: Path, entries: dict) -> Path:
+    """Write a DFDC metadata.json; a plain label stands for a whole entry."""
+    full = {
+        name: {"label": entry, "split": "train", "original": None}
+        if isinstance(entry, str)
+        else entry
+        for name, entry in entries.items()
+    }
+    (folder / "metadata.json").write_text(json.dumps(full), encoding="utf-8")
+    return folder
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    return cv2.imread(str(path))[:, :, ::-1]
+
+
+@pytest.fixture(scope="session")
+def head_frames() -> np.ndarray:
+    """One second of a drawn talking head, `(25, SIZE, SIZE, 3) uint8` RGB."""
+    person = drawn_people.draw_person(seed=1)
+    frames = drawn_people.draw_frames(person, num_frames=25, frame_size=SIZE, fps=25, seed=1)
+    return np.stack(list(frames))
+
+
+@pytest.fixture(scope="session")
+def sample_videos(tmp_path_factory) -> Path:
+    """A folder of 8 people, a real and a fake video of each, half a second long."""
+    folder = tmp_path_factory.mktemp("videos")
+    sample_data.make_sample_set(
+        folder, num_people=8, seconds=0.5, fps=20, frame_size=SIZE, test_share=0.25
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_faces(sample_videos, tmp_path_factory) -> Path:
+    """The faces of `sample_videos`."""
+    import processing
+
+    folder = tmp_path_factory.mktemp("work") / "faces"
+    processing.processing(location=sample_videos, save_path=folder, face_size=64)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(sample_faces, tmp_path_factory) -> Path:
+    """A finished training of two epochs on `sample_faces`."""
+    import train
+
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert train.main(["--data", str(sample_faces), "--out", str(out), *TINY]) == 0
+    return out
