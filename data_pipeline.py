@@ -1,0 +1,391 @@
+"""Faces in, clips out: a folder of faces becomes a tf.data pipeline for training or scoring.
+
+Goes in: what processing.py wrote. Comes out: batches of clips, `(batch, num_frames, height, width,
+3) uint8` RGB 0..255, with labels `(batch, 1) float32`, 1 = fake.
+
+    faces = data_pipeline.list_faces("faces")
+    parts = data_pipeline.split(faces, seed=0)
+    train = data_pipeline.build_dataset("faces", img_size=(128, 128), batch_size=8, num_frames=8,
+                                        videos=parts["train"], training=True)
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from sklearn.model_selection import StratifiedGroupKFold
+
+import datasets
+from console import UserError
+
+PARTS = ("train", "validation", "test")
+SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class FaceVideo:
+    """A folder of face crops: `num_frames` JPEGs named 000.jpeg, 001.jpeg, ..."""
+
+    name: str
+    folder: str
+    label: int  # 1 = fake
+    num_frames: int
+    digits: int  # in the name of a frame
+    group: str  # the same for a video and everything made from it
+    split: str = "train"  # what the metadata says: train, validation or test
+
+
+def list_faces(file_loc: str | Path) -> list[FaceVideo]:
+    """Return the videos of a folder of faces, sorted by name.
+
+    Raises UserError where there is no metadata.json, where it lists nothing, or where a listed
+    folder is missing, empty or not numbered from 000 on.
+    """
+    folder = Path(file_loc)
+    metadata = datasets.read_metadata(folder)
+    if not metadata:
+        raise UserError(f"{folder} holds no faces; run processing.py to make some")
+    groups = group_by_original(metadata)
+    return [_face_video(folder, name, metadata[name], groups[name]) for name in sorted(metadata)]
+
+
+def _face_video(folder: Path, name: str, entry: Mapping, group: str) -> FaceVideo:
+    try:
+        with os.scandir(folder / name) as found:
+            frames = [file.name for file in found if file.name.endswith(".jpeg")]
+    except OSError:
+        frames = []
+    digits = len(min(frames, default="")) - len(".jpeg")
+    if not frames or max(frames) != f"{len(frames) - 1:0{digits}d}.jpeg":
+        raise UserError(
+            f"{folder / name} is listed in metadata.json, but its {len(frames)} frames are not "
+            "numbered from 000 on without a gap; run processing.py again"
+        )
+    label = int(entry.get("label") == datasets.FAKE)
+    asked = SPLIT_NAMES.get(str(entry.get("split")), "train")
+    return FaceVideo(name, str(folder / name), label, len(frames), digits, group, asked)
+
+
+# Split
+
+
+def group_by_original(metadata: Mapping[str, Mapping]) -> dict[str, str]:
+    """Return for each video the name of its group: itself, its original and all made from that.
+
+    Chains of originals count, and so does a `group` key where the metadata has one.
+    """
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for name, entry in metadata.items():
+        for other in (entry.get("original"), entry.get("group") and f"group {entry['group']}"):
+            if other:
+                one, two = sorted((root(name), root(str(other))))
+                parent[two] = one
+    return {name: root(name) for name in metadata}
+
+
+def split(
+    videos: Sequence[FaceVideo],
+    validation_share: float = 0.15,
+    test_share: float = 0.15,
+    seed: int = 0,
+) -> dict[str, list[FaceVideo]]:
+    """Return the videos as `{"train": [...], "validation": [...], "test": [...]}`.
+
+    A group never straddles two parts; the shares of fakes are kept alike as far as that allows.
+    Where the metadata marks validation or test videos these parts are taken as they are, and only
+    a part it does not mark is drawn, from the videos marked train. A share of 0 leaves it empty.
+
+    Raises UserError where marks put one group on two sides, or too few groups are there.
+    """
+    parts = {part: [video for video in videos if video.split == part] for part in PARTS}
+    check_no_leak(parts)
+    for part, share in (("test", test_share), ("validation", validation_share)):
+        if share > 0 and not parts[part]:
+            # The share is one of all videos, not of what the other part left over.
+            share_of_rest = min(0.5, share * len(videos) / max(1, len(parts["train"])))
+            parts["train"], parts[part] = _draw(parts["train"], share_of_rest, part, seed)
+    check_no_leak(parts)
+    return parts
+
+
+def _draw(
+    videos: Sequence[FaceVideo], share: float, part: str, seed: int
+) -> tuple[list[FaceVideo], list[FaceVideo]]:
+    """Split off about `share` of the videos, whole groups, with the classes as even as it goes."""
+    labels = np.array([video.label for video in videos])
+    groups = np.array([video.group for video in videos])
+    # A class needs a group of its own in every fold for the folds to hold both classes.
+    most = min((len(set(groups[labels == label])) for label in set(labels)), default=0)
+    folds = min(max(2, round(1 / share)), most)
+    if folds < 2:
+        raise UserError(
+            f"cannot draw a {part} part from {len(videos)} videos of {len(set(groups))} originals: "
+            "each class needs videos of at least two; add videos, or set the part's share to 0"
+        )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    candidates = list(splitter.split(labels, labels, groups))
+    # Small sets leave folds of unequal make-up: the first of the most typical ones is taken.
+    target = np.array([labels.mean(), 1 / folds])
+    drawn = min(
+        (held_out for _, held_out in candidates),
+        key=lambda held_out: np.abs(
+            [labels[held_out].mean() - target[0], len(held_out) / len(videos) - target[1]]
+        ).sum(),
+    )
+    chosen = set(drawn.tolist())
+    rest = [video for index, video in enumerate(videos) if index not in chosen]
+    return rest, [videos[index] for index in sorted(chosen)]
+
+
+def check_no_leak(parts: Mapping[str, Sequence[FaceVideo]]) -> None:
+    """Raise UserError naming the videos where one group has videos in two parts."""
+    homes: dict[str, set[str]] = defaultdict(set)
+    for part, videos in parts.items():
+        for video in videos:
+            homes[video.group].add(part)
+    leaking = [group for group, where in sorted(homes.items()) if len(where) > 1]
+    if leaking:
+        names = [v.name for videos in parts.values() for v in videos if v.group == leaking[0]]
+        raise UserError(
+            f"{len(leaking)} groups of videos with the same original are on two sides of the split "
+            f"({', '.join(sorted(homes[leaking[0]]))}): {', '.join(sorted(names)[:6])}; give them "
+            "the same split in metadata.json"
+        )
+
+
+# Clips
+
+
+def build_dataset(
+    file_loc: str | Path = "train_files",
+    img_size: Sequence[int] = (128, 128),
+    shuffle_buffer: int | None = None,
+    batch_size: int = 16,
+    *,
+    num_frames: int = 8,
+    videos: Sequence[FaceVideo] | None = None,
+    training: bool = False,
+    first_epoch: int = 0,
+    equal_classes: bool = False,
+    seed: int = 0,
+) -> tf.data.Dataset:
+    """Return batches of clips of the faces in `file_loc`, or of those `videos` of it.
+
+    With `training`: endless full batches of `(clips, labels)`, augmented, one epoch after the
+    other from `first_epoch` on. `steps_per_epoch` says how many batches make an epoch and
+    `draw_epoch` what is in it. `shuffle_buffer` counts couples of a real and a fake video, not
+    pixels: how far the order within an epoch is mixed; None mixes all.
+
+    Without it every video comes once, in the given order, as `(clips, labels, weights)`: the last
+    batch is filled up to `batch_size` with copies of weight 0. Weights are scaled so that the mean
+    of weight times loss over all that is delivered is the mean loss over the videos; with
+    `equal_classes`, the mean of the loss over the real and that over the fake ones.
+
+    Clips are `(batch_size, num_frames, *img_size, 3) uint8` RGB, labels and weights
+    `(batch_size, 1) float32`. Every clip spans the whole video: its frames lie evenly, and a
+    video shorter than `num_frames` repeats some in order, so that no mask is needed.
+
+    Raises UserError for training with a class missing or with fewer clips than one batch.
+    """
+    videos = list_faces(file_loc) if videos is None else list(videos)
+    columns = {
+        "folder": tf.constant([video.folder for video in videos], tf.string),
+        "num_frames": tf.constant([video.num_frames for video in videos], tf.int64),
+        # 1000 + 7 is "1007", and without its first digit "007": the name of frame 7.
+        "name_base": tf.constant([10**video.digits for video in videos], tf.int64),
+        "label": tf.constant([[video.label] for video in videos], tf.float32),
+    }
+
+    def load(index: tf.Tensor, seeds_or_weight: tf.Tensor):
+        video = {name: tf.gather(column, index) for name, column in columns.items()}
+        seeds = seeds_or_weight if training else None
+        clip = load_clip(video, seeds, num_frames, tuple(img_size))
+        return (clip, video["label"]) if training else (clip, video["label"], seeds_or_weight)
+
+    if training:
+        dataset = _epochs(videos, batch_size, first_epoch, shuffle_buffer, seed)
+    else:
+        dataset = _in_order(videos, batch_size, equal_classes)
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def steps_per_epoch(videos: Sequence[FaceVideo], batch_size: int) -> int:
+    """Return how many batches of training clips make an epoch.
+
+    Raises UserError where a class is missing or the clips are fewer than one batch.
+    """
+    counts = Counter(video.label for video in videos)
+    if not (counts[0] and counts[1]):
+        raise UserError(
+            f"training needs real and fake videos, but {len(videos)} videos hold {counts[0]} real "
+            f"and {counts[1]} fake; add the missing class"
+        )
+    clips = 2 * min(counts.values())
+    if clips < batch_size:
+        raise UserError(
+            f"{counts[0]} real and {counts[1]} fake videos make {clips} balanced clips, less than "
+            f"a batch of {batch_size}; add videos or lower the batch size"
+        )
+    return clips // batch_size
+
+
+def draw_epoch(
+    videos: Sequence[FaceVideo], seed: int, epoch: int, shuffle_buffer: int | None = None
+) -> np.ndarray:
+    """Return the indices of an epoch's videos, `(2 * n,) int64`: real, fake, real, fake, ...
+
+    n is the size of the smaller class. Each of its videos comes once, beside a video of the other
+    class drawn anew every epoch: if possible one with the same original, because between a fake
+    and its original only the forgery differs. The epoch and the seed alone decide the order.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    by_class = [[i for i, video in enumerate(videos) if video.label == label] for label in (0, 1)]
+    smaller, larger = sorted(by_class, key=len)
+    partners: dict[str, list[int]] = defaultdict(list)
+    for index in rng.permutation(larger):
+        partners[videos[index].group].append(int(index))
+    couples = {}
+    for index in rng.permutation(smaller):
+        same_original = partners[videos[index].group]
+        couples[int(index)] = same_original.pop() if same_original else None
+    left_over = [index for indices in partners.values() for index in indices]
+    strangers = iter(rng.permutation(left_over))
+    order = [
+        sorted(
+            (index, int(next(strangers)) if partner is None else partner),
+            key=lambda i: videos[i].label,
+        )
+        for index, partner in couples.items()
+    ]
+    return _mix(np.array(order, np.int64), shuffle_buffer, rng).reshape(-1)
+
+
+def _mix(couples: np.ndarray, shuffle_buffer: int | None, rng: np.random.Generator) -> np.ndarray:
+    """Shuffle the rows; with a buffer, only within that many rows of the order by name."""
+    if shuffle_buffer is None:
+        return couples  # permuted already when the couples were made
+    couples = couples[np.argsort(couples[:, 0])]
+    return couples[np.argsort(np.arange(len(couples)) + shuffle_buffer * rng.random(len(couples)))]
+
+
+def _epochs(
+    videos: Sequence[FaceVideo],
+    batch_size: int,
+    first_epoch: int,
+    shuffle_buffer: int | None,
+    seed: int,
+) -> tf.data.Dataset:
+    """Endless `(index, seeds)` of clips; only whole batches of an epoch, so that epochs align."""
+    clips = steps_per_epoch(videos, batch_size) * batch_size
+
+    def epoch_of_clips(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        indices = draw_epoch(videos, seed, int(epoch), shuffle_buffer)[:clips]
+        # The two clips of a couple are augmented alike, so that it tells nothing about the label.
+        couple = np.arange(clips) // 2
+        return indices, np.stack([np.full(clips, seed * 100_003 + epoch), couple], axis=1)
+
+    def dataset_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        indices, seeds = tf.numpy_function(epoch_of_clips, [epoch], (tf.int64, tf.int64))
+        indices, seeds = tf.ensure_shape(indices, (clips,)), tf.ensure_shape(seeds, (clips, 2))
+        return tf.data.Dataset.from_tensor_slices((indices, seeds))
+
+    return tf.data.Dataset.counter(first_epoch).flat_map(dataset_of_epoch)
+
+
+def _in_order(videos: Sequence[FaceVideo], batch_size: int, equal_classes: bool) -> tf.data.Dataset:
+    """Each `(index, weight)` once, then copies of the first of weight 0 up to a full batch."""
+    padding = -len(videos) % batch_size
+    delivered = len(videos) + padding
+    counts = Counter(video.label for video in videos)
+    if equal_classes:
+        shares = {label: 1 / (len(counts) * count) for label, count in counts.items()}
+    else:
+        shares = dict.fromkeys(counts, 1 / max(1, len(videos)))
+    weights = [delivered * shares[video.label] for video in videos] + [0.0] * padding
+    indices = np.array([*range(len(videos)), *[0] * padding], np.int64)
+    return tf.data.Dataset.from_tensor_slices((indices, np.array(weights, np.float32)[:, None]))
+
+
+def load_clip(
+    video: Mapping[str, tf.Tensor],
+    seeds: tf.Tensor | None,
+    num_frames: int,
+    img_size: tuple[int, int],
+) -> tf.Tensor:
+    """Return one clip, `(num_frames, *img_size, 3) uint8`; augmented where `seeds` are given."""
+    draw = _draw_augmentation(seeds) if seeds is not None else None
+    phase = 0.5 if draw is None else draw["phase"]
+    steps = (tf.range(num_frames, dtype=tf.float32) + phase) / num_frames
+    indices = tf.cast(steps * tf.cast(video["num_frames"], tf.float32), tf.int64)
+    indices = tf.minimum(indices, video["num_frames"] - 1)
+
+    frames = tf.TensorArray(tf.uint8, size=num_frames, element_shape=(*img_size, 3))
+    for order in tf.range(num_frames):
+        number = tf.strings.as_string(video["name_base"] + indices[order])
+        number = tf.strings.substr(number, 1, tf.strings.length(number) - 1)
+        path = tf.strings.join([video["folder"], "/", number, ".jpeg"])
+        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+        frames = frames.write(order, _resize(image, img_size, draw))
+    clip = frames.stack()
+    # Without a static number of frames Keras's TimeDistributed loops over the wrong axis.
+    clip.set_shape((num_frames, *img_size, 3))
+    return clip if draw is None else _relight(clip, draw)
+
+
+# Augmentation: one draw a clip, because flicker between frames is what fakes are known by
+
+
+def _draw_augmentation(seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Draw what is done to a clip; every entry is a scalar."""
+    uniform = tf.random.stateless_uniform((9,), seeds)
+    return {
+        "phase": uniform[0],  # where in its share of the video each frame is taken
+        "flip": uniform[1] < 0.5,
+        "crop": 1 - 0.15 * uniform[2],  # side of the window kept, as a share of the face
+        "crop_y": uniform[3],
+        "crop_x": uniform[4],
+        "brightness": 40 * (uniform[5] - 0.5),  # grey levels
+        "contrast": 1 + 0.5 * (uniform[6] - 0.5),
+        "compress": uniform[7] < 0.3,
+        "quality": tf.cast(50 + 45 * uniform[8], tf.int32),
+    }
+
+
+def _resize(image: tf.Tensor, img_size: tuple[int, int], draw: dict | None) -> tf.Tensor:
+    """Return a frame, or its drawn window, as `(*img_size, 3) uint8`."""
+    if draw is not None:
+        whole = tf.cast(tf.shape(image)[:2], tf.float32)
+        window = tf.cast(whole * draw["crop"], tf.int32)
+        room = whole - tf.cast(window, tf.float32)
+        corner = tf.cast(room * tf.stack([draw["crop_y"], draw["crop_x"]]), tf.int32)
+        image = tf.slice(image, [corner[0], corner[1], 0], [window[0], window[1], 3])
+    resized = tf.image.resize(image, img_size, antialias=True)
+    resized = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    if draw is not None:
+        resized = tf.cond(
+            draw["compress"],
+            lambda: tf.image.adjust_jpeg_quality(resized, draw["quality"]),
+            lambda: resized,
+        )
+    return tf.ensure_shape(resized, (*img_size, 3))
+
+
+def _relight(clip: tf.Tensor, draw: dict) -> tf.Tensor:
+    light = tf.cast(clip, tf.float32)
+    mean = tf.reduce_mean(light)
+    light = (light - mean) * draw["contrast"] + mean + draw["brightness"]
+    light = tf.cond(draw["flip"], lambda: tf.reverse(light, [2]), lambda: light)
+    return tf.cast(tf.clip_by_value(tf.round(light), 0, 255), tf.uint8)

@@ -1,0 +1,112 @@
+"""Networks: TimeDistributed CNN -> LSTM -> Dense, one number out, P(fake).
+
+    model = build_model(num_frames=8, img_size=(128, 128))       # what is saved and shared
+    folded = fold_time(model)                                    # the same weights, for training
+
+Built from stock layers only, so that `tf.keras.models.load_model` opens a saved model without this
+file. Scaling from 0..255 is its first layer: feed it plain RGB faces, `(batch, num_frames, height,
+width, 3)`.
+
+Keras runs TimeDistributed as a Python loop: one copy of the wrapped layer in the graph for each
+frame, which makes the first step slow and every later one slower. `fold_time` gives a second model
+over the same layers in which the frames of a batch are simply a larger batch of images. Its
+outputs are the same; its summary is not the one a reader wants to see.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+keras = tf.keras
+layers = keras.layers
+
+
+def build_model(
+    num_frames: int = 8, img_size: Sequence[int] = (128, 128), architecture: str = "small"
+) -> "keras.Model":
+    """Return an uncompiled model from `(batch, num_frames, height, width, 3)`, 0..255 RGB of any
+    numeric dtype, to `(batch, 1) float32`, P(fake).
+
+    `architecture` is one of ARCHITECTURES. Raises ValueError for any other name.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture {architecture!r} is none of {', '.join(ARCHITECTURES)}")
+    encoder, sequence_layers = ARCHITECTURES[architecture]((*img_size, 3))
+    clip = keras.Input((num_frames, *img_size, 3), name="clip")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(clip)
+    x = layers.TimeDistributed(encoder, name="frames")(x)  # (batch, num_frames, features)
+    for layer in sequence_layers:
+        x = layer(x)
+    return keras.Model(clip, x, name=f"deepfake_detector_{architecture}")
+
+
+def fold_time(model: "keras.Model") -> "keras.Model":
+    """Return a model over the very layers of `model` that runs all frames as one batch of images.
+
+    Training it trains `model`, scoring with it gives the scores of `model`. Works for any chain of
+    layers with TimeDistributed among them, also one that `load_model` has just opened.
+    """
+    clip = keras.Input(model.input_shape[1:], name="clip")
+    x = clip
+    for layer in model.layers[1:]:
+        if not isinstance(layer, layers.TimeDistributed):
+            x = layer(x)
+            continue
+        num_frames, *frame_shape = x.shape[1:]
+        x = keras.ops.reshape(x, (-1, *frame_shape))  # (batch * num_frames, height, width, 3)
+        x = layer.layer(x)  # (batch * num_frames, features)
+        x = keras.ops.reshape(x, (-1, num_frames, *x.shape[1:]))  # (batch, num_frames, features)
+    return keras.Model(clip, x, name=f"{model.name}_folded")
+
+
+def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
+    """Four convolutions for each frame, their map kept coarse rather than averaged, because where
+    in the face something looks odd matters; trains on a laptop's CPU.
+
+    GroupNormalization (Wu and He, ECCV 2018, arXiv:1803.08494) normalises each frame by itself:
+    unlike batch normalisation it does not care how many clips share a batch or a device, nor that
+    the frames of a clip are alike.
+    """
+    image = keras.Input(frame_shape, name="frame")
+    x = image
+    for filters, kernel_size, strides in ((16, 5, 2), (32, 3, 1), (48, 3, 1), (64, 3, 1)):
+        x = layers.Conv2D(
+            filters,
+            kernel_size,
+            strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+        )(x)
+        x = layers.MaxPooling2D()(x)  # first, so that what follows has a quarter of the pixels
+        x = layers.GroupNormalization(groups=8)(x)
+        x = layers.Activation("relu")(x)
+    x = layers.Conv2D(16, 1, activation="relu", kernel_initializer="he_normal")(x)
+    x = layers.Dropout(0.3)(layers.Flatten()(x))
+    encoder = keras.Model(image, x, name="frame_encoder")
+    return encoder, [
+        layers.LSTM(32, name="lstm"),
+        layers.Dropout(0.3, name="dropout"),
+        layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake"),
+    ]
+
+
+def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
+    """The network of the project this one grew out of (microcoder-py/deepfake-detector, 2021): one
+    convolution, a flat frame, an LSTM with relu. The baseline that others are measured against."""
+    encoder = keras.Sequential(
+        [
+            keras.Input(frame_shape, name="frame"),
+            layers.Conv2D(32, (2, 2), activation="relu"),
+            layers.AveragePooling2D((2, 2)),
+            layers.Flatten(),
+        ],
+        name="frame_encoder",
+    )
+    return encoder, [
+        layers.LSTM(16, activation="relu", name="lstm"),
+        layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake"),
+    ]
+
+
+ARCHITECTURES: dict[str, Callable] = {"small": _small, "seed": _seed}

@@ -1,0 +1,109 @@
+"""The network: its shape on paper, its speed-up without a change of scores, its file."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import model as networks
+
+CLIP = (4, 32, 32, 3)
+
+
+def clips(count=2, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *CLIP), np.uint8)
+
+
+@pytest.fixture(params=sorted(networks.ARCHITECTURES))
+def model(request):
+    tf.keras.utils.set_random_seed(0)
+    return networks.build_model(CLIP[0], CLIP[1:3], request.param)
+
+
+def test_one_number_between_0_and_1_for_each_clip_of_plain_rgb(model):
+    scores = model.predict(clips(3), verbose=0)
+    assert scores.shape == (3, 1)
+    assert scores.dtype == np.float32
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_summary_reads_time_distributed_lstm_dense(model):
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.index("TimeDistributed") < kinds.index("LSTM") < kinds.index("Dense")
+    assert kinds[-1] == "Dense"
+
+
+def test_folding_time_into_the_batch_changes_no_score(model):
+    folded = networks.fold_time(model)
+    assert folded.predict(clips(), verbose=0) == pytest.approx(
+        model.predict(clips(), verbose=0), abs=1e-6
+    )
+
+
+def test_training_the_folded_model_trains_the_one_that_is_saved(model):
+    folded = networks.fold_time(model)
+    before = model.predict(clips(), verbose=0)
+    folded.compile("sgd", "binary_crossentropy")
+    folded.fit(clips(), np.array([[0.0], [1.0]]), epochs=2, verbose=0)
+    after = model.predict(clips(), verbose=0)
+    assert not np.allclose(before, after)
+    assert folded.predict(clips(), verbose=0) == pytest.approx(after, abs=1e-6)
+
+
+def test_the_graph_does_not_grow_with_the_number_of_frames():
+    """Plain TimeDistributed copies its layer once per frame: slow first step, slow every step."""
+
+    def operations(num_frames):
+        folded = networks.fold_time(networks.build_model(num_frames, (32, 32)))
+        signature = tf.TensorSpec((2, num_frames, 32, 32, 3))
+        return len(tf.function(folded).get_concrete_function(signature).graph.get_operations())
+
+    assert operations(24) == operations(3)
+
+
+def test_normalisation_does_not_depend_on_the_batch(model):
+    together = model.predict(clips(6), verbose=0)
+    alone = np.concatenate([model.predict(clip[None], verbose=0) for clip in clips(6)])
+    assert together == pytest.approx(alone, abs=1e-5)
+
+
+def test_the_order_of_frames_matters(model):
+    forwards, backwards = clips(), clips()[:, ::-1]
+    assert not np.allclose(
+        model.predict(forwards, verbose=0), model.predict(backwards, verbose=0), atol=1e-7
+    )
+
+
+def test_saved_model_opens_without_any_of_our_code_and_gives_the_same_scores(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "clips.npy", clips())
+    script = (
+        "import json, sys, numpy as np, tensorflow as tf\n"
+        "model = tf.keras.models.load_model('model.keras')\n"
+        "scores = model.predict(np.load('clips.npy'), verbose=0)\n"
+        "kinds = [type(layer).__name__ for layer in model.layers]\n"
+        "ours = [m for m in ('model', 'data_pipeline', 'train', 'console') if m in sys.modules]\n"
+        "print(json.dumps([scores.tolist(), kinds, ours]))\n"
+    )
+    # -I: neither the current folder nor PYTHONPATH can be imported from.
+    command = [sys.executable, "-I", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    scores, kinds, ours = json.loads(done.stdout.splitlines()[-1])
+    assert scores == pytest.approx(model.predict(clips(), verbose=0), abs=1e-6)
+    assert "TimeDistributed" in kinds
+    assert ours == []
+
+
+def test_the_seeds_network_has_the_seeds_shape():
+    network = networks.build_model(60, (100, 100), "seed")
+    encoder = network.get_layer("frames").layer
+    assert encoder.output_shape == (None, 76832)
+    assert network.get_layer("lstm").units == 16
+
+
+def test_an_unknown_architecture_names_those_there_are():
+    with pytest.raises(ValueError, match="'vgg' is none of small, seed"):
+        networks.build_model(4, (32, 32), "vgg")
