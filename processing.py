@@ -22,6 +22,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import sys
 import time
 from collections import Counter
@@ -127,20 +128,11 @@ def main_arguments() -> argparse.ArgumentParser:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
+    settings = FaceSettings(args.capture_sec, args.fps, args.margin, args.face_size)
+    videos = find_videos(args.location, args.num_vids, args.seed)
     started = time.perf_counter()
-    rows = processing(
-        location=args.location,
-        save_path=args.save_path,
-        capture_sec=args.capture_sec,
-        num_vids=args.num_vids,
-        fps=args.fps,
-        margin_ratio=args.margin,
-        face_size=args.face_size,
-        seed=args.seed,
-        workers=args.workers,
-        overwrite=args.overwrite,
-    )
-    print_summary(rows, args.save_path, time.perf_counter() - started)
+    rows, new_rows = extract(videos, args.save_path, settings, args.workers, args.overwrite)
+    print_summary(rows, new_rows, args.save_path, time.perf_counter() - started)
     for path in datasets.unlisted_files(args.location)[:5]:
         print(f"note: {path} stands in no metadata.json and was left out")
     if not any(row["status"] == "ok" for row in rows):
@@ -172,21 +164,41 @@ def processing(
     Raises UserError for input that cannot work: no metadata, faces of other settings at
     `save_path`, a full disk. A video that cannot be used is a row with a status and a reason.
     """
-    folders = [Path(f) for f in ([location] if isinstance(location, str | Path) else location)]
-    save_path = Path(save_path)
+    folders = [location] if isinstance(location, str | Path) else location
     settings = FaceSettings(float(capture_sec), fps, margin_ratio, face_size)
+    videos = find_videos([Path(folder) for folder in folders], num_vids, seed)
+    return extract(videos, Path(save_path), settings, workers, overwrite)[0]
+
+
+def find_videos(folders: Sequence[Path], num_vids: int | None, seed: int) -> list[datasets.Video]:
+    """Return the videos to take; raises UserError where there are none or num_vids is below 1."""
     if num_vids is not None and num_vids < 1:
         raise UserError(f"num_vids is {num_vids}; it must be at least 1, or left out for all")
-    check_detector()
     videos = datasets.choose_videos(datasets.list_videos(folders), num_vids, seed)
     if not videos:
         raise UserError(f"{', '.join(map(str, folders))}: the metadata.json lists no video to take")
+    return videos
 
+
+def extract(
+    videos: Sequence[datasets.Video],
+    save_path: Path,
+    settings: FaceSettings,
+    workers: int,
+    overwrite: bool,
+) -> tuple[list[dict], list[dict]]:
+    """Write the faces of the videos that are not done yet, and the index of all.
+
+    Returns the manifest rows of all `videos` and those of the ones done in this call.
+    """
+    check_detector()
     manifest = prepare_save_path(save_path, settings, videos, overwrite)
     todo = [v for v in videos if overwrite or not is_settled(v, manifest.get(v.name), save_path)]
+    new_rows = []
     try:
         for row in process_videos(todo, save_path, settings, workers):
             manifest[row["filename"]] = row
+            new_rows.append(row)
     except OSError as error:
         raise UserError(
             f"cannot write to {save_path}: {error}; make room there or give another save path, "
@@ -194,7 +206,7 @@ def processing(
         ) from error
     finally:
         write_index(save_path, manifest, videos)
-    return [manifest[video.name] for video in videos]
+    return [manifest[video.name] for video in videos], new_rows
 
 
 def check_detector() -> None:
@@ -367,6 +379,9 @@ def process_videos(
 def _start_worker() -> None:
     # The workers share the cores already; threads of OpenCV's own would only fight over them.
     cv2.setNumThreads(0)
+    # Ctrl-C reaches every process of a terminal: the main one stops the run, a worker finishes the
+    # video it has begun.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _as_completed(executor: Executor, job, videos: Sequence[datasets.Video]) -> Iterator[dict]:
@@ -498,17 +513,26 @@ def write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def print_summary(rows: Sequence[Mapping], save_path: Path, seconds: float) -> None:
+def print_summary(
+    rows: Sequence[Mapping], new_rows: Sequence[Mapping], save_path: Path, seconds: float
+) -> None:
     """Print counts by status, shares of frames, speed, and each video that gave no faces."""
+
+    def total(name: str, of_rows: Sequence[Mapping]) -> int:
+        return sum(int(row[name] or 0) for row in of_rows)
+
     statuses = Counter(row["status"] for row in rows)
-    totals = {name: sum(int(row[name] or 0) for row in rows) for name in ("detected", "averaged")}
-    frames = sum(totals.values())
     table = [(f"videos {status}", str(count)) for status, count in sorted(statuses.items())]
+    if len(new_rows) < len(rows):
+        table.append(("of these done before", str(len(rows) - len(new_rows))))
+    counts = {name: total(name, rows) for name in ("detected", "averaged")}
+    frames = sum(counts.values())
     if frames:
-        table += [(f"frames {name}", f"{n} ({n / frames:.1%})") for name, n in totals.items()]
-    read = sum(int(row["frames_read"] or 0) for row in rows)
-    table += [("frames a second", f"{read / seconds:.0f}"), ("seconds", f"{seconds:.1f}")]
-    table += [("faces", str(save_path)), ("manifest", str(save_path / MANIFEST_NAME))]
+        table += [(f"frames {name}", f"{n} ({n / frames:.1%})") for name, n in counts.items()]
+    if new_rows:
+        table.append(("frames a second", f"{total('frames_read', new_rows) / seconds:.0f}"))
+    table += [("seconds", f"{seconds:.1f}"), ("faces", str(save_path))]
+    table.append(("manifest", str(save_path / MANIFEST_NAME)))
     print_table(f"{len(rows)} videos", table)
     failed = [row for row in rows if row["status"] != "ok"]
     for row in failed[:20]:
