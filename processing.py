@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import csv
 import functools
+import itertools
 import json
 import math
 import os
@@ -26,8 +27,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -194,11 +195,8 @@ def extract(
     check_detector()
     manifest = prepare_save_path(save_path, settings, videos, overwrite)
     todo = [v for v in videos if overwrite or not is_settled(v, manifest.get(v.name), save_path)]
-    new_rows = []
     try:
-        for row in process_videos(todo, save_path, settings, workers):
-            manifest[row["filename"]] = row
-            new_rows.append(row)
+        new_rows = process_videos(todo, save_path, settings, workers, manifest)
     except OSError as error:
         raise UserError(
             f"cannot write to {save_path}: {error}; make room there or give another save path, "
@@ -206,7 +204,7 @@ def extract(
         ) from error
     finally:
         write_index(save_path, manifest, videos)
-    return [manifest[video.name] for video in videos], new_rows
+    return [manifest[video.name] for video in videos], list(new_rows.values())
 
 
 def check_detector() -> None:
@@ -349,31 +347,41 @@ def write_faces(
 
 
 def process_videos(
-    videos: Sequence[datasets.Video], save_path: Path, settings: FaceSettings, workers: int
-) -> Iterator[dict]:
-    """Yield the manifest row of each video as it is done, with a progress bar, and append it to
-    manifest.csv at once, so that a run that is killed knows what it had finished."""
-    started, frames = time.perf_counter(), 0
+    videos: Sequence[datasets.Video],
+    save_path: Path,
+    settings: FaceSettings,
+    workers: int,
+    manifest: dict[str, dict],
+) -> dict[str, dict]:
+    """Process the videos with a progress bar and return their manifest rows by name.
+
+    Each row goes into `manifest` and to the end of manifest.csv as soon as it is there, so that a
+    run that is killed knows what it had finished.
+    """
+    started, new_rows, frames = time.perf_counter(), {}, Counter()
     job = functools.partial(process_video, save_path=save_path, settings=settings)
     with (
-        contextlib.ExitStack() as stack,
         (save_path / MANIFEST_NAME).open("a", newline="", encoding="utf-8") as file,
         progress(len(videos), "faces", "videos") as advance,
     ):
         table = csv.DictWriter(file, MANIFEST_FIELDS)
-        workers = min(workers or 1, len(videos))
-        rows: Iterable[dict] = map(job, videos)
-        if workers > 1:
-            # Spawn: OpenCV's threads and locks do not survive a fork.
-            pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
-            rows = _as_completed(stack.enter_context(pool), job, videos)
-        for row in rows:
+
+        def record(row: dict) -> None:
+            manifest[row["filename"]] = new_rows[row["filename"]] = row
             table.writerow(row)
             file.flush()
-            frames += int(row["frames_read"] or 0)
-            rate = frames / (time.perf_counter() - started)
-            advance(note=f"{rate:.0f} frames/s")
-            yield row
+            frames["read"] += int(row["frames_read"] or 0)
+            advance(note=f"{frames['read'] / (time.perf_counter() - started):.0f} frames/s")
+
+        workers = min(workers or 1, len(videos))
+        if workers > 1:
+            # Spawn: OpenCV's threads and locks do not survive a fork.
+            with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
+                run_on(pool, job, videos, record, ahead=4 * workers)
+        else:
+            for video in videos:
+                record(job(video))
+    return new_rows
 
 
 def _start_worker() -> None:
@@ -384,14 +392,33 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _as_completed(executor: Executor, job, videos: Sequence[datasets.Video]) -> Iterator[dict]:
-    futures = [executor.submit(job, video) for video in videos]
+def run_on(
+    executor: Executor,
+    job: Callable[[datasets.Video], dict],
+    videos: Iterable[datasets.Video],
+    record: Callable[[dict], None],
+    ahead: int,
+) -> None:
+    """Give each video to the executor and each row to `record`, in the order they are done.
+
+    At most `ahead` videos are handed over at a time. After an error or Ctrl-C no further ones are
+    begun; those under way are finished and recorded, because their folders exist.
+    """
+    waiting, pending = iter(videos), set()
     try:
-        for future in as_completed(futures):
-            yield future.result()
+        while True:
+            for video in itertools.islice(waiting, ahead - len(pending)):
+                pending.add(executor.submit(job, video))
+            if not pending:
+                return
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                record(future.result())
+                pending.discard(future)
     finally:
-        # After an error or Ctrl-C nothing new is begun; videos under way are finished.
         executor.shutdown(wait=True, cancel_futures=True)
+        for future in pending:
+            if not future.cancelled() and future.exception() is None:
+                record(future.result())
 
 
 # The save path

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -334,6 +336,21 @@ def test_wrong_path_is_one_line_and_exit_code_2(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+def test_ctrl_c_stops_with_one_line_and_an_index_that_fits_the_folders(sample_videos, tmp_path):
+    out = tmp_path / "faces"
+    words = ["--location", sample_videos, "--save-path", out, "--workers", "2"]
+    command = [sys.executable, "processing.py", *map(str, words)]
+    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while run.poll() is None and not list(out.glob("person_*")):
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=60) == 130
+    assert run.stderr.read() == "interrupted: what was finished until now is kept\n"
+    folders = sorted(path.name for path in out.iterdir() if path.is_dir())
+    assert list(json.loads((out / "metadata.json").read_text())) == folders
+    assert 0 < len(folders) < 16
 
 
 def test_processing_does_not_import_tensorflow():
