@@ -41,6 +41,10 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_USAGE
+        except OSError as error:
+            # Whatever has no better sentence of its own: a full disk, a folder one may not write.
+            print(f"error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+            return EXIT_USAGE
         except KeyboardInterrupt:
             print("interrupted: what was finished until now is kept", file=sys.stderr)
             return EXIT_INTERRUPTED

@@ -28,7 +28,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -49,6 +56,7 @@ MANIFEST_NAME, SETTINGS_NAME, BOXES_NAME = "manifest.csv", "settings.json", "box
 MANIFEST_FIELDS = [
     "filename",
     "location",
+    "bytes",
     "status",
     "reason",
     "fps",
@@ -194,7 +202,7 @@ def extract(
     """
     check_detector()
     manifest = prepare_save_path(save_path, settings, videos, overwrite)
-    todo = [v for v in videos if overwrite or not is_settled(v, manifest.get(v.name), save_path)]
+    todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
     try:
         new_rows = process_videos(todo, save_path, settings, workers, manifest)
     except OSError as error:
@@ -263,14 +271,28 @@ def process_video(video: datasets.Video, save_path: Path, settings: FaceSettings
     Raises OSError where the faces cannot be written; everything else is a status and a reason.
     """
     started = time.perf_counter()
-    row = dict.fromkeys(MANIFEST_FIELDS, "")
-    row |= {"filename": video.name, "location": str(video.path.parent)}
+    row = new_row(video)
     try:
         row |= _extract(video, save_path, settings)
     except (cv2.error, MemoryError) as error:
         # A single line: OpenCV's messages come with line breaks.
         row |= {"status": "failed", "reason": " ".join(str(error).split()) or repr(error)}
     return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
+
+
+def new_row(video: datasets.Video) -> dict:
+    """Return a manifest row that knows which video it is about and nothing else yet."""
+    known = {
+        "filename": video.name,
+        "location": str(video.path.parent.resolve()),
+        "bytes": str(file_bytes(video.path)),
+    }
+    return dict.fromkeys(MANIFEST_FIELDS, "") | known
+
+
+def file_bytes(path: Path) -> int | str:
+    """Return the size of a file, or an empty string where there is none."""
+    return path.stat().st_size if path.is_file() else ""
 
 
 def _extract(video: datasets.Video, save_path: Path, settings: FaceSettings) -> dict:
@@ -375,13 +397,41 @@ def process_videos(
 
         workers = min(workers or 1, len(videos))
         if workers > 1:
-            # Spawn: OpenCV's threads and locks do not survive a fork.
-            with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
-                run_on(pool, job, videos, record, ahead=4 * workers)
+            run_in_processes(job, videos, record, workers)
         else:
             for video in videos:
                 record(job(video))
     return new_rows
+
+
+def run_in_processes(
+    job: Callable[[datasets.Video], dict],
+    videos: Iterable[datasets.Video],
+    record: Callable[[dict], None],
+    workers: int,
+) -> None:
+    """Share the videos out to worker processes; a video that kills its worker costs no other one.
+
+    When a worker dies (a decoder that crashes, no memory left) the whole pool is lost. The videos
+    it had in hand are then done one at a time, each in a process of its own, which tells the
+    culprit from the others, and a new pool goes on with the rest.
+    """
+    waiting = iter(videos)
+    while True:
+        with new_pool(workers) as pool:
+            lost = run_on(pool, job, waiting, record, ahead=4 * workers)
+        if not lost:
+            return
+        for video in lost:
+            with new_pool(1) as pool:
+                if run_on(pool, job, iter([video]), record, ahead=1):
+                    reason = "the process that read it died; the file may crash the decoder"
+                    record(new_row(video) | {"status": "failed", "reason": reason})
+
+
+def new_pool(workers: int) -> ProcessPoolExecutor:
+    # Spawn: OpenCV's threads and locks do not survive a fork.
+    return ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
 
 
 def _start_worker() -> None:
@@ -395,30 +445,47 @@ def _start_worker() -> None:
 def run_on(
     executor: Executor,
     job: Callable[[datasets.Video], dict],
-    videos: Iterable[datasets.Video],
+    waiting: Iterator[datasets.Video],
     record: Callable[[dict], None],
     ahead: int,
-) -> None:
+) -> list[datasets.Video]:
     """Give each video to the executor and each row to `record`, in the order they are done.
 
-    At most `ahead` videos are handed over at a time. After an error or Ctrl-C no further ones are
-    begun; those under way are finished and recorded, because their folders exist.
+    At most `ahead` videos are handed over at a time. Returns the videos that were lost because the
+    executor broke, or an empty list when all are done. After an error or Ctrl-C no further ones
+    are begun; those under way are finished and recorded, because their folders exist.
     """
-    waiting, pending = iter(videos), set()
+    pending: dict[Future, datasets.Video] = {}
     try:
         while True:
             for video in itertools.islice(waiting, ahead - len(pending)):
-                pending.add(executor.submit(job, video))
+                pending[_submit(executor, job, video)] = video
             if not pending:
-                return
+                return []
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 record(future.result())
-                pending.discard(future)
+                del pending[future]
+    except BrokenExecutor:
+        return [pending.pop(future) for future in list(pending) if _is_lost(future)]
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
         for future in pending:
             if not future.cancelled() and future.exception() is None:
                 record(future.result())
+
+
+def _submit(executor: Executor, job: Callable, video: datasets.Video) -> Future:
+    """Submit, or return a future that has failed, so that a broken executor loses no video."""
+    try:
+        return executor.submit(job, video)
+    except BrokenExecutor as error:
+        future: Future = Future()
+        future.set_exception(error)
+        return future
+
+
+def _is_lost(future: Future) -> bool:
+    return future.cancelled() or not future.done() or future.exception() is not None
 
 
 # The save path
@@ -432,21 +499,24 @@ def prepare_save_path(
     Raises UserError where the folder cannot be written to, holds something else than faces, or
     holds faces of other settings.
     """
-    if save_path == Path() or any(video.path.parent == save_path for video in videos):
+    folders = {video.path.parent.resolve() for video in videos}
+    if save_path == Path() or save_path.resolve() in folders:
         raise UserError("the save path must be a folder of its own, apart from the videos")
     try:
         save_path.mkdir(parents=True, exist_ok=True)
-        settings_path = save_path / SETTINGS_NAME
-        if not settings_path.exists() and any(save_path.iterdir()):
+        if not (save_path / SETTINGS_NAME).exists() and any(save_path.iterdir()):
             raise UserError(
                 f"{save_path} is not empty and holds no {SETTINGS_NAME}; give a new folder"
             )
         manifest = read_manifest(save_path)
-        check_settings(save_path, settings, set(manifest) - {v.name for v in videos}, overwrite)
-        write_text(settings_path, json.dumps(asdict(settings), indent=1) + "\n")
-        with (save_path / MANIFEST_NAME).open("a", newline="", encoding="utf-8") as file:
-            if file.tell() == 0:
-                csv.writer(file).writerow(MANIFEST_FIELDS)
+        check_names(save_path, videos, manifest)
+        asked = {video.name for video in videos}
+        check_settings(save_path, settings, manifest.keys() - asked, overwrite)
+        if overwrite:
+            # Out of the index before anything is made anew: an interrupted run leaves no mixture.
+            manifest = {name: row for name, row in manifest.items() if name not in asked}
+        write_text(save_path / SETTINGS_NAME, json.dumps(asdict(settings), indent=1) + "\n")
+        write_index(save_path, manifest, videos)
     except OSError as error:
         raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
     return manifest
@@ -506,10 +576,26 @@ def read_manifest(faces_folder: Path) -> dict[str, dict]:
 
 
 def is_settled(video: datasets.Video, row: Mapping | None, save_path: Path) -> bool:
-    """Say whether an earlier run is done with this video."""
-    if row is None or row["status"] not in SETTLED or row["location"] != str(video.path.parent):
+    """Say whether an earlier run is done with this video: same name and size, wherever it lay."""
+    if row is None or row["status"] not in SETTLED or row["bytes"] != str(file_bytes(video.path)):
         return False
     return row["status"] != "ok" or (save_path / video.name).is_dir()
+
+
+def check_names(
+    save_path: Path, videos: Sequence[datasets.Video], manifest: Mapping[str, Mapping]
+) -> None:
+    """Raise UserError where another video of the same name has its faces at `save_path`."""
+    for video in videos:
+        row, size = manifest.get(video.name), file_bytes(video.path)
+        if row is None or row["status"] != "ok" or size == "" or row["bytes"] == str(size):
+            continue
+        folder = str(video.path.parent.resolve())
+        if row["location"] != folder:
+            raise UserError(
+                f"{save_path} holds the faces of another {video.name}, from {row['location']} "
+                f"({row['bytes']} bytes, in {folder}: {size}); give another save path"
+            )
 
 
 def write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -190,6 +191,24 @@ def test_bad_videos_do_not_stop_the_run_and_each_has_its_reason(one_head, tmp_pa
     assert not list(tmp_path.rglob("escape*"))
 
 
+def die_on_purpose(video):
+    """Stands in for a decoder that crashes: the process is gone, without an exception."""
+    if video.name.startswith("deadly"):
+        os._exit(139)
+    return processing.new_row(video) | {"status": "ok"}
+
+
+def test_a_video_that_kills_its_worker_costs_no_other_video(tmp_path):
+    names = [f"{i}.mp4" for i in range(20)] + ["deadly_1.mp4", "deadly_2.mp4"]
+    videos = [processing.datasets.Video(name, tmp_path / name) for name in sorted(names)]
+    rows = []
+    processing.run_in_processes(die_on_purpose, videos, rows.append, workers=2)
+    assert sorted(row["filename"] for row in rows) == sorted(names)
+    failed = {row["filename"]: row["reason"] for row in rows if row["status"] != "ok"}
+    assert sorted(failed) == ["deadly_1.mp4", "deadly_2.mp4"]
+    assert "the process that read it died" in failed["deadly_1.mp4"]
+
+
 def test_a_video_cut_off_in_the_middle_gives_the_frames_that_decode(tmp_path, head_frames):
     """Counts come from what was decoded, not from the header."""
     whole = tmp_path / "whole.avi"
@@ -269,6 +288,43 @@ def test_a_run_that_was_killed_is_finished_by_the_same_command(
 def test_other_settings_on_old_faces_are_refused_with_both_values(sample_videos, sample_faces):
     with pytest.raises(UserError, match=r"face_size=64 \(asked for: 96\)"):
         processing.processing(sample_videos, sample_faces, face_size=96)
+
+
+def test_videos_that_moved_to_another_disk_are_not_done_again(one_head, tmp_path):
+    processing.processing(one_head, tmp_path / "faces")
+    before = (tmp_path / "faces" / "head.mp4" / "000.jpeg").stat().st_mtime_ns
+    moved = one_head.rename(tmp_path / "other_disk")
+    processing.processing(moved, tmp_path / "faces")
+    assert (tmp_path / "faces" / "head.mp4" / "000.jpeg").stat().st_mtime_ns == before
+
+
+def test_another_video_of_the_same_name_does_not_replace_the_first(one_head, tmp_path, head_frames):
+    processing.processing(one_head, tmp_path / "faces")
+    part_2 = tmp_path / "part_2"
+    part_2.mkdir()
+    sample_data.write_video(part_2 / "head.mp4", head_frames[:9], fps=25)
+    with pytest.raises(UserError, match="holds the faces of another head.mp4, from .*videos"):
+        processing.processing(write_metadata(part_2, {"head.mp4": "REAL"}), tmp_path / "faces")
+
+
+def test_an_interrupted_overwrite_leaves_no_mixture(sample_videos, tmp_path, monkeypatch):
+    out = tmp_path / "faces"
+    processing.processing(sample_videos, out, face_size=32)
+    real_process, done = processing.process_video, []
+
+    def stop_after_three(video, **words):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(video.name)
+        return real_process(video, **words)
+
+    monkeypatch.setattr(processing, "process_video", stop_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        processing.processing(sample_videos, out, face_size=48, overwrite=True)
+    assert list(json.loads((out / "metadata.json").read_text())) == sorted(done)
+    monkeypatch.undo()
+    processing.processing(sample_videos, out, face_size=48)
+    assert {read_rgb(path).shape for path in out.glob("*/*.jpeg")} == {(48, 48, 3)}
 
 
 def test_overwrite_makes_the_faces_anew(one_head, tmp_path):
