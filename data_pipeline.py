@@ -134,8 +134,11 @@ def _draw(
             f"cannot draw a {part} part from {len(videos)} videos of {len(set(groups))} originals: "
             "each class needs videos of at least two; add videos, or set the part's share to 0"
         )
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    candidates = list(splitter.split(labels, labels, groups))
+    # Folds depend on the order of the groups, so that order is what the seed draws. The splitter's
+    # own shuffling leaves groups of the same make-up in place before scikit-learn 1.8.
+    names, numbers = np.unique(groups, return_inverse=True)
+    shuffled = np.random.default_rng(seed).permutation(len(names))[numbers]
+    candidates = list(StratifiedGroupKFold(folds).split(labels, labels, shuffled))
     # Small sets leave folds of unequal make-up: the first of the most typical ones is taken.
     target = np.array([labels.mean(), 1 / folds])
     drawn = min(
