@@ -35,7 +35,7 @@ from sklearn import metrics
 
 import charts
 import datasets
-import processing
+import faces_folder
 import train
 
 LOG_LOSS_CLIP = 1e-7  # a score of exactly 0 or 1 on the wrong side would cost infinitely much
@@ -97,8 +97,8 @@ def read_model_settings(model_path: Path) -> dict:
 
 def check_faces(data: Path, settings: Mapping) -> None:
     """Raise UserError where the faces were not made as those the model was trained on."""
-    differences = processing.setting_differences(
-        processing.read_settings(data), settings["faces"], by="the model expects"
+    differences = faces_folder.setting_differences(
+        faces_folder.read_settings(data), settings["faces"], by="the model expects"
     )
     if differences:
         raise UserError(
@@ -228,7 +228,7 @@ def write_report(
     """Write metrics.json, predictions.csv and the charts, and return their paths."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        processing.write_text(out / "metrics.json", json.dumps(dict(figures), indent=1) + "\n")
+        faces_folder.write_text(out / "metrics.json", json.dumps(dict(figures), indent=1) + "\n")
         with (out / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["filename", "label", "score"])

@@ -15,29 +15,16 @@ Running it again goes on where it stopped.
 """
 
 import argparse
-import contextlib
 import csv
 import functools
-import itertools
-import json
 import math
 import os
 import shutil
-import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,25 +37,10 @@ import numpy as np
 
 import datasets
 import faces
+import faces_folder
+import parallel
 from console import UserError, command, print_table, progress
 
-MANIFEST_NAME, SETTINGS_NAME, BOXES_NAME = "manifest.csv", "settings.json", "boxes.csv"
-MANIFEST_FIELDS = [
-    "filename",
-    "location",
-    "bytes",
-    "status",
-    "reason",
-    "fps",
-    "width",
-    "height",
-    "frames_read",
-    "detected",
-    "averaged",
-    "seconds",
-]
-# A run that is started again leaves these alone and tries the others once more.
-SETTLED = frozenset({"ok", "no_face"})
 FALLBACK_FPS = 30.0  # for a header without a usable frame rate
 
 
@@ -97,6 +69,7 @@ class FaceSettings:
 class Frame(NamedTuple):
     index: int  # in the video, from 0
     time_sec: float
+    video_fps: float  # by the header of the video
     image_bgr: np.ndarray  # (height, width, 3) uint8
 
 
@@ -145,9 +118,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in datasets.unlisted_files(args.location)[:5]:
         print(f"note: {path} stands in no metadata.json and was left out")
     if not any(row["status"] == "ok" for row in rows):
-        raise UserError(
-            f"none of {len(rows)} videos gave any faces; {args.save_path / MANIFEST_NAME} says why"
-        )
+        manifest_path = args.save_path / faces_folder.MANIFEST_NAME
+        raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
     return 0
 
 
@@ -201,8 +173,8 @@ def extract(
     Returns the manifest rows of all `videos` and those of the ones done in this call.
     """
     check_detector()
-    manifest = prepare_save_path(save_path, settings, videos, overwrite)
-    todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
+    manifest = faces_folder.prepare(save_path, asdict(settings), videos, overwrite)
+    todo = [v for v in videos if not faces_folder.is_settled(v, manifest.get(v.name), save_path)]
     try:
         new_rows = process_videos(todo, save_path, settings, workers, manifest)
     except OSError as error:
@@ -211,7 +183,7 @@ def extract(
             "then run the same command again: finished videos are kept"
         ) from error
     finally:
-        write_index(save_path, manifest, videos)
+        faces_folder.write_index(save_path, manifest, videos)
     return [manifest[video.name] for video in videos], list(new_rows.values())
 
 
@@ -234,7 +206,8 @@ def read_frames(path: Path, capture_sec: float, fps: float | None) -> Iterator[F
     """
     capture = cv2.VideoCapture(str(path))
     try:
-        frame_sec = 1 / header_fps(capture)
+        video_fps = header_fps(capture)
+        frame_sec = 1 / video_fps
         time_sec, index, last_slot = -frame_sec, -1, -1
         while capture.grab():
             index += 1
@@ -250,7 +223,7 @@ def read_frames(path: Path, capture_sec: float, fps: float | None) -> Iterator[F
             last_slot = slot
             decoded, image_bgr = capture.retrieve()
             if decoded:
-                yield Frame(index, time_sec, image_bgr)
+                yield Frame(index, time_sec, video_fps, image_bgr)
     finally:
         capture.release()
 
@@ -271,28 +244,13 @@ def process_video(video: datasets.Video, save_path: Path, settings: FaceSettings
     Raises OSError where the faces cannot be written; everything else is a status and a reason.
     """
     started = time.perf_counter()
-    row = new_row(video)
+    row = faces_folder.new_row(video)
     try:
         row |= _extract(video, save_path, settings)
     except (cv2.error, MemoryError) as error:
         # A single line: OpenCV's messages come with line breaks.
         row |= {"status": "failed", "reason": " ".join(str(error).split()) or repr(error)}
     return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
-
-
-def new_row(video: datasets.Video) -> dict:
-    """Return a manifest row that knows which video it is about and nothing else yet."""
-    known = {
-        "filename": video.name,
-        "location": str(video.path.parent.resolve()),
-        "bytes": str(file_bytes(video.path)),
-    }
-    return dict.fromkeys(MANIFEST_FIELDS, "") | known
-
-
-def file_bytes(path: Path) -> int | str:
-    """Return the size of a file, or an empty string where there is none."""
-    return path.stat().st_size if path.is_file() else ""
 
 
 def _extract(video: datasets.Video, save_path: Path, settings: FaceSettings) -> dict:
@@ -313,7 +271,7 @@ def _extract(video: datasets.Video, save_path: Path, settings: FaceSettings) -> 
         return {"status": "unreadable", "reason": "not a video OpenCV can decode a frame of"}
 
     height, width = frame.image_bgr.shape[:2]
-    facts = {"fps": f"{_measured_fps(video.path):.2f}", "width": width, "height": height}
+    facts = {"fps": f"{frame.video_fps:.2f}", "width": width, "height": height}
     facts["frames_read"] = len(tracker.times_sec)
     found = faces.main_face(tracker.tracks, tracker.times_sec, tracker.shots)
     if found is None:
@@ -322,14 +280,6 @@ def _extract(video: datasets.Video, save_path: Path, settings: FaceSettings) -> 
     write_faces(video, save_path, settings, boxes, detected)
     counts = {"detected": int(detected.sum()), "averaged": int((~detected).sum())}
     return facts | counts | {"status": "ok"}
-
-
-def _measured_fps(path: Path) -> float:
-    capture = cv2.VideoCapture(str(path))
-    try:
-        return header_fps(capture)
-    finally:
-        capture.release()
 
 
 def write_faces(
@@ -345,7 +295,7 @@ def write_faces(
     partial.mkdir()
     digits = max(3, len(str(len(boxes) - 1)))
     quality = [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality]
-    with (partial / BOXES_NAME).open("w", newline="", encoding="utf-8") as file:
+    with (partial / "boxes.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["frame", "time_sec", "x", "y", "w", "h", "source"])
         frames = read_frames(video.path, settings.capture_sec, settings.fps)
@@ -383,10 +333,10 @@ def process_videos(
     started, new_rows, frames = time.perf_counter(), {}, Counter()
     job = functools.partial(process_video, save_path=save_path, settings=settings)
     with (
-        (save_path / MANIFEST_NAME).open("a", newline="", encoding="utf-8") as file,
+        (save_path / faces_folder.MANIFEST_NAME).open("a", newline="", encoding="utf-8") as file,
         progress(len(videos), "faces", "videos") as advance,
     ):
-        table = csv.DictWriter(file, MANIFEST_FIELDS)
+        table = csv.DictWriter(file, faces_folder.MANIFEST_FIELDS)
 
         def record(row: dict) -> None:
             manifest[row["filename"]] = new_rows[row["filename"]] = row
@@ -395,235 +345,17 @@ def process_videos(
             frames["read"] += int(row["frames_read"] or 0)
             advance(note=f"{frames['read'] / (time.perf_counter() - started):.0f} frames/s")
 
+        def record_death(video: datasets.Video) -> None:
+            reason = "the process that read it died; the file may crash the decoder"
+            record(faces_folder.new_row(video) | {"status": "failed", "reason": reason})
+
         workers = min(workers or 1, len(videos))
         if workers > 1:
-            run_in_processes(job, videos, record, workers)
+            parallel.run_in_processes(job, videos, record, record_death, workers)
         else:
             for video in videos:
                 record(job(video))
     return new_rows
-
-
-def run_in_processes(
-    job: Callable[[datasets.Video], dict],
-    videos: Iterable[datasets.Video],
-    record: Callable[[dict], None],
-    workers: int,
-) -> None:
-    """Share the videos out to worker processes; a video that kills its worker costs no other one.
-
-    When a worker dies (a decoder that crashes, no memory left) the whole pool is lost. The videos
-    it had in hand are then done one at a time, each in a process of its own, which tells the
-    culprit from the others, and a new pool goes on with the rest.
-    """
-    waiting = iter(videos)
-    while True:
-        with new_pool(workers) as pool:
-            lost = run_on(pool, job, waiting, record, ahead=4 * workers)
-        if not lost:
-            return
-        for video in lost:
-            with new_pool(1) as pool:
-                if run_on(pool, job, iter([video]), record, ahead=1):
-                    reason = "the process that read it died; the file may crash the decoder"
-                    record(new_row(video) | {"status": "failed", "reason": reason})
-
-
-def new_pool(workers: int) -> ProcessPoolExecutor:
-    # Spawn: OpenCV's threads and locks do not survive a fork.
-    return ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
-
-
-def _start_worker() -> None:
-    # The workers share the cores already; threads of OpenCV's own would only fight over them.
-    cv2.setNumThreads(0)
-    # Ctrl-C reaches every process of a terminal: the main one stops the run, a worker finishes the
-    # video it has begun.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def run_on(
-    executor: Executor,
-    job: Callable[[datasets.Video], dict],
-    waiting: Iterator[datasets.Video],
-    record: Callable[[dict], None],
-    ahead: int,
-) -> list[datasets.Video]:
-    """Give each video to the executor and each row to `record`, in the order they are done.
-
-    At most `ahead` videos are handed over at a time. Returns the videos that were lost because the
-    executor broke, or an empty list when all are done. After an error or Ctrl-C no further ones
-    are begun; those under way are finished and recorded, because their folders exist.
-    """
-    pending: dict[Future, datasets.Video] = {}
-    try:
-        while True:
-            for video in itertools.islice(waiting, ahead - len(pending)):
-                pending[_submit(executor, job, video)] = video
-            if not pending:
-                return []
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                record(future.result())
-                del pending[future]
-    except BrokenExecutor:
-        return [pending.pop(future) for future in list(pending) if _is_lost(future)]
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-        for future in pending:
-            if not future.cancelled() and future.exception() is None:
-                record(future.result())
-
-
-def _submit(executor: Executor, job: Callable, video: datasets.Video) -> Future:
-    """Submit, or return a future that has failed, so that a broken executor loses no video."""
-    try:
-        return executor.submit(job, video)
-    except BrokenExecutor as error:
-        future: Future = Future()
-        future.set_exception(error)
-        return future
-
-
-def _is_lost(future: Future) -> bool:
-    return future.cancelled() or not future.done() or future.exception() is not None
-
-
-# The save path
-
-
-def prepare_save_path(
-    save_path: Path, settings: FaceSettings, videos: Sequence[datasets.Video], overwrite: bool
-) -> dict[str, dict]:
-    """Make the folder, store the settings, and return the manifest rows of earlier runs.
-
-    Raises UserError where the folder cannot be written to, holds something else than faces, or
-    holds faces of other settings.
-    """
-    folders = {video.path.parent.resolve() for video in videos}
-    if save_path == Path() or save_path.resolve() in folders:
-        raise UserError("the save path must be a folder of its own, apart from the videos")
-    try:
-        save_path.mkdir(parents=True, exist_ok=True)
-        if not (save_path / SETTINGS_NAME).exists() and any(save_path.iterdir()):
-            raise UserError(
-                f"{save_path} is not empty and holds no {SETTINGS_NAME}; give a new folder"
-            )
-        manifest = read_manifest(save_path)
-        check_names(save_path, videos, manifest)
-        asked = {video.name for video in videos}
-        check_settings(save_path, settings, manifest.keys() - asked, overwrite)
-        if overwrite:
-            # Out of the index before anything is made anew: an interrupted run leaves no mixture.
-            manifest = {name: row for name, row in manifest.items() if name not in asked}
-        write_text(save_path / SETTINGS_NAME, json.dumps(asdict(settings), indent=1) + "\n")
-        write_index(save_path, manifest, videos)
-    except OSError as error:
-        raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
-    return manifest
-
-
-def check_settings(
-    save_path: Path, settings: FaceSettings, others: set[str], overwrite: bool
-) -> None:
-    """Raise UserError where faces of other settings would be mixed with the new ones."""
-    if not (save_path / SETTINGS_NAME).exists():
-        return
-    differences = setting_differences(read_settings(save_path), asdict(settings))
-    if differences and (others or not overwrite):
-        remedy = "give the same settings or another save path"
-        if not others:
-            remedy += ", or --overwrite to make the faces anew"
-        raise UserError(f"{save_path} holds faces made with {differences}; {remedy}")
-
-
-def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
-    """Return what differs between two face settings in words, both values, or an empty string."""
-    names = sorted(found.keys() | wanted.keys())
-    return ", ".join(
-        f"{name}={found.get(name)} ({by}: {wanted.get(name)})"
-        for name in names
-        if found.get(name) != wanted.get(name)
-    )
-
-
-def read_settings(faces_folder: Path) -> dict:
-    """Return the settings.json of a folder of faces; raises UserError where there is none."""
-    path = faces_folder / SETTINGS_NAME
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        settings = None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(
-            f"{path} is not valid JSON; make the faces anew with processing.py"
-        ) from None
-    if not isinstance(settings, dict):
-        raise UserError(f"{faces_folder} holds no {SETTINGS_NAME}; make faces with processing.py")
-    return settings
-
-
-def read_manifest(faces_folder: Path) -> dict[str, dict]:
-    """Return the manifest rows by video name, the last one of each; empty without a manifest.
-
-    A line that a killed run left unfinished is passed over: its video is done once more.
-    """
-    path = faces_folder / MANIFEST_NAME
-    if not path.exists():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = (row for row in csv.DictReader(file) if None not in row and None not in row.values())
-        return {row["filename"]: row for row in rows}
-
-
-def is_settled(video: datasets.Video, row: Mapping | None, save_path: Path) -> bool:
-    """Say whether an earlier run is done with this video: same name and size, wherever it lay."""
-    if row is None or row["status"] not in SETTLED or row["bytes"] != str(file_bytes(video.path)):
-        return False
-    return row["status"] != "ok" or (save_path / video.name).is_dir()
-
-
-def check_names(
-    save_path: Path, videos: Sequence[datasets.Video], manifest: Mapping[str, Mapping]
-) -> None:
-    """Raise UserError where another video of the same name has its faces at `save_path`."""
-    for video in videos:
-        row, size = manifest.get(video.name), file_bytes(video.path)
-        if row is None or row["status"] != "ok" or size == "" or row["bytes"] == str(size):
-            continue
-        folder = str(video.path.parent.resolve())
-        if row["location"] != folder:
-            raise UserError(
-                f"{save_path} holds the faces of another {video.name}, from {row['location']} "
-                f"({row['bytes']} bytes, in {folder}: {size}); give another save path"
-            )
-
-
-def write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence) -> None:
-    """Write manifest.csv sorted by name, and metadata.json with exactly the videos that have a
-    folder, those of earlier runs included."""
-    if not save_path.is_dir():
-        return
-    with contextlib.ExitStack() as stack:
-        partial = save_path / f".{MANIFEST_NAME}.partial"
-        file = stack.enter_context(partial.open("w", newline="", encoding="utf-8"))
-        table = csv.DictWriter(file, MANIFEST_FIELDS)
-        table.writeheader()
-        table.writerows(manifest[name] for name in sorted(manifest))
-    partial.replace(save_path / MANIFEST_NAME)
-    metadata = {}
-    if (save_path / datasets.METADATA_NAME).is_file():
-        metadata = datasets.read_metadata(save_path)
-    metadata |= {video.name: dict(video.entry) for video in videos}
-    usable = {name for name, row in manifest.items() if row["status"] == "ok"}
-    entries = {name: metadata[name] for name in sorted(metadata) if name in usable}
-    write_text(save_path / datasets.METADATA_NAME, json.dumps(entries, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it, so that readers never see half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def print_summary(
@@ -645,7 +377,7 @@ def print_summary(
     if new_rows:
         table.append(("frames a second", f"{total('frames_read', new_rows) / seconds:.0f}"))
     table += [("seconds", f"{seconds:.1f}"), ("faces", str(save_path))]
-    table.append(("manifest", str(save_path / MANIFEST_NAME)))
+    table.append(("manifest", str(save_path / faces_folder.MANIFEST_NAME)))
     print_table(f"{len(rows)} videos", table)
     failed = [row for row in rows if row["status"] != "ok"]
     for row in failed[:20]:

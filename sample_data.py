@@ -18,14 +18,13 @@ import json
 import os
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+import parallel
 from console import UserError, command, progress
 from drawn_people import draw_frames, draw_marks, draw_person, swap_faces
 
@@ -215,20 +214,16 @@ def make_sample_set(
 
 def _run_tasks(tasks: list[_PersonTask], workers: int) -> None:
     """Write the videos in this process (workers 1) or in several."""
-    with progress(sum(len(task.videos) for task in tasks), "Drawing", "videos") as advance:
+
+    def died(task: _PersonTask) -> None:
+        raise UserError(f"the process that drew {task.videos[0][0]} died; run the command again")
+
+    with progress(sum(len(task.videos) for task in tasks), "drawing", "videos") as advance:
         if workers == 1 or len(tasks) < 2:
             for task in tasks:
                 advance(_make_videos(task))
-            return
-        # One cv2 thread per worker: the workers share the cores already.
-        with ProcessPoolExecutor(
-            min(workers, len(tasks)),
-            mp_context=get_context("spawn"),
-            initializer=cv2.setNumThreads,
-            initargs=(1,),
-        ) as pool:
-            for future in as_completed([pool.submit(_make_videos, task) for task in tasks]):
-                advance(future.result())
+        else:
+            parallel.run_in_processes(_make_videos, tasks, advance, died, workers)
 
 
 @command

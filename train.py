@@ -33,11 +33,11 @@ with quiet_tensorflow():
     import model as networks
 
 import charts
-import processing
+import faces_folder
 
 keras = tf.keras
 MODEL_NAME, SPLIT_NAME, HISTORY_NAME = "model.keras", "split.json", "history.csv"
-SETTINGS_NAME = processing.SETTINGS_NAME
+SETTINGS_NAME = faces_folder.SETTINGS_NAME
 MONITOR = "val_loss"
 
 
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data, out, overwrite = args.pop("data"), args.pop("out"), args.pop("overwrite")
     settings = TrainSettings(**args)
     faces = data_pipeline.list_faces(data)
-    face_settings = processing.read_settings(data)
+    face_settings = faces_folder.read_settings(data)
     parts = data_pipeline.split(
         faces, settings.validation_share, settings.test_share, settings.seed
     )
@@ -202,8 +202,8 @@ def train(
 
     out.mkdir(parents=True, exist_ok=True)
     (out / HISTORY_NAME).unlink(missing_ok=True)  # its presence says that a run is finished
-    processing.write_text(out / SETTINGS_NAME, json.dumps(dict(stored), indent=1) + "\n")
-    processing.write_text(out / SPLIT_NAME, json.dumps(split_names(parts), indent=1) + "\n")
+    faces_folder.write_text(out / SETTINGS_NAME, json.dumps(dict(stored), indent=1) + "\n")
+    faces_folder.write_text(out / SPLIT_NAME, json.dumps(split_names(parts), indent=1) + "\n")
     best = BestModel(network, out / MODEL_NAME)
     log = EpochLog()
     folded.fit(

@@ -138,7 +138,7 @@ import json, sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import data_pipeline, processing, train
+import data_pipeline, faces_folder, train
 from pathlib import Path
 
 data, out, devices = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
@@ -148,7 +148,7 @@ settings = train.TrainSettings(
 parts = data_pipeline.split(data_pipeline.list_faces(data), 0.3, 0, 0)
 parts["validation"] = parts["validation"][:5]  # odd: the last batch is padded on both devices
 strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
-stored = train.run_settings(settings, processing.read_settings(data))
+stored = train.run_settings(settings, faces_folder.read_settings(data))
 history = train.train(parts, out, stored, settings, strategy)
 model = tf.keras.models.load_model(out / "model.keras")
 weights = [float(tf.reduce_sum(tf.abs(w))) for w in model.trainable_variables]
