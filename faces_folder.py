@@ -123,14 +123,18 @@ def read_settings(faces_folder: Path) -> dict:
 def read_manifest(faces_folder: Path) -> dict[str, dict]:
     """Return the manifest rows by video name, the last one of each; empty without a manifest.
 
-    A line that a killed run left unfinished is passed over: its video is done once more.
+    A line that a killed run left unfinished, or that has other columns, is passed over: its video
+    is done once more.
     """
     path = faces_folder / MANIFEST_NAME
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        rows = (row for row in csv.DictReader(file) if None not in row and None not in row.values())
-        return {row["filename"]: row for row in rows}
+        return {row["filename"]: row for row in csv.DictReader(file) if _is_whole(row)}
+
+
+def _is_whole(row: Mapping) -> bool:
+    return row.keys() == set(MANIFEST_FIELDS) and None not in row.values()
 
 
 def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:

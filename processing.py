@@ -35,6 +35,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 import cv2
 import numpy as np
 
+import contact_sheet
 import datasets
 import faces
 import faces_folder
@@ -104,6 +105,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="draws the videos for --num-vids (%(default)s)")
     add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     add("--overwrite", action="store_true", help="make faces that are already there anew")
+    add("--contact-sheet", action="store_true", help="draw a strip of faces for every video")
     return parser
 
 
@@ -115,6 +117,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     rows, new_rows = extract(videos, args.save_path, settings, args.workers, args.overwrite)
     print_summary(rows, new_rows, args.save_path, time.perf_counter() - started)
+    if args.contact_sheet:
+        names = [row["filename"] for row in rows if row["status"] == "ok"]
+        for page in contact_sheet.write_contact_sheets(args.save_path, names):
+            print(f"contact sheet: {page}")
     for path in datasets.unlisted_files(args.location)[:5]:
         print(f"note: {path} stands in no metadata.json and was left out")
     if not any(row["status"] == "ok" for row in rows):

@@ -285,6 +285,15 @@ def test_a_run_that_was_killed_is_finished_by_the_same_command(
     assert finished == expected
 
 
+def test_a_manifest_with_other_columns_is_made_anew_instead_of_crashing(one_head, tmp_path):
+    processing.processing(one_head, tmp_path / "faces")
+    manifest = tmp_path / "faces" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("bytes", "weight"))
+    (row,) = processing.processing(one_head, tmp_path / "faces")
+    assert row["status"] == "ok"
+    assert rows_of(manifest) == [{name: str(value) for name, value in row.items()}]
+
+
 def test_other_settings_on_old_faces_are_refused_with_both_values(sample_videos, sample_faces):
     with pytest.raises(UserError, match=r"face_size=64 \(asked for: 96\)"):
         processing.processing(sample_videos, sample_faces, face_size=96)
@@ -378,6 +387,27 @@ def test_command_ends_with_a_summary_that_names_every_video_without_faces(
     assert "frames detected" in printed
     assert "no faces: text.mp4: unreadable" in printed
     assert "unlisted.mp4 stands in no metadata.json" in printed
+
+
+def test_contact_sheet_has_a_strip_for_every_video_and_marks_averaged_frames(
+    tmp_path, head_frames, capsys
+):
+    videos, out = tmp_path / "videos", tmp_path / "faces"
+    videos.mkdir()
+    covered = np.array(head_frames)
+    covered[10:15] = 127  # no face for a moment
+    sample_data.write_video(videos / "seen.mp4", head_frames, fps=25)
+    sample_data.write_video(videos / "covered.mp4", covered, fps=25)
+    write_metadata(videos, {"seen.mp4": "REAL", "covered.mp4": "FAKE"})
+    words = ["--location", videos, "--save-path", out, "--workers", "1", "--contact-sheet"]
+    assert processing.main([str(word) for word in words]) == 0
+    (page,) = out.glob("contact_sheet_*.jpeg")
+    assert f"contact sheet: {page}" in capsys.readouterr().out
+    sheet = read_rgb(page).astype(int)
+    assert sheet.shape == (2 * 96, 300 + 12 * 96, 3)
+    red = (sheet[..., 0] > 200) & (sheet[..., 1] < 90) & (sheet[..., 2] < 90)
+    assert red[:96].any()  # covered.mp4
+    assert not red[96:].any()
 
 
 def test_command_with_nothing_usable_is_an_error(tmp_path, capsys):
