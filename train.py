@@ -181,6 +181,40 @@ def train(
     keras.utils.set_random_seed(settings.seed)
     strategy = strategy or tf.distribute.MirroredStrategy()
     check_batch(settings.batch_size, strategy.num_replicas_in_sync)
+    training, validation = build_datasets(parts, settings)
+    steps_per_epoch = data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)
+    with strategy.scope():
+        network = networks.build_model(
+            settings.num_frames, (settings.img_size, settings.img_size), settings.architecture
+        )
+        # Trains the same layers without a copy of the encoder for each frame, see model.py.
+        folded = networks.fold_time(network)
+        compile_model(folded, settings, steps_per_epoch)
+
+    begin_run(out, stored, parts)
+    log = EpochLog()
+    folded.fit(
+        training,
+        validation_data=validation,
+        epochs=settings.epochs,
+        steps_per_epoch=steps_per_epoch,
+        shuffle=False,  # the pipeline does it
+        # A bar on a terminal, a line per epoch in a log file.
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[
+            log,
+            BestModel(network, out / MODEL_NAME),
+            keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience),
+        ],
+    )
+    write_history(out / HISTORY_NAME, log.history)
+    return log.history
+
+
+def build_datasets(
+    parts: Mapping[str, Sequence[data_pipeline.FaceVideo]], settings: TrainSettings
+) -> tuple["tf.data.Dataset", "tf.data.Dataset"]:
+    """Return the clips of training and of validation, in which both classes count the same."""
     options = {
         "img_size": (settings.img_size, settings.img_size),
         "num_frames": settings.num_frames,
@@ -191,33 +225,15 @@ def train(
     validation = data_pipeline.build_dataset(
         videos=parts["validation"], equal_classes=True, **options
     )
-    with strategy.scope():
-        network = networks.build_model(
-            settings.num_frames, (settings.img_size, settings.img_size), settings.architecture
-        )
-        # Trains the same layers without a copy of the encoder for each frame, see model.py.
-        folded = networks.fold_time(network)
-        steps_per_epoch = data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)
-        compile_model(folded, settings, steps_per_epoch)
+    return training, validation
 
+
+def begin_run(out: Path, stored: Mapping, parts: Mapping[str, Sequence]) -> None:
+    """Make the run folder with its settings and split, without what says that it is finished."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / HISTORY_NAME).unlink(missing_ok=True)  # its presence says that a run is finished
+    (out / HISTORY_NAME).unlink(missing_ok=True)
     faces_folder.write_text(out / SETTINGS_NAME, json.dumps(dict(stored), indent=1) + "\n")
     faces_folder.write_text(out / SPLIT_NAME, json.dumps(split_names(parts), indent=1) + "\n")
-    best = BestModel(network, out / MODEL_NAME)
-    log = EpochLog()
-    folded.fit(
-        training,
-        validation_data=validation,
-        epochs=settings.epochs,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=False,  # the pipeline does it
-        # A bar on a terminal, a line per epoch in a log file.
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[log, best, keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience)],
-    )
-    write_history(out / HISTORY_NAME, log.history)
-    return log.history
 
 
 def check_batch(batch_size: int, num_replicas: int) -> None:
