@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 EXIT_USAGE = 2
+EXIT_BROKEN_PIPE = 141  # likewise for one that wrote to a closed pipe
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
@@ -41,6 +42,10 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_USAGE
+        except BrokenPipeError:
+            # Whoever reads our output (head, less) has seen enough; do not fail again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_BROKEN_PIPE
         except OSError as error:
             # Whatever has no better sentence of its own: a full disk, a folder one may not write.
             print(f"error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)

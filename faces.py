@@ -31,6 +31,7 @@ MIN_NEIGHBOURS_TRACKED = 3  # next to a known face: few
 
 FULL_SEARCH_EVERY_SEC = 0.5  # while a face is being followed: newcomers are seen this late
 LOST_SEARCH_EVERY_SEC = 0.1  # while none is
+NEWCOMER_SIZE = 0.5  # while a face is followed, only faces at least this share of it are sought
 PATIENCE_SEC = 1.0  # a track without a hit for longer has ended
 # Correlation of 16 x 16 grey thumbnails of neighbouring frames below which there is a cut. In real
 # clips cuts had at most 0.50 and shaken heads in close-up at least 0.68, dark scenes included.
@@ -99,9 +100,14 @@ def load_cascade() -> "cv2.CascadeClassifier":
     return cascade
 
 
-def search_frame(image_bgr: np.ndarray, cascade: "cv2.CascadeClassifier") -> np.ndarray:
-    """Return the boxes of all faces in a frame, `(n, 4) float32`; n is 0 where there are none."""
-    scale = min(1.0, SEARCH_SIDE / max(image_bgr.shape[:2]))
+def search_frame(
+    image_bgr: np.ndarray, cascade: "cv2.CascadeClassifier", smallest_side: float = 1.0
+) -> np.ndarray:
+    """Return the boxes of all faces in a frame, `(n, 4) float32`; n is 0 where there are none.
+
+    Faces narrower than `smallest_side` pixels are not looked for, which makes it much cheaper.
+    """
+    scale = min(1.0, SEARCH_SIDE / max(image_bgr.shape[:2]), MIN_FACE / smallest_side)
     return _detect(image_bgr, scale, cascade, MIN_NEIGHBOURS, (MIN_FACE, 0))
 
 
@@ -179,9 +185,11 @@ class FaceTracker:
         if not self._full_search_is_due(live, unmatched):
             return
         self._last_full_search_sec = time_sec
-        known = [track.hits[-1].box_xywh for track in live if track.last == position]
-        for box in search_frame(image_bgr, self._cascade):
-            if any(_overlap(box, other) > 0.3 for other in known):
+        known = [track.hits[-1] for track in live if track.last == position]
+        # Whoever is much smaller than the face that is followed does not become the main face.
+        smallest_side = max([NEWCOMER_SIZE * hit.side for hit in known], default=1.0)
+        for box in search_frame(image_bgr, self._cascade, max(1.0, smallest_side)):
+            if any(_overlap(box, hit.box_xywh) > 0.3 for hit in known):
                 continue
             hit = Hit(position, box)
             track = next((t for t in unmatched if self._is_same_face(t, hit)), None)

@@ -134,6 +134,19 @@ def test_tracker_finds_the_drawn_face_in_every_frame_and_follows_it(head_frames)
     assert boxes[:, 2].min() > 0.25 * head_frames.shape[2]
 
 
+def test_a_search_for_large_faces_only_passes_small_ones_over(head_frames):
+    cascade = faces.load_cascade()
+    frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
+    small = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    canvas = np.hstack(
+        [frame, cv2.copyMakeBorder(small, 0, len(small), 0, 0, cv2.BORDER_REPLICATE)]
+    )
+    both = faces.search_frame(canvas, cascade)
+    (large,) = faces.search_frame(canvas, cascade, smallest_side=1.3 * min(both[:, 2]))
+    assert len(both) == 2
+    assert large[2] > min(both[:, 2])
+
+
 def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames):
     other_side = head_frames[:, ::-1, ::-1] // 2  # upside down: no face there
     tracker = faces.FaceTracker(faces.load_cascade())

@@ -439,6 +439,21 @@ def test_ctrl_c_stops_with_one_line_and_an_index_that_fits_the_folders(sample_vi
     assert 0 < len(folders) < 16
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes close differently there")
+def test_a_reader_that_has_seen_enough_gets_no_traceback(one_head, tmp_path):
+    words = ["processing.py", "--location", one_head, "--save-path", tmp_path / "faces"]
+    run = subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    run.stdout.close()
+    assert run.stderr.read() == ""
+    assert run.wait() in {1, 141}  # rich ends with 1 when it is the one to notice
+
+
 def test_processing_does_not_import_tensorflow():
     """Worker processes import it again; TensorFlow would cost each of them seconds."""
     check = "import processing, sys; sys.exit('tensorflow' in sys.modules)"
