@@ -58,7 +58,7 @@ def _name_tile(name: str, num_frames: int, num_averaged: int) -> np.ndarray:
     tile = np.full((TILE, NAME_WIDTH, 3), 255, np.uint8)
     # OpenCV's fonts know ASCII only.
     shown = name.encode("ascii", "replace").decode()
-    lines = [shown[:40], shown[40:80], f"{num_frames} frames, {num_averaged} averaged"]
+    lines = [shown[:34], shown[34:68], f"{num_frames} frames, {num_averaged} averaged"]
     for row, (line, colour) in enumerate(zip(lines, (BLACK_BGR, BLACK_BGR, GREY_BGR), strict=True)):
         place = (6, 30 + 22 * row)
         cv2.putText(tile, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
