@@ -63,6 +63,8 @@ def main_arguments() -> argparse.ArgumentParser:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
+    if args.batch_size < 1:
+        raise UserError(f"batch_size is {args.batch_size}; it must be at least 1")
     settings = read_model_settings(args.model)
     check_faces(args.data, settings)
     videos = choose_part(data_pipeline.list_faces(args.data), args.model, args.part)
@@ -120,17 +122,18 @@ def choose_part(
     path = model_path.parent / train.SPLIT_NAME
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        names = {part: set(names[part]) for part in data_pipeline.PARTS}
+    except (OSError, ValueError, TypeError, KeyError):
         raise UserError(f"{path} cannot be read; --part all scores every video") from None
     if part == "unseen":
-        seen = {*names["train"], *names["validation"]}
+        seen = names["train"] | names["validation"]
         groups = {video.group for video in videos if video.name in seen}
         chosen = [v for v in videos if v.name not in seen and v.group not in groups]
         left_out = len(videos) - len(chosen)
         if left_out:
             print(f"{left_out} of {len(videos)} videos were used in training and are left out")
     else:
-        chosen = [video for video in videos if video.name in set(names[part])]
+        chosen = [video for video in videos if video.name in names[part]]
     if not chosen:
         raise UserError(
             f"none of {len(videos)} videos is in the part {part!r} of {path}; --part all scores "

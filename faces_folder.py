@@ -8,7 +8,6 @@
 Whoever reads or writes a folder of faces comes through here; no pixels and no TensorFlow.
 """
 
-import contextlib
 import csv
 import json
 from collections.abc import Mapping, Sequence
@@ -134,12 +133,18 @@ def read_manifest(faces_folder: Path) -> dict[str, dict]:
 
 
 def _is_whole(row: Mapping) -> bool:
-    return row.keys() == set(MANIFEST_FIELDS) and None not in row.values()
+    whole = row.keys() == set(MANIFEST_FIELDS) and None not in row.values()
+    return whole and (row["bytes"] == "" or row["bytes"].isdecimal())
 
 
 def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
-    """Say whether an earlier run is done with this video: same name and size, wherever it lay."""
-    if row is None or row["status"] not in SETTLED or row["bytes"] != str(file_bytes(video.path)):
+    """Say whether an earlier run is done with this video: same name and size, wherever it lay.
+
+    One that has been deleted since then keeps the faces it gave.
+    """
+    if row is None or row["status"] not in SETTLED:
+        return False
+    if file_bytes(video.path) not in {"", int(row["bytes"] or -1)}:
         return False
     return row["status"] != "ok" or (save_path / video.name).is_dir()
 
@@ -161,11 +166,8 @@ def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str,
 def write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence) -> None:
     """Write manifest.csv sorted by name, and metadata.json with exactly the videos that have a
     folder, those of earlier runs included."""
-    if not save_path.is_dir():
-        return
-    with contextlib.ExitStack() as stack:
-        partial = save_path / f".{MANIFEST_NAME}.partial"
-        file = stack.enter_context(partial.open("w", newline="", encoding="utf-8"))
+    partial = save_path / f".{MANIFEST_NAME}.partial"
+    with partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, MANIFEST_FIELDS)
         table.writeheader()
         table.writerows(manifest[name] for name in sorted(manifest))

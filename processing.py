@@ -58,9 +58,12 @@ class FaceSettings:
     contract: int = 1  # version of the layout described above
 
     def __post_init__(self):
-        for name, smallest in (("capture_sec", 0), ("margin_ratio", -1e-9), ("face_size", 15)):
-            if not getattr(self, name) > smallest:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be larger")
+        if not 0 < self.capture_sec < math.inf:
+            raise UserError(f"capture_sec is {self.capture_sec}; it must be above 0 seconds")
+        if not 0 <= self.margin_ratio < math.inf:
+            raise UserError(f"margin_ratio is {self.margin_ratio}; it must be 0 or more")
+        if not self.face_size >= 16:
+            raise UserError(f"face_size is {self.face_size}; it must be at least 16 pixels")
         if self.fps is not None and not self.fps > 0:
             raise UserError(
                 f"fps is {self.fps}; it must be above 0, or left out to keep all frames"
@@ -256,6 +259,9 @@ def process_video(video: datasets.Video, save_path: Path, settings: FaceSettings
     except (cv2.error, MemoryError) as error:
         # A single line: OpenCV's messages come with line breaks.
         row |= {"status": "failed", "reason": " ".join(str(error).split()) or repr(error)}
+    if row["status"] != "ok" and not video.problem:
+        # Faces of an earlier file of this name would be a folder that no index lists.
+        shutil.rmtree(save_path / video.name, ignore_errors=True)
     return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
 
 

@@ -119,6 +119,7 @@ def test_faces_made_with_other_settings_are_refused_with_both_values(
         (lambda run: (run / "settings.json").unlink(), "must stay beside its model"),
         (lambda run: (run / "settings.json").write_text("[]"), "must stay beside its model"),
         (lambda run: (run / "split.json").unlink(), "--part all scores every video"),
+        (lambda run: (run / "split.json").write_text("[]"), "--part all scores every video"),
     ],
 )
 def test_a_damaged_run_folder_is_one_sentence(
@@ -136,6 +137,11 @@ def test_a_damaged_run_folder_is_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
+
+
+def test_a_batch_of_nothing_is_one_sentence(run, sample_faces, tmp_path, capsys):
+    assert evaluated(run, sample_faces, tmp_path / "report", "--batch-size", "0") == 2
+    assert "batch_size is 0; it must be at least 1" in capsys.readouterr().err
 
 
 def test_nothing_unseen_is_one_sentence(run, sample_faces, tmp_path, capsys):

@@ -307,6 +307,23 @@ def test_videos_that_moved_to_another_disk_are_not_done_again(one_head, tmp_path
     assert (tmp_path / "faces" / "head.mp4" / "000.jpeg").stat().st_mtime_ns == before
 
 
+def test_faces_stay_when_their_video_is_deleted_afterwards(one_head, tmp_path):
+    processing.processing(one_head, tmp_path / "faces")
+    (one_head / "head.mp4").unlink()
+    (row,) = processing.processing(one_head, tmp_path / "faces")
+    assert row["status"] == "ok"
+    assert "head.mp4" in json.loads((tmp_path / "faces" / "metadata.json").read_text())
+
+
+def test_a_video_replaced_by_one_without_a_face_loses_its_old_faces(one_head, tmp_path):
+    processing.processing(one_head, tmp_path / "faces")
+    grey = np.full((12, 96, 96, 3), 120, np.uint8)
+    sample_data.write_video(one_head / "head.mp4", grey, fps=12)
+    (row,) = processing.processing(one_head, tmp_path / "faces")
+    assert row["status"] == "no_face"
+    assert not (tmp_path / "faces" / "head.mp4").exists()
+
+
 def test_another_video_of_the_same_name_does_not_replace_the_first(one_head, tmp_path, head_frames):
     processing.processing(one_head, tmp_path / "faces")
     part_2 = tmp_path / "part_2"
