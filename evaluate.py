@@ -9,7 +9,7 @@ folder:
 
     python evaluate.py --model run/model.keras --data faces --out report
 
-Videos the model was trained or validated on, and others made from the same originals, are left
+Videos the model was trained or validated on, and others of the same originals or people, are left
 out, so the same folder can serve for training and evaluation. The last line printed is one JSON
 object with the figures.
 """
@@ -114,29 +114,36 @@ def choose_part(
 ) -> list[data_pipeline.FaceVideo]:
     """Return the videos of a part of the run's split, or those it has not seen.
 
-    Unseen is a video that was neither trained nor validated on and shares no original with one
-    that was. Raises UserError where nothing is left.
+    Unseen is a video that was neither trained nor validated on, that shares no original and no
+    person with one that was, and that the split did not leave out. Raises UserError where nothing
+    is left.
     """
     if part == "all":
         return list(videos)
     path = model_path.parent / train.SPLIT_NAME
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
+        # Runs of before people were kept apart left nothing out.
+        left_out = set(names.get(data_pipeline.LEFT_OUT, []))
         names = {part: set(names[part]) for part in data_pipeline.PARTS}
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(f"{path} cannot be read; --part all scores every video") from None
+    total = data_pipeline.count_videos(videos)
     if part == "unseen":
         seen = names["train"] | names["validation"]
-        groups = {video.group for video in videos if video.name in seen}
-        chosen = [v for v in videos if v.name not in seen and v.group not in groups]
-        left_out = len(videos) - len(chosen)
-        if left_out:
-            print(f"{left_out} of {len(videos)} videos were used in training and are left out")
+        ties = set().union(*(video.ties for video in videos if video.name in seen))
+        chosen = [v for v in videos if v.name not in left_out and ties.isdisjoint(v.ties)]
+        passed_over = total - data_pipeline.count_videos(chosen)
+        if passed_over:
+            print(
+                f"{passed_over} of {total} videos are left out: used in training, or of the same "
+                "originals or people"
+            )
     else:
         chosen = [video for video in videos if video.name in names[part]]
     if not chosen:
         raise UserError(
-            f"none of {len(videos)} videos is in the part {part!r} of {path}; --part all scores "
+            f"none of {total} videos is in the part {part!r} of {path}; --part all scores "
             "every video, also those the model was trained on"
         )
     return chosen

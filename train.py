@@ -4,13 +4,15 @@ Goes in: what processing.py wrote. Comes out, in the run folder:
 
     model.keras      the best epoch by validation loss; opens with tf.keras.models.load_model
     settings.json    what the model expects: face settings, frames, image size, label, threshold
-    split.json       which videos were trained on, validated on and held out
+    split.json       which videos were trained on, validated on, held out and left out
     history.csv      loss, accuracy, AUC, learning rate and seconds of every epoch
     charts/          acc_per_epoch.png  loss_per_epoch.png  time_per_epoch.png
 
     python train.py --data faces --out run --epochs 40
 
-The split is by original: a video and everything made from it stay on one side.
+The split is by original and, where the metadata names them, by people: a video, everything made
+from it and everybody in it stay on one side. Each face of a video is trained on as a clip of its
+own, with the label of the video.
 """
 
 import argparse
@@ -94,6 +96,11 @@ def main_arguments() -> argparse.ArgumentParser:
             choices=choices,
             help=f"{helps[name]} (%(default)s)",
         )
+    parser.add_argument(
+        "--ignore-marks",
+        action="store_true",
+        help="draw all parts, also those that the metadata marks",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a finished run")
     return parser
 
@@ -102,8 +109,11 @@ def main_arguments() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     args = vars(main_arguments().parse_args(argv))
     data, out, overwrite = args.pop("data"), args.pop("out"), args.pop("overwrite")
+    ignore_marks = args.pop("ignore_marks")
     settings = TrainSettings(**args)
     faces = data_pipeline.list_faces(data)
+    if ignore_marks:
+        faces = data_pipeline.without_marks(faces)
     face_settings = faces_folder.read_settings(data)
     parts = data_pipeline.split(
         faces, settings.validation_share, settings.test_share, settings.seed
@@ -146,8 +156,10 @@ def is_finished(out: Path, stored: Mapping, parts: Mapping[str, Sequence]) -> bo
         return False
     try:
         old = json.loads((out / SETTINGS_NAME).read_text(encoding="utf-8"))
-        names = json.loads((out / SPLIT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # Runs of before people were kept apart left nothing out.
+        names = {data_pipeline.LEFT_OUT: []}
+        names |= json.loads((out / SPLIT_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
         old, names = {}, {}
     # Another TensorFlow would not give the very same weights, but it is still this run.
     compared = [name for name in stored if name != "versions"]
@@ -329,11 +341,23 @@ def write_charts(out: Path, history: Sequence[Mapping[str, float]]) -> list[Path
 
 def print_parts(parts: Mapping[str, Sequence[data_pipeline.FaceVideo]]) -> None:
     rows = []
-    for part, videos in parts.items():
-        fakes = sum(video.label for video in videos)
-        groups = len({video.group for video in videos})
-        rows.append((part, f"{len(videos) - fakes} real, {fakes} fake, {groups} originals"))
-    print_table("videos by part; no original is in two of them", rows)
+    for part in data_pipeline.PARTS:
+        counts = [
+            data_pipeline.count_videos(video for video in parts[part] if video.label == label)
+            for label in (0, 1)
+        ]
+        text = f"{counts[0]} real, {counts[1]} fake"
+        text += f", {len({video.family for video in parts[part]})} originals"
+        people = {person for video in parts[part] for person in video.people}
+        if people:
+            text += f", {len(people)} people"
+        rows.append((part, text))
+    print_table("videos by part; no original and no person is in two of them", rows)
+    left_out = data_pipeline.count_videos(parts[data_pipeline.LEFT_OUT])
+    if left_out:
+        print(f"{left_out:,} videos join people of two parts and are left out")
+        if any(video.split != "train" for part in data_pipeline.PARTS for video in parts[part]):
+            print("--ignore-marks draws all parts anew, also those that the metadata marks")
 
 
 def print_result(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import evaluate
+from data_pipeline import FaceVideo
 
 # Five real and five fake videos; sorted by score: r r f r r | r f f f f at threshold 0.5.
 LABELS = np.array([0, 0, 1, 0, 0, 0, 1, 1, 1, 1])
@@ -74,7 +75,7 @@ def evaluated(run, faces, out, *flags):
 def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, capsys):
     assert evaluated(run, sample_faces, tmp_path / "report") == 0
     printed = capsys.readouterr().out
-    assert "12 of 16 videos were used in training and are left out" in printed
+    assert "12 of 16 videos are left out: used in training" in printed
     figures = json.loads(printed.splitlines()[-1])
     assert figures == json.loads((tmp_path / "report" / "metrics.json").read_text())
     with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
@@ -142,6 +143,29 @@ def test_a_damaged_run_folder_is_one_sentence(
 def test_a_batch_of_nothing_is_one_sentence(run, sample_faces, tmp_path, capsys):
     assert evaluated(run, sample_faces, tmp_path / "report", "--batch-size", "0") == 2
     assert "batch_size is 0; it must be at least 1" in capsys.readouterr().err
+
+
+def face(name, label=0, family=None, people=(), video=None):
+    video = video or name
+    return FaceVideo(name, name, label, 9, 3, video, family or video, people=tuple(people))
+
+
+def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_path, capsys):
+    faces = [
+        face("left_out.mp4", people=["Dan"]),
+        face("of_an_original.mp4", 1, family="trained.mp4"),
+        face("same_person.mp4", people=["Bob", "Eve"]),
+        face("stranger.mp4", people=["Eve"]),
+        face("trained.mp4", people=["Ann"]),
+        face("trained.mp4#1", people=["Ann"], video="trained.mp4"),
+        face("validated.mp4", people=["Bob"]),
+    ]
+    names = {"train": ["trained.mp4"], "validation": ["validated.mp4"], "test": []}
+    names["left_out"] = ["left_out.mp4"]
+    (tmp_path / "split.json").write_text(json.dumps(names))
+    chosen = evaluate.choose_part(faces, tmp_path / "model.keras", "unseen")
+    assert [video.name for video in chosen] == ["stranger.mp4"]
+    assert "5 of 6 videos are left out" in capsys.readouterr().out
 
 
 def test_nothing_unseen_is_one_sentence(run, sample_faces, tmp_path, capsys):

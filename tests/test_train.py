@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,41 @@ def test_split_json_names_every_video_once_and_keeps_the_marked_test_people_out(
     metadata = json.loads((sample_faces / "metadata.json").read_text())
     assert all(metadata[name]["split"] == "test" for name in names["test"])
     assert names["validation"]
+
+
+def test_videos_left_out_of_the_split_are_counted_and_named(tmp_path, capsys):
+    def face(name, people, video):
+        return data_pipeline.FaceVideo(name, name, 1, 9, 3, video, video, people=people)
+
+    kept = [face("a.mp4", ("Ann",), "a.mp4")]
+    left_out = [face(name, ("Ann", "Bob"), "b.mp4") for name in ("b.mp4", "b.mp4#1")]
+    parts = {"train": kept, "validation": [], "test": [], "left_out": left_out}
+    train.print_parts(parts)
+    printed = capsys.readouterr().out
+    assert "0 real, 1 fake, 1 originals, 1 people" in printed
+    assert "1 videos join people of two parts and are left out" in printed
+    train.begin_run(tmp_path, {}, parts)
+    names = json.loads((tmp_path / "split.json").read_text())
+    assert names["train"] == ["a.mp4"]
+    assert names["left_out"] == ["b.mp4", "b.mp4#1"]
+
+
+def test_a_finished_run_of_before_anything_was_left_out_is_still_known(
+    run, sample_faces, tmp_path, capsys
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    names = json.loads((copy / "split.json").read_text())
+    names.pop("left_out")
+    (copy / "split.json").write_text(json.dumps(names))
+    assert train.main(["--data", str(sample_faces), "--out", str(copy), *TINY]) == 0
+    assert "holds this very run already" in capsys.readouterr().out
+
+
+def test_a_run_that_ignores_the_marks_is_another_one(run, sample_faces, capsys):
+    arguments = ["--data", str(sample_faces), "--out", str(run), *TINY, "--ignore-marks"]
+    assert train.main(arguments) == 2
+    assert "differs in the videos" in capsys.readouterr().err
 
 
 def test_the_same_run_again_is_quick_and_changes_nothing(run, sample_faces, capsys):
