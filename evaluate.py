@@ -4,10 +4,13 @@ Goes in: a model.keras with its settings.json, and a folder of faces. Comes out,
 folder:
 
     metrics.json      the figures of the table
-    predictions.csv   filename,label,score: 1 = fake, score = P(fake)
+    predictions.csv   filename,label,score,face: 1 = fake, score = P(fake)
     charts/           roc.png  confusion.png  faces.png (the surest and the most mistaken verdicts)
 
     python evaluate.py --model run/model.keras --data faces --out report
+
+Where a video has several faces, the most suspicious one decides: its score is that of the video,
+and `face` is its folder.
 
 Videos the model was trained or validated on, and others of the same originals or people, are left
 out, so the same folder can serve for training and evaluation. The last line printed is one JSON
@@ -67,10 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"batch_size is {args.batch_size}; it must be at least 1")
     settings = read_model_settings(args.model)
     check_faces(args.data, settings)
-    videos = choose_part(data_pipeline.list_faces(args.data), args.model, args.part)
+    faces = choose_part(data_pipeline.list_faces(args.data), args.model, args.part)
     model = load_model(args.model, settings)
-    scores = score_videos(model, videos, settings, args.batch_size)
+    face_scores = score_faces(model, faces, settings, args.batch_size)
 
+    decisive = decisive_faces(faces, face_scores)
+    videos, scores = [faces[index] for index in decisive], face_scores[decisive]
     labels = np.array([video.label for video in videos])
     figures = video_metrics(labels, scores, settings["threshold"])
     written = write_report(args.out, videos, scores, figures)
@@ -112,7 +117,7 @@ def check_faces(data: Path, settings: Mapping) -> None:
 def choose_part(
     videos: Sequence[data_pipeline.FaceVideo], model_path: Path, part: str
 ) -> list[data_pipeline.FaceVideo]:
-    """Return the videos of a part of the run's split, or those it has not seen.
+    """Return the faces of the videos of a part of the run's split, or of those it has not seen.
 
     Unseen is a video that was neither trained nor validated on, that shares no original and no
     person with one that was, and that the split did not leave out. Raises UserError where nothing
@@ -165,22 +170,35 @@ def load_model(model_path: Path, settings: Mapping) -> "tf.keras.Model":
     return networks.fold_time(model)
 
 
-def score_videos(
+def score_faces(
     model: "tf.keras.Model",
-    videos: Sequence[data_pipeline.FaceVideo],
+    faces: Sequence[data_pipeline.FaceVideo],
     settings: Mapping,
     batch_size: int = 16,
 ) -> np.ndarray:
-    """Return P(fake) of every video, `(num_videos,) float64` in the order given."""
+    """Return P(fake) of every face, `(num_faces,) float64` in the order given."""
     dataset = data_pipeline.build_dataset(
         img_size=settings["img_size"],
         num_frames=settings["num_frames"],
         batch_size=batch_size,
-        videos=videos,
+        videos=faces,
     )
     verbose = 1 if sys.stdout.isatty() else 0
     scores = model.predict(dataset, verbose=verbose)  # (padded, 1): the last batch is filled up
-    return scores[: len(videos), 0].astype(np.float64)
+    return scores[: len(faces), 0].astype(np.float64)
+
+
+def decisive_faces(faces: Sequence[data_pipeline.FaceVideo], scores: np.ndarray) -> list[int]:
+    """Return for each video, sorted by name, the index of the face that speaks for it.
+
+    It is the most suspicious one, that of the highest score, because one forged face makes a video
+    a fake however genuine the others are; the first one of several that score the same.
+    """
+    decisive: dict[str, int] = {}
+    for index, face in enumerate(faces):
+        if scores[index] > scores[decisive.setdefault(face.video, index)]:
+            decisive[face.video] = index
+    return [decisive[video] for video in sorted(decisive)]
 
 
 def video_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> dict:
@@ -235,15 +253,18 @@ def write_report(
     scores: np.ndarray,
     figures: Mapping,
 ) -> list[Path]:
-    """Write metrics.json, predictions.csv and the charts, and return their paths."""
+    """Write metrics.json, predictions.csv and the charts, and return their paths.
+
+    `videos` are their decisive faces, and `scores` those of these, `(num_videos,)`.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         faces_folder.write_text(out / "metrics.json", json.dumps(dict(figures), indent=1) + "\n")
         with (out / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["filename", "label", "score"])
-            for video, score in zip(videos, scores, strict=True):
-                table.writerow([video.name, video.label, f"{score:.6f}"])
+            table.writerow(["filename", "label", "score", "face"])
+            for face, score in zip(videos, scores, strict=True):
+                table.writerow([face.video, face.label, f"{score:.6f}", face.name])
         drawn = write_charts(out, videos, scores, figures)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error}; give another --out") from error

@@ -67,6 +67,11 @@ def test_one_class_only_gives_the_figures_that_exist(capsys):
     assert "needs real and fake videos" in capsys.readouterr().out
 
 
+def face(name, label=0, family=None, people=(), video=None):
+    video = video or name
+    return FaceVideo(name, name, label, 9, 3, video, family or video, people=tuple(people))
+
+
 def evaluated(run, faces, out, *flags):
     model = str(run / "model.keras")
     return evaluate.main(["--model", model, "--data", str(faces), "--out", str(out), *flags])
@@ -82,11 +87,39 @@ def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, caps
         rows = list(csv.DictReader(file))
     test_names = json.loads((run / "split.json").read_text())["test"]
     assert [row["filename"] for row in rows] == sorted(test_names)
-    assert list(rows[0]) == ["filename", "label", "score"]
+    assert list(rows[0]) == ["filename", "label", "score", "face"]
+    assert all(row["face"] == row["filename"] for row in rows)
     assert all(0 <= float(row["score"]) <= 1 for row in rows)
     assert figures["videos"] == len(rows) == 4
     for name in ("roc", "confusion", "faces"):
         assert (tmp_path / "report" / "charts" / f"{name}.png").stat().st_size > 1000
+
+
+def test_the_most_suspicious_face_decides_for_its_video():
+    faces = [face("a.mp4"), face("a.mp4#1", video="a.mp4"), face("a.mp4#2", video="a.mp4")]
+    faces += [face("b.mp4", 1), face("b.mp4#1", 1, video="b.mp4")]
+    decisive = evaluate.decisive_faces(faces, np.array([0.2, 0.7, 0.1, 0.4, 0.4]))
+    assert [faces[index].name for index in decisive] == ["a.mp4#1", "b.mp4"]
+
+
+def test_a_video_with_two_faces_is_one_row_that_names_the_decisive_one(run, sample_faces, tmp_path):
+    faces = tmp_path / "faces"
+    shutil.copytree(sample_faces, faces)
+    metadata = json.loads((faces / "metadata.json").read_text())
+    names = ["person_000.mp4", "person_001.mp4", "person_002.mp4"]
+    for name in names:
+        shutil.copytree(faces / "person_000.mp4", faces / f"{name}#1")
+        metadata[f"{name}#1"] = metadata[name] | {"video": name}
+    (faces / "metadata.json").write_text(json.dumps(metadata))
+    assert evaluated(run, faces, tmp_path / "report", "--part", "all") == 0
+    with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["filename"] for row in rows] == [name for name in metadata if "#" not in name]
+    assert json.loads((tmp_path / "report" / "metrics.json").read_text())["videos"] == 16
+    assert all(row["face"].removesuffix("#1") == row["filename"] for row in rows)
+    scores = {row["filename"]: float(row["score"]) for row in rows}
+    # The further face of each is that of this person, so none of them scores lower.
+    assert min(scores[name] for name in names) >= scores["person_000.mp4"] - 1e-5
 
 
 def test_scores_do_not_depend_on_the_batch_size(run, sample_faces, tmp_path):
@@ -143,11 +176,6 @@ def test_a_damaged_run_folder_is_one_sentence(
 def test_a_batch_of_nothing_is_one_sentence(run, sample_faces, tmp_path, capsys):
     assert evaluated(run, sample_faces, tmp_path / "report", "--batch-size", "0") == 2
     assert "batch_size is 0; it must be at least 1" in capsys.readouterr().err
-
-
-def face(name, label=0, family=None, people=(), video=None):
-    video = video or name
-    return FaceVideo(name, name, label, 9, 3, video, family or video, people=tuple(people))
 
 
 def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_path, capsys):
