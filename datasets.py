@@ -21,10 +21,11 @@ from layouts import FAKE, LAYOUTS, METADATA_NAME, REAL, recognise
 
 # A folder of faces is named after its video and stands beside these.
 RESERVED_NAMES = frozenset({METADATA_NAME, "manifest.csv", "settings.json"})
+RESERVED_HIDDEN = re.compile(r"\.(lock|work-.*|.*\.partial)", re.DOTALL)
 # The folders of further faces of a video are named so: a.mp4#1.
 FURTHER_FACE = re.compile(r"#[0-9]+\Z")
-# What a file system takes is 255; partial results and further faces have longer names.
-MAX_NAME_BYTES = 240
+# What a file system takes is 255; the folders of further faces have longer names.
+MAX_NAME_BYTES = 250
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,15 @@ def _is_path(name: str) -> bool:
 def _problem_of_name(name: str) -> str:
     if _is_path(name):
         return "the name is a path, not a file name"
-    if name in RESERVED_NAMES:
+    if name in RESERVED_NAMES or RESERVED_HIDDEN.fullmatch(name):
         return "the name is one of our own files"
     if FURTHER_FACE.search(name):
         return "the name ends like that of a further face"
-    if len(name.encode(errors="replace")) > MAX_NAME_BYTES:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "the name holds half a character"
+    if size > MAX_NAME_BYTES:
         return f"the name is longer than {MAX_NAME_BYTES} bytes"
     return ""
 
@@ -200,9 +205,16 @@ def choose_videos(videos: Sequence[Video], num_vids: int | None, seed: int) -> l
         return list(videos)
     chosen = [video for video in videos if video.problem]
     for label in (0, 1):
-        of_class = [v for v in videos if not v.problem and v.label == label and v.path.is_file()]
+        of_class = [v for v in videos if not v.problem and v.label == label and _is_there(v)]
         chosen += random.Random(seed).sample(of_class, min(num_vids, len(of_class)))
     return sorted(chosen, key=lambda video: video.name)
+
+
+def _is_there(video: Video) -> bool:
+    try:
+        return video.path.is_file()
+    except OSError:
+        return False
 
 
 def shard(videos: Sequence[Video], part: int, parts: int) -> list[Video]:

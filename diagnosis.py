@@ -22,6 +22,9 @@ MOST_ATOMS = 10_000  # a moov is among the first few; millions of tiny atoms are
 UNKNOWN = "not a video OpenCV can decode a frame of"
 PICTURE, SOUND = "a picture, not a video", "sound only, no picture"
 TEXT = "text, not a video"
+PLAYLIST = "a list of other files to play, not a video"
+NO_TARGET, NO_FILE = "a link to a file that is not there", "no such file"
+NOT_THERE = frozenset({NO_TARGET, NO_FILE})
 CUT_IN_HEADER = "cut off in its header"
 CUT_EARLY = "cut off before its first whole frame"
 NO_INDEX = "its index (the moov atom) is missing: cut off before its end, or still being written"
@@ -69,12 +72,12 @@ def explain(path: Path) -> str:
     """
     try:
         if path.is_symlink() and not path.exists():
-            return "a link to a file that is not there"
+            return NO_TARGET
         if path.is_dir():
             return "a folder, not a file"
         if not path.is_file():
             # A pipe would block whoever reads it.
-            return "not a file" if path.exists() else "no such file"
+            return "not a file" if path.exists() else NO_FILE
         with path.open("rb") as file:
             return _explain_bytes(file, path.stat().st_size)
     except PermissionError:
@@ -83,6 +86,15 @@ def explain(path: Path) -> str:
         return f"it cannot be read ({error.strerror})"
     except ValueError:
         return "its name is none that a file can have"
+
+
+def is_playlist(path: Path) -> bool:
+    """Say whether FFmpeg would open the files that this one names in its stead.
+
+    Raises OSError where the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(16).lstrip().lower().startswith((b"ffconcat", b"#extm3u"))
 
 
 def _explain_bytes(file: BinaryIO, size: int) -> str:

@@ -1,20 +1,32 @@
 """The folder of faces: its settings, its manifest, its index, and what keeps them consistent.
 
-    a.mp4/           one folder of crops per video
+    a.mp4/           one folder of crops per video, a.mp4#1/ ... for further faces in it
     settings.json    what the crops depend on
     manifest.csv     one row per video asked for
-    metadata.json    the DFDC entries of exactly the videos that have a folder
+    metadata.json    the DFDC entries of exactly the folders of crops
+    .lock  .work-*/  of runs under way
 
-Whoever reads or writes a folder of faces comes through here; no pixels and no TensorFlow.
+Several runs may write to one folder of faces, from one machine or from many that share the disk:
+they take turns at the files above, and each makes its crops in a folder of its own. Whoever reads
+or writes a folder of faces comes through here; no pixels and no TensorFlow.
 """
 
+import contextlib
 import csv
 import json
-from collections.abc import Mapping, Sequence
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
+
+from filelock import FileLock, Timeout
 
 from console import UserError
 from datasets import METADATA_NAME, Video, read_metadata
+from faces import DETECTOR
 
 MANIFEST_NAME, SETTINGS_NAME = "manifest.csv", "settings.json"
 MANIFEST_FIELDS = [
@@ -27,12 +39,47 @@ MANIFEST_FIELDS = [
     "width",
     "height",
     "frames_read",
+    "faces",
+    "boxes_from",
     "detected",
     "averaged",
     "seconds",
 ]
 # A run that is started again leaves these alone and tries the others once more.
 SETTLED = frozenset({"ok", "no_face"})
+LOCK_NAME, WORK_PREFIX = ".lock", ".work-"
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """What the crops depend on; travels with the faces and with every model trained on them.
+
+    Raises UserError for values that cannot work.
+    """
+
+    capture_sec: float = 5.0  # seconds from the start of the video, by its own clock
+    fps: float | None = None  # frames kept a second; None keeps all
+    margin_ratio: float = 0.3  # of the box's longer side, added on every side
+    face_size: int = 160  # side of the crops in pixels
+    jpeg_quality: int = 95
+    faces: str = "main"  # or "all": a folder for every face seen long enough
+    share_boxes: bool = False  # a fake takes the boxes found in its original
+    detector: str = DETECTOR
+    contract: int = 2  # version of the layout of a folder of faces and of how boxes are found
+
+    def __post_init__(self):
+        if not 0 < self.capture_sec < math.inf:
+            raise UserError(f"capture_sec is {self.capture_sec}; it must be above 0 seconds")
+        if not 0 <= self.margin_ratio < math.inf:
+            raise UserError(f"margin_ratio is {self.margin_ratio}; it must be 0 or more")
+        if not self.face_size >= 16:
+            raise UserError(f"face_size is {self.face_size}; it must be at least 16 pixels")
+        if self.fps is not None and not self.fps > 0:
+            raise UserError(
+                f"fps is {self.fps}; it must be above 0, or left out to keep all frames"
+            )
+        if self.faces not in ("main", "all"):
+            raise UserError(f'faces is {self.faces!r}; it must be "main" or "all"')
 
 
 def new_row(video: Video) -> dict:
@@ -46,12 +93,71 @@ def new_row(video: Video) -> dict:
 
 
 def file_bytes(path: Path) -> int | str:
-    """Return the size of a file, or an empty string where there is none."""
-    return path.stat().st_size if path.is_file() else ""
+    """Return the size of a file, or an empty string where there is none that one may look at."""
+    try:
+        return path.stat().st_size if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def face_names(name: str, count: int) -> list[str]:
+    """Return the folders of a video with so many faces: a.mp4, a.mp4#1, a.mp4#2, ..."""
+    return [f"{name}#{number}" if number else name for number in range(count)]
+
+
+@contextlib.contextmanager
+def turn(save_path: Path) -> Iterator[None]:
+    """Wait until no other run is at the index of this folder, and keep them out meanwhile."""
+    with FileLock(save_path / LOCK_NAME):
+        yield
+
+
+@contextlib.contextmanager
+def work_folder(save_path: Path) -> Iterator[Path]:
+    """Yield a folder of this run's own below `save_path`; it goes when the run ends.
+
+    Those of runs that were killed go too: the lock on them ended with their process.
+    """
+    with turn(save_path):  # nobody else may find a new one before it is locked
+        for old in sorted(save_path.glob(f"{WORK_PREFIX}*")):
+            with contextlib.suppress(Timeout), FileLock(old / LOCK_NAME, blocking=False):
+                shutil.rmtree(old, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=save_path))
+        lock = FileLock(folder / LOCK_NAME)
+        lock.acquire()
+    try:
+        yield folder
+    finally:
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def put(save_path: Path, name: str, made: Sequence[Path], trash: Path) -> None:
+    """Rename finished folders of faces to those of the video; former ones go to `trash`.
+
+    Raises OSError where that cannot be done.
+    """
+    take_away(save_path, name, trash)
+    for folder, face_name in zip(made, face_names(name, len(made)), strict=True):
+        try:
+            folder.rename(save_path / face_name)
+        except OSError:
+            # Another run has just put the same faces there.
+            if not (save_path / face_name).is_dir():
+                raise
+
+
+def take_away(save_path: Path, name: str, trash: Path) -> None:
+    """Move whatever folders of faces a video has to a folder below `trash`."""
+    number = 0
+    while (old := save_path / face_names(name, number + 1)[-1]).is_dir():
+        with contextlib.suppress(FileNotFoundError):  # another run was faster
+            old.rename(Path(tempfile.mkdtemp(dir=trash)) / "old")
+        number += 1
 
 
 def prepare(
-    save_path: Path, settings: Mapping, videos: Sequence[Video], overwrite: bool
+    save_path: Path, settings: FaceSettings, videos: Sequence[Video], overwrite: bool
 ) -> dict[str, dict]:
     """Make the folder, store the settings, and return the manifest rows of earlier runs.
 
@@ -63,22 +169,29 @@ def prepare(
         raise UserError("the save path must be a folder of its own, apart from the videos")
     try:
         save_path.mkdir(parents=True, exist_ok=True)
-        if not (save_path / SETTINGS_NAME).exists() and any(save_path.iterdir()):
+        if not (save_path / SETTINGS_NAME).exists() and _holds_something(save_path):
             raise UserError(
                 f"{save_path} is not empty and holds no {SETTINGS_NAME}; give a new folder"
             )
-        manifest = read_manifest(save_path)
-        check_names(save_path, videos, manifest)
-        asked = {video.name for video in videos}
-        check_settings(save_path, settings, manifest.keys() - asked, overwrite)
-        if overwrite:
-            # Out of the index before anything is made anew: an interrupted run leaves no mixture.
-            manifest = {name: row for name, row in manifest.items() if name not in asked}
-        write_text(save_path / SETTINGS_NAME, json.dumps(dict(settings), indent=1) + "\n")
-        write_index(save_path, manifest, videos)
+        with turn(save_path):
+            manifest = read_manifest(save_path)
+            check_names(save_path, videos, manifest)
+            asked = {video.name for video in videos}
+            check_settings(save_path, asdict(settings), manifest.keys() - asked, overwrite)
+            if overwrite:
+                # Out of the index before anything is made anew: an interrupted run leaves no
+                # mixture.
+                manifest = {name: row for name, row in manifest.items() if name not in asked}
+            text = json.dumps(asdict(settings), indent=1) + "\n"
+            write_text(save_path / SETTINGS_NAME, text)
+            _write_index(save_path, manifest, videos)
     except OSError as error:
         raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
     return manifest
+
+
+def _holds_something(folder: Path) -> bool:
+    return any(path.name != LOCK_NAME for path in folder.iterdir())
 
 
 def check_settings(save_path: Path, settings: Mapping, others: set[str], overwrite: bool) -> None:
@@ -134,7 +247,7 @@ def read_manifest(faces_folder: Path) -> dict[str, dict]:
 
 def _is_whole(row: Mapping) -> bool:
     whole = row.keys() == set(MANIFEST_FIELDS) and None not in row.values()
-    return whole and (row["bytes"] == "" or row["bytes"].isdecimal())
+    return whole and all(row[name] == "" or row[name].isdecimal() for name in ("bytes", "faces"))
 
 
 def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
@@ -146,7 +259,8 @@ def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
         return False
     if file_bytes(video.path) not in {"", int(row["bytes"] or -1)}:
         return False
-    return row["status"] != "ok" or (save_path / video.name).is_dir()
+    folders = face_names(video.name, int(row["faces"] or 0))
+    return row["status"] != "ok" or all((save_path / name).is_dir() for name in folders)
 
 
 def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> None:
@@ -163,11 +277,39 @@ def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str,
             )
 
 
-def write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence) -> None:
-    """Write manifest.csv sorted by name, and metadata.json with exactly the videos that have a
-    folder, those of earlier runs included."""
+def append_row(save_path: Path, row: Mapping) -> None:
+    """Add a row to manifest.csv, so that a run that is killed knows what it had finished."""
+    path = save_path / MANIFEST_NAME
+    with turn(save_path), _open_csv(path, "a+") as file:
+        if not _ends_a_line(path):
+            file.write("\r\n")
+        csv.DictWriter(file, MANIFEST_FIELDS).writerow(row)
+
+
+def _open_csv(path: Path, mode: str) -> TextIO:
+    # JSON can name a video by half a character, which UTF-8 cannot say.
+    return path.open(mode, newline="", encoding="utf-8", errors="backslashreplace")
+
+
+def _ends_a_line(path: Path) -> bool:
+    """Say whether the last line is whole; a run that was killed may have left a part of one."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 1))
+        return file.read(1) in {b"", b"\n"}
+
+
+def write_index(save_path: Path, rows: Mapping[str, dict], videos: Sequence[Video]) -> None:
+    """Write manifest.csv and metadata.json: what other runs have put there, and these `rows`."""
+    with turn(save_path):
+        _write_index(save_path, read_manifest(save_path) | dict(rows), videos)
+
+
+def _write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence[Video]) -> None:
+    """Write manifest.csv sorted by name, and metadata.json with exactly the folders of faces that
+    the manifest knows, those of earlier runs included."""
     partial = save_path / f".{MANIFEST_NAME}.partial"
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with _open_csv(partial, "w") as file:
         table = csv.DictWriter(file, MANIFEST_FIELDS)
         table.writeheader()
         table.writerows(manifest[name] for name in sorted(manifest))
@@ -176,8 +318,12 @@ def write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence)
     if (save_path / METADATA_NAME).is_file():
         metadata = read_metadata(save_path)
     metadata |= {video.name: dict(video.entry) for video in videos}
-    usable = {name for name, row in manifest.items() if row["status"] == "ok"}
-    entries = {name: metadata[name] for name in sorted(metadata) if name in usable}
+    entries = {}
+    for name in sorted(metadata.keys() & manifest.keys()):
+        row = manifest[name]
+        for face_name in face_names(name, int(row["faces"] or 0) if row["status"] == "ok" else 0):
+            further = {} if face_name == name else {"video": name}
+            entries[face_name] = metadata[name] | further
     write_text(save_path / METADATA_NAME, json.dumps(entries, indent=1) + "\n")
 
 

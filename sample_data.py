@@ -215,7 +215,7 @@ def make_sample_set(
 def _run_tasks(tasks: list[_PersonTask], workers: int) -> None:
     """Write the videos in this process (workers 1) or in several."""
 
-    def died(task: _PersonTask) -> None:
+    def died(task: _PersonTask, seconds: float) -> None:
         raise UserError(f"the process that drew {task.videos[0][0]} died; run the command again")
 
     with progress(sum(len(task.videos) for task in tasks), "drawing", "videos") as advance:

@@ -1,6 +1,9 @@
 """Videos for the tests: drawn, small, made once."""
 
+import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,6 +14,7 @@ import drawn_people
 import sample_data
 
 SIZE = 160  # side of the drawn frames in pixels
+ROOT = Path(__file__).parents[1]
 TINY = ["--epochs", "2", "--batch-size", "4", "--num-frames", "3", "--img-size", "32"]
 
 
@@ -28,6 +32,20 @@ def write_metadata(folder: Path, entries: dict) -> Path:
 
 def read_rgb(path: Path) -> np.ndarray:
     return cv2.imread(str(path))[:, :, ::-1]
+
+
+def command_of(videos: Path, out: Path, *words: str) -> list[str]:
+    where = ["--location", str(videos), "--save-path", str(out), "--face-size", "64"]
+    return [sys.executable, str(ROOT / "processing.py"), *where, "--workers", "2", *words]
+
+
+def result_of(folder: Path) -> dict[str, bytes | list]:
+    """Return all that a run leaves behind, but for the seconds it took."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    result = {str(p.relative_to(folder)): p.read_bytes() for p in files if p.name != ".lock"}
+    with (folder / "manifest.csv").open(newline="") as file:
+        result["manifest.csv"] = [row | {"seconds": ""} for row in csv.DictReader(file)]
+    return result
 
 
 @pytest.fixture(scope="session")
@@ -65,4 +83,18 @@ def run(sample_faces, tmp_path_factory) -> Path:
 
     out = tmp_path_factory.mktemp("runs") / "run"
     assert train.main(["--data", str(sample_faces), "--out", str(out), *TINY]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    sample_data.make_sample_set(folder, num_people=12, seconds=0.5, fps=20, frame_size=128)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(videos, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("work") / "faces"
+    subprocess.run(command_of(videos, out), check=True, capture_output=True)
     return out

@@ -47,7 +47,10 @@ def test_missing_folder_is_named(tmp_path):
         ("a.mp4", {"label": "FAKE", "original": 7}, "original is not the name"),
         ("a.mp4", {"label": "FAKE", "people": "Ann"}, "people are not a list of names"),
         ("a.mp4#1", "REAL", "ends like that of a further face"),
-        ("a" * 240 + ".mp4", "REAL", "longer than 240 bytes"),
+        ("a" * 250 + ".mp4", "REAL", "longer than 250 bytes"),
+        ("half\ud83d.mp4", "REAL", "half a character"),
+        (".lock", "REAL", "one of our own files"),
+        (".manifest.csv.partial", "REAL", "one of our own files"),
     ],
 )
 def test_unusable_entries_stay_in_the_list_with_their_problem(tmp_path, name, entry, problem):

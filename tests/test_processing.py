@@ -18,6 +18,7 @@ import faces_folder
 import parallel
 import processing
 import sample_data
+import video_reader
 from console import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +63,7 @@ def test_the_seeds_call_makes_a_folder_of_numbered_square_rgb_jpegs(one_head, tm
     assert settings["capture_sec"] == 5
     assert settings["face_size"] == 160
     assert settings["margin_ratio"] == 0.3
-    assert settings["contract"] == 1
+    assert settings["contract"] == 2
 
 
 def test_boxes_csv_has_a_row_for_every_written_frame(one_head, tmp_path):
@@ -125,37 +126,39 @@ def test_two_processes_write_the_same_faces_as_one(sample_videos, sample_faces, 
 # Sampling by the video's own clock
 
 
+def frames_of(path: Path, capture_sec: float, fps: float | None) -> list[tuple[int, float]]:
+    """Return index and time of the frames that are kept."""
+    with video_reader.VideoReader(path) as reader:
+        return [(frame.index, frame.time_sec) for frame in reader.frames(capture_sec, fps)]
+
+
 @pytest.mark.parametrize(("fps", "expected"), [(10, 10), (25, 25), (50, 50)])
 def test_one_second_is_one_second_at_any_frame_rate(tmp_path, head_frames, fps, expected):
     """The seed takes 60 frames for a second whatever the video's rate."""
     frames = np.concatenate([head_frames] * 4)
     sample_data.write_video(tmp_path / "a.mp4", frames, fps=fps)
-    kept = list(processing.read_frames(tmp_path / "a.mp4", capture_sec=1, fps=None))
+    kept = frames_of(tmp_path / "a.mp4", capture_sec=1, fps=None)
     assert len(kept) == expected
 
 
 def test_fps_keeps_that_many_frames_a_second_spread_evenly(tmp_path, head_frames):
     sample_data.write_video(tmp_path / "a.mp4", head_frames, fps=25)
-    kept = list(processing.read_frames(tmp_path / "a.mp4", capture_sec=5, fps=5))
-    assert [frame.index for frame in kept] == [0, 5, 10, 15, 20]
-    assert [round(frame.time_sec, 2) for frame in kept] == [0, 0.2, 0.4, 0.6, 0.8]
+    kept = frames_of(tmp_path / "a.mp4", capture_sec=5, fps=5)
+    assert [index for index, _ in kept] == [0, 5, 10, 15, 20]
+    assert [round(time_sec, 2) for _, time_sec in kept] == [0, 0.2, 0.4, 0.6, 0.8]
 
 
 def test_asking_for_more_frames_than_there_are_keeps_all(tmp_path, head_frames):
     sample_data.write_video(tmp_path / "a.mp4", head_frames, fps=25)
-    assert len(list(processing.read_frames(tmp_path / "a.mp4", 5, fps=100))) == 25
+    assert len(frames_of(tmp_path / "a.mp4", capture_sec=5, fps=100)) == 25
 
 
-def test_a_thousand_frames_still_sort_by_name(tmp_path):
-    frame = np.full((32, 32, 3), 90, np.uint8)
-    sample_data.write_video(tmp_path / "long.mp4", np.repeat(frame[None], 1001, axis=0), fps=50)
-    boxes = np.tile(np.array([4, 4, 20, 20], np.float32), (1001, 1))
-    video = processing.datasets.Video("long.mp4", tmp_path / "long.mp4", {"label": "REAL"})
-    out = tmp_path / "faces"
-    out.mkdir()
-    settings = processing.FaceSettings(capture_sec=60, face_size=16)
-    processing.write_faces(video, out, settings, boxes, np.ones(1001, bool))
-    names = sorted(path.name for path in (out / "long.mp4").glob("*.jpeg"))
+def test_a_thousand_frames_still_sort_by_name(tmp_path, head_frames):
+    small = np.stack([cv2.resize(frame, (96, 96)) for frame in head_frames])
+    sample_data.write_video(tmp_path / "long.mp4", np.concatenate([small] * 41)[:1001], fps=50)
+    write_metadata(tmp_path, {"long.mp4": "REAL"})
+    processing.processing(tmp_path, tmp_path / "faces", capture_sec=60, face_size=16)
+    names = sorted(path.name for path in (tmp_path / "faces" / "long.mp4").glob("*.jpeg"))
     assert names == [f"{i:04d}.jpeg" for i in range(1001)]
 
 
@@ -168,11 +171,10 @@ def damaged(folder: Path, good: bytes) -> dict[str, tuple[str, str]]:
     (folder / "text.mp4").write_text("this is no video\n" * 50)
     (folder / "header_only.mp4").write_bytes(good[:200])
     (folder / "folder.mp4").mkdir()
-    undecodable = ("unreadable", "not a video OpenCV can decode")
     return {
-        "empty.mp4": undecodable,
-        "text.mp4": undecodable,
-        "header_only.mp4": undecodable,
+        "empty.mp4": ("unreadable", "is empty"),
+        "text.mp4": ("unreadable", "text, not a video"),
+        "header_only.mp4": ("unreadable", "cut off"),
         "folder.mp4": ("unreadable", "not a file"),
         "gone.mp4": ("missing", "no such file"),
         "../escape.mp4": ("invalid_entry", "is a path"),
@@ -204,7 +206,11 @@ def test_a_video_that_kills_its_worker_costs_no_other_video(tmp_path):
     names = [f"{i}.mp4" for i in range(20)] + ["deadly_1.mp4", "deadly_2.mp4"]
     videos = [processing.datasets.Video(name, tmp_path / name) for name in sorted(names)]
     rows, deaths = [], []
-    parallel.run_in_processes(die_on_purpose, videos, rows.append, deaths.append, workers=2)
+
+    def record_death(video, seconds):
+        deaths.append(video)
+
+    parallel.run_in_processes(die_on_purpose, videos, rows.append, record_death, workers=2)
     assert sorted(row["filename"] for row in rows) == sorted(names)[:20]
     assert sorted(video.name for video in deaths) == ["deadly_1.mp4", "deadly_2.mp4"]
 
@@ -274,8 +280,8 @@ def test_a_run_that_was_killed_is_finished_by_the_same_command(
 ):
     out = tmp_path / "faces"
     processing.processing(sample_videos, out, face_size=64, num_vids=3)
-    half_done = out / ".person_000.mp4.partial"
-    half_done.mkdir(exist_ok=True)
+    half_done = out / ".work-killed" / "person_000"
+    half_done.mkdir(parents=True)
     (half_done / "000.jpeg").write_bytes(b"half")
     with (out / "manifest.csv").open("a") as file:
         file.write("person_001.mp4,somewhere,o")  # the line the kill cut short
@@ -338,11 +344,11 @@ def test_an_interrupted_overwrite_leaves_no_mixture(sample_videos, tmp_path, mon
     processing.processing(sample_videos, out, face_size=32)
     real_process, done = processing.process_video, []
 
-    def stop_after_three(video, **words):
+    def stop_after_three(task, **words):
         if len(done) == 3:
             raise KeyboardInterrupt
-        done.append(video.name)
-        return real_process(video, **words)
+        done.append(task.video.name)
+        return real_process(task, **words)
 
     monkeypatch.setattr(processing, "process_video", stop_after_three)
     with pytest.raises(KeyboardInterrupt):

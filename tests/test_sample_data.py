@@ -8,12 +8,13 @@ import numpy as np
 import datasets
 import drawn_people
 import faces
-import processing
 import sample_data
+import video_reader
 
 
 def frames_of(path):
-    return np.stack([frame.image_bgr for frame in processing.read_frames(path, 60, None)])
+    with video_reader.VideoReader(path) as reader:
+        return np.stack([frame.image_bgr.copy() for frame in reader.frames(60, None)])
 
 
 def test_the_set_has_the_form_of_a_dfdc_part(sample_videos):
@@ -58,9 +59,9 @@ def test_a_second_run_keeps_the_videos_and_other_settings_are_refused(tmp_path, 
 
 
 def test_haar_finds_the_drawn_faces(sample_videos):
-    cascade = faces.load_cascade()
+    detector = faces.Detector()
     found = [
-        len(faces.search_frame(frame, cascade))
+        len(detector.search_frame(frame, smallest_side=1))
         for path in sorted(sample_videos.glob("*.mp4"))
         for frame in frames_of(path)[::3]
     ]
@@ -73,7 +74,7 @@ def test_a_fake_differs_from_its_original_in_the_face_alone(tmp_path):
     marks = drawn_people.draw_marks(seed=5)
     fake = drawn_people.swap_faces(real, person, donor, fps=25, seed=3, marks=marks)
     change = np.abs(real.astype(int) - fake).mean(axis=(0, 3))
-    box = faces.search_frame(cv2.cvtColor(real[0], cv2.COLOR_RGB2BGR), faces.load_cascade())[0]
+    box = faces.Detector().search_frame(cv2.cvtColor(real[0], cv2.COLOR_RGB2BGR), 1)[0]
     x, y, w, h = box.astype(int)
     assert change[y : y + h, x : x + w].mean() > 2
     assert change[:15].max() == change[-15:].max() == 0  # above the head, and the shoulders

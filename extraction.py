@@ -1,0 +1,287 @@
+"""One video in, its folders of face crops out.
+
+    row = process_video(Task(video), save_path, work_path, FaceSettings())
+
+writes `<save_path>/<name>/` with 000.jpeg, 001.jpeg, ... and boxes.csv, and returns the row of the
+manifest. The folder appears whole or not at all: it is made below `work_path`, on the same disk,
+and renamed. No TensorFlow; `processing.py` does this for many videos.
+"""
+
+import csv
+import functools
+import math
+import shutil
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+import datasets
+import diagnosis
+import early_crops
+import faces
+import faces_folder
+import tracks
+from faces_folder import FaceSettings
+from video_reader import Frame, VideoReader
+
+BOXES_NAME = "boxes.csv"
+BOXES_FIELDS = ["frame", "time_sec", "x", "y", "w", "h", "source"]
+SAME_TIME_SEC = 0.0015  # boxes.csv holds milliseconds
+
+
+@dataclass(frozen=True)
+class Task:
+    """A video to do, and where its boxes may come from."""
+
+    video: datasets.Video
+    donor: Mapping | None = None  # manifest row of its original, whose faces are there already
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One line of boxes.csv and the file that belongs to it."""
+
+    path: Path
+    index: int  # of the frame in the video
+    time_sec: float
+    box_xywh: Sequence[float]
+    source: str  # detected or averaged
+
+
+class TooSlowError(Exception):
+    """A video took longer than it was given."""
+
+
+def process_video(
+    task: Task,
+    save_path: Path,
+    work_path: Path,
+    settings: FaceSettings,
+    timeout_sec: float = math.inf,
+) -> dict:
+    """Write the faces of one video and return its manifest row.
+
+    Raises OSError where the faces cannot be written; everything else is a status and a reason.
+    """
+    started, video = time.perf_counter(), task.video
+    row = faces_folder.new_row(video)
+    if video.problem:
+        return row | {"status": "invalid_entry", "reason": video.problem}
+    folder = Path(tempfile.mkdtemp(dir=work_path))
+    try:
+        row |= _extract(task, save_path, folder, settings, started + timeout_sec)
+    except TooSlowError:
+        row |= too_slow(timeout_sec)
+    except (cv2.error, MemoryError) as error:
+        # A single line: OpenCV's messages come with line breaks.
+        row |= {"status": "failed", "reason": " ".join(str(error).split()) or repr(error)}
+    if row["status"] != "ok":
+        # Faces of an earlier file of this name would be a folder that no index lists.
+        faces_folder.take_away(save_path, video.name, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
+
+
+def too_slow(timeout_sec: float) -> dict:
+    """Return the part of a manifest row that says so."""
+    reason = f"took longer than {timeout_sec:g} seconds; give it more with --timeout-sec"
+    return {"status": "failed", "reason": reason}
+
+
+def _extract(
+    task: Task, save_path: Path, folder: Path, settings: FaceSettings, deadline: float
+) -> dict:
+    path = task.video.path
+    problem = _problem_of_file(path)
+    if problem:
+        return problem
+    facts, crops = {}, None
+    if task.donor is not None:
+        facts, crops = _cut_along(task, save_path, folder, settings, deadline)
+    if crops is None:
+        facts, crops = _find_and_cut(path, folder, settings, deadline)
+    if not facts:
+        return {"status": "unreadable", "reason": diagnosis.explain(path)}
+    if not crops:
+        return facts | {"status": "no_face", "reason": "no face in any frame", "detected": 0}
+    made = [folder / f"face_{number}" for number in range(len(crops))]
+    # Where one face hides another, both may have the same crop.
+    place = Path.rename if len(crops) == 1 else shutil.copyfile
+    for face, face_folder in zip(crops, made, strict=True):
+        _write_face(face, face_folder, place)
+    faces_folder.put(save_path, task.video.name, made, folder)
+    sources = [crop.source for face in crops for crop in face]
+    counts = {source: sources.count(source) for source in ("detected", "averaged")}
+    return facts | counts | {"faces": len(crops), "status": "ok"}
+
+
+def _problem_of_file(path: Path) -> dict:
+    """Return status and reason where there is no file to open, or one that OpenCV must not."""
+    try:
+        if path.is_file():
+            # FFmpeg would follow it to other files and give their frames for its own.
+            playlist = {"status": "unreadable", "reason": diagnosis.PLAYLIST}
+            return playlist if diagnosis.is_playlist(path) else {}
+    except OSError:
+        pass  # such as a link into a folder that may not be entered; explain says which
+    reason = diagnosis.explain(path)
+    if reason in diagnosis.NOT_THERE:
+        return {"status": "missing", "reason": f"listed in metadata.json, but {reason}"}
+    return {"status": "unreadable", "reason": reason}
+
+
+def _find_and_cut(
+    path: Path, folder: Path, settings: FaceSettings, deadline: float
+) -> tuple[dict, list[list[Crop]]]:
+    """Return facts for the manifest and the crops of each face; no facts for what is no video."""
+    tracker = tracks.FaceTracker(_detector(threading.get_ident()))
+    cutter = early_crops.EarlyCrops(tracker, settings, folder)
+    indices: list[int] = []
+    with VideoReader(path) as reader:
+        for frame in _in_time(reader.frames(settings.capture_sec, settings.fps), deadline):
+            tracker.add_frame(frame.image_bgr, frame.time_sec)
+            cutter.add_frame(frame.image_bgr)
+            indices.append(frame.index)
+        cutter.finish()
+        if not indices:
+            return {}, []
+        facts = _facts(reader, len(indices), cutter.frame_sizes[-1])
+    found = tracker.faces(settings.faces)
+    _cut_the_rest(path, settings, cutter, found, indices, deadline)
+    crops = []
+    for face in found:
+        positions = range(face.first, face.first + len(face.boxes))
+        crops.append(
+            [
+                Crop(
+                    cutter.crops[position, cutter.square_of(position, box)],
+                    indices[position],
+                    tracker.times_sec[position],
+                    box,
+                    "detected" if hit else "averaged",
+                )
+                for position, box, hit in zip(positions, face.boxes, face.detected, strict=True)
+            ]
+        )
+    return facts, crops
+
+
+def _cut_the_rest(
+    path: Path,
+    settings: FaceSettings,
+    cutter: "early_crops.EarlyCrops",
+    found: Sequence["tracks.FaceBoxes"],
+    indices: Sequence[int],
+    deadline: float,
+) -> None:
+    """Read the video again, as far as needed, for squares that were not foreseen."""
+    wanted: dict[int, list[tuple[int, early_crops.Square]]] = defaultdict(list)
+    for face in found:
+        for position, box in enumerate(face.boxes, face.first):
+            square = cutter.square_of(position, box)
+            if (position, square) not in cutter.crops:
+                wanted[indices[position]].append((position, square))
+    if not wanted:
+        return
+    with VideoReader(path) as reader:
+        frames = reader.frames(settings.capture_sec, settings.fps, frozenset(wanted))
+        for frame in _in_time(frames, deadline):
+            for position, (left, top, side) in wanted.pop(frame.index):
+                pixels = frame.image_bgr[top : top + side, left : left + side]
+                cutter.write(position, (left, top, side), pixels)
+    if wanted:
+        raise cv2.error("the file changed, or decodes differently, when it is read again")
+
+
+def _cut_along(
+    task: Task, save_path: Path, folder: Path, settings: FaceSettings, deadline: float
+) -> tuple[dict, list[list[Crop]] | None]:
+    """Return facts and crops as `_find_and_cut` does, along the boxes of the video's original.
+
+    Crops are None where the two do not have the same frames, by number, time and size.
+    """
+    names = faces_folder.face_names(task.donor["filename"], int(task.donor["faces"]))
+    faces_of_original = [_read_boxes(save_path / name) for name in names]
+    size = (int(task.donor["height"]), int(task.donor["width"]))
+    main_face = faces_of_original[0]
+    cutter = early_crops.EarlyCrops(None, settings, folder)
+    crops: list[list[Crop]] = [[] for _ in names]
+    with VideoReader(task.video.path) as reader:
+        frames = _in_time(reader.frames(settings.capture_sec, settings.fps), deadline)
+        for position, frame in enumerate(frames):
+            of_original = main_face.get(frame.index)
+            same = of_original and abs(of_original.time_sec - frame.time_sec) < SAME_TIME_SEC
+            if not same or frame.image_bgr.shape[:2] != size:
+                return {}, None
+            cutter.frame_sizes.append(size)
+            for number, face in enumerate(faces_of_original):
+                crop = face.get(frame.index)
+                if crop is not None:
+                    path = cutter.cut_whole(position, crop.box_xywh, frame.image_bgr)
+                    box, source = crop.box_xywh, crop.source
+                    crops[number].append(Crop(path, frame.index, frame.time_sec, box, source))
+        if len(crops[0]) != len(main_face):
+            return {}, None
+        facts = _facts(reader, len(main_face), size) | {"boxes_from": task.donor["filename"]}
+    return facts, crops
+
+
+def _in_time(frames: Iterator[Frame], deadline: float) -> Iterator[Frame]:
+    """Yield the frames; raises TooSlowError when the clock has passed the deadline."""
+    for frame in frames:
+        if time.perf_counter() > deadline:
+            raise TooSlowError
+        yield frame
+
+
+@functools.cache
+def _detector(thread: int) -> faces.Detector:
+    """Return the detector of this thread: cascades cannot be used by two at once."""
+    return faces.Detector()
+
+
+def _facts(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
+    height, width = size
+    facts = {"fps": f"{reader.fps:.2f}", "width": width, "height": height}
+    missing = reader.missing_frames if reader.ended else 0
+    if missing > 1:  # one more or less is how writers count, not damage
+        promised = reader.grabbed + missing
+        facts["reason"] = (
+            f"ends after {reader.grabbed} of the {promised} frames its header promises"
+        )
+    return facts | {"frames_read": num_frames}
+
+
+def _write_face(crops: Sequence[Crop], folder: Path, place: Callable[[Path, Path], object]) -> None:
+    """Place the crops as 000.jpeg, 001.jpeg, ... in their own folder and write boxes.csv there."""
+    folder.mkdir()
+    digits = max(3, len(str(len(crops) - 1)))
+    with (folder / BOXES_NAME).open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(BOXES_FIELDS)
+        for order, crop in enumerate(crops):
+            place(crop.path, folder / f"{order:0{digits}d}.jpeg")
+            position = (f"{value:.1f}" for value in crop.box_xywh)
+            table.writerow([crop.index, f"{crop.time_sec:.3f}", *position, crop.source])
+
+
+def _read_boxes(folder: Path) -> dict[int, Crop]:
+    """Return the lines of a boxes.csv by the index of their frame."""
+    with (folder / BOXES_NAME).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        int(row["frame"]): Crop(
+            folder,
+            int(row["frame"]),
+            float(row["time_sec"]),
+            [float(row[side]) for side in "xywh"],
+            row["source"],
+        )
+        for row in rows
+    }

@@ -1,0 +1,79 @@
+"""The same work on a Dask cluster: two real worker processes, one of which is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT, result_of
+
+import processing
+
+distributed = pytest.importorskip("distributed", reason="requirements-dask.txt is not installed")
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The address of a scheduler, and the processes of its two workers."""
+    scheduler_file = tmp_path / "scheduler.json"
+    python_path = {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    environment = os.environ | python_path
+
+    def launch(name: str, *words: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{name}", *words],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    scheduler = launch(
+        "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(scheduler_file)
+    )
+    words = ["--scheduler-file", str(scheduler_file), "--nthreads", "1", "--no-nanny"]
+    workers = [launch("worker", *words, "--no-dashboard") for _ in range(2)]
+    try:
+        with distributed.Client(scheduler_file=str(scheduler_file), timeout=60) as client:
+            client.wait_for_workers(2, timeout=60)
+            address = client.scheduler.address
+        yield address, workers
+    finally:
+        for process in [*workers, scheduler]:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_faces_also_when_a_worker_is_killed(
+    cluster,
+    videos,
+    uninterrupted,
+    tmp_path,
+):
+    address, workers = cluster
+    out = tmp_path / "faces"
+    words = ["--location", videos, "--save-path", out, "--face-size", "64"]
+    run = subprocess.Popen(
+        [sys.executable, "processing.py", *map(str, words), "--scheduler", address],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while run.poll() is None and len(list(out.glob("person_*"))) < 3:
+        time.sleep(0.005)
+    workers[0].send_signal(signal.SIGKILL)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    assert result_of(out) == result_of(uninterrupted)
+
+
+def test_no_scheduler_at_the_address_is_one_sentence(videos, tmp_path, capsys):
+    words = ["--location", str(videos), "--save-path", str(tmp_path / "faces")]
+    assert processing.main([*words, "--scheduler", "nowhere:such"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: no Dask scheduler answers at nowhere:such")
+    assert error.count("\n") == 1

@@ -1,0 +1,204 @@
+"""Runs that are killed, run twice at once, shared out to machines, or hang: nothing is lost."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import command_of, result_of
+
+import extraction
+import faces_folder
+import parallel
+import processing
+from console import UserError
+
+KILLS = int(os.environ.get("KILLS", "4"))  # more of them with KILLS=50
+
+
+def check_every_folder_is_whole(out: Path) -> None:
+    """A folder that has its name holds boxes.csv and a crop for each line of it."""
+    for folder in out.glob("person_*"):
+        with (folder / "boxes.csv").open() as file:
+            lines = len(file.readlines()) - 1
+        crops = sorted(path.name for path in folder.glob("*.jpeg"))
+        assert crops == [f"{order:03d}.jpeg" for order in range(lines)], folder
+
+
+def kill(run: subprocess.Popen) -> None:
+    """kill -9 for the run and its workers at once, as when the power goes."""
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+
+# Killed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
+def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(videos, uninterrupted, tmp_path):
+    """The same command, killed again and again after more and more videos."""
+    moments = random.Random(0)
+    out = tmp_path / "faces"
+    for kills in range(KILLS):
+        run = subprocess.Popen(
+            command_of(videos, out), stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        target = moments.randint(0, 24) * (kills + 1) // KILLS
+        while run.poll() is None and len(list(out.glob("person_*"))) < target:
+            time.sleep(0.002)
+        time.sleep(moments.random() * 0.05)
+        kill(run)
+        check_every_folder_is_whole(out)
+    subprocess.run(command_of(videos, out), check=True, capture_output=True)
+    assert result_of(out) == result_of(uninterrupted)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
+def test_workers_do_not_outlive_a_run_that_is_killed(videos, tmp_path):
+    out = tmp_path / "faces"
+    run = subprocess.Popen(command_of(videos, out), stdout=subprocess.DEVNULL, process_group=0)
+    while run.poll() is None and not list(out.glob("person_*")):
+        time.sleep(0.01)
+    run.kill()
+    run.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(run.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGKILL)
+    pytest.fail("the workers were still there 20 seconds later")
+
+
+def test_a_line_that_a_kill_cut_short_swallows_no_other(tmp_path):
+    """The rest of a torn line and the next row made one line, and both were lost."""
+    names = ["a.mp4", "b.mp4"]
+    rows = [
+        dict.fromkeys(faces_folder.MANIFEST_FIELDS, "") | {"filename": n, "status": "no_face"}
+        for n in names
+    ]
+    settings = faces_folder.FaceSettings()
+    faces_folder.prepare(tmp_path / "faces", settings, [], overwrite=False)
+    manifest = tmp_path / "faces" / "manifest.csv"
+    faces_folder.append_row(tmp_path / "faces", rows[0])
+    with manifest.open("a") as file:
+        file.write("torn.mp4,some")
+    faces_folder.append_row(tmp_path / "faces", rows[1])
+    assert sorted(faces_folder.read_manifest(tmp_path / "faces")) == names
+
+
+# At the same time
+
+
+def test_two_runs_at_once_on_one_output_end_as_one_would(videos, uninterrupted, tmp_path):
+    out = tmp_path / "faces"
+    runs = [subprocess.Popen(command_of(videos, out), stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [run.wait() for run in runs] == [0, 0]
+    assert result_of(out) == result_of(uninterrupted)
+
+
+def test_shards_on_one_shared_disk_add_up_to_the_whole(videos, uninterrupted, tmp_path):
+    out = tmp_path / "faces"
+    runs = [
+        subprocess.Popen(command_of(videos, out, "--shard", f"{i}/3"), stdout=subprocess.DEVNULL)
+        for i in (1, 2, 3)
+    ]
+    assert [run.wait() for run in runs] == [0, 0, 0]
+    assert result_of(out) == result_of(uninterrupted)
+
+
+def test_a_run_leaves_the_work_of_another_alone(videos, tmp_path):
+    out = tmp_path / "faces"
+    out.mkdir()
+    (out / ".work-dead").mkdir()
+    with faces_folder.work_folder(out) as others_work:
+        assert not (out / ".work-dead").exists()
+        with faces_folder.work_folder(out) as work:
+            assert others_work.is_dir()
+            assert work != others_work
+        assert not work.exists()
+        assert others_work.is_dir()
+
+
+# Hanging
+
+
+def hang_on_purpose(video):
+    """Stands in for a decoder that never comes back."""
+    if video.name.startswith("stuck"):
+        threading.Event().wait()
+    return faces_folder.new_row(video) | {"status": "ok"}
+
+
+def test_a_video_that_hangs_costs_no_other_video(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "GRACE_SEC", 0.5)
+    names = [f"{i}.mp4" for i in range(10)] + ["stuck.mp4"]
+    videos = [processing.datasets.Video(name, tmp_path / name) for name in sorted(names)]
+    rows, deaths = [], []
+
+    def record_death(video, seconds):
+        deaths.append((video.name, seconds > 1))
+
+    parallel.run_in_processes(
+        hang_on_purpose, videos, rows.append, record_death, workers=2, timeout_sec=0.5
+    )
+    assert sorted(row["filename"] for row in rows) == sorted(names)[:-1]
+    assert deaths == [("stuck.mp4", True)]
+
+
+@pytest.mark.parametrize("workers", [None, 1])
+def test_a_video_that_takes_too_long_is_a_row_that_says_so(videos, tmp_path, workers):
+    rows = processing.processing(
+        videos, tmp_path / "faces", num_vids=1, timeout_sec=1e-6, workers=workers
+    )
+    assert [row["status"] for row in rows] == ["failed", "failed"]
+    assert "took longer than 1e-06 seconds; give it more with --timeout-sec" in rows[0]["reason"]
+    again = processing.processing(videos, tmp_path / "faces", num_vids=1)
+    assert [row["status"] for row in again] == ["ok", "ok"]
+
+
+def test_a_timeout_of_nothing_is_refused(videos, tmp_path):
+    with pytest.raises(UserError, match="timeout_sec is 0; it must be above 0"):
+        processing.processing(videos, tmp_path / "faces", timeout_sec=0)
+
+
+# Nowhere to write
+
+
+def test_an_output_that_cannot_be_made_is_one_sentence(videos, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    words = ["--location", str(videos), "--save-path", str(tmp_path / "file" / "faces")]
+    assert processing.main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: cannot write to")
+    assert error.count("\n") == 1
+
+
+def test_an_output_that_turns_read_only_stops_the_run_and_keeps_what_was_done(
+    videos, tmp_path, monkeypatch
+):
+    out, real_put, done = tmp_path / "faces", faces_folder.put, []
+
+    def put_until_read_only(save_path, name, made, trash):
+        if len(done) == 3:
+            raise OSError(30, "Read-only file system")
+        done.append(name)
+        real_put(save_path, name, made, trash)
+
+    monkeypatch.setattr(faces_folder, "put", put_until_read_only)
+    with pytest.raises(UserError, match="Read-only file system.*finished videos are kept"):
+        processing.processing(videos, out)
+    assert sorted(path.name for path in out.glob("person_*")) == done
+    check_every_folder_is_whole(out)
+
+
+def test_the_job_can_be_sent_to_another_machine():
+    """Defined in the script that is run, it would be sent without the modules it needs."""
+    assert processing.process_video.__module__ == extraction.__name__ == "extraction"
