@@ -20,14 +20,17 @@ DETECTOR = f"{FRONTAL} + {PROFILE}"
 
 # The cascade looks for faces of 20 pixels, 22, 24.2, ...: 20 times the powers of this factor.
 SCALE_FACTOR = 1.1
+FRAME_SCALE_FACTOR = 1.2  # whole frame: half the work, and the next search refines the box
+MIN_NEIGHBOURS = 3  # hits of the cascade that must fall together; tracks sort out the rest
 MIN_FACE = 24  # whole frame: it is shrunk until the smallest face looked for has this side
-MIN_NEIGHBOURS = 5  # whole frame: many places to be wrong in
-MIN_NEIGHBOURS_NEAR = 3  # next to a known face: few
 # Next to a known face: its surroundings are shrunk until it has this side, because the cost of Haar
 # grows with the area and its recall does not. 20 * 1.1^10 puts the face on one of the cascade's
 # sizes: half-way between two of them boxes come out up to 15 % too large or too small, and below
 # 43 pixels the cascade takes steps of two pixels, which doubles the jitter.
 KNOWN_FACE = 20 * SCALE_FACTOR**10
+# On 2,361 faces of real clips that both cascades see, the profile's box is so many times as large
+# as the frontal one, and its centre lies so far behind and above it, in sides of the frontal one.
+PROFILE_SIZE, PROFILE_BACK, PROFILE_UP = 1.13, 0.17, -0.03
 
 
 class Detector:
@@ -47,7 +50,7 @@ class Detector:
         """
         scale = min(1.0, MIN_FACE / max(1.0, smallest_side))
         grey, to_source = _shrink(image_bgr, scale)
-        return _run(self._frontal, grey, MIN_NEIGHBOURS, (MIN_FACE, 0)) * to_source
+        return _run(self._frontal, grey, (MIN_FACE, 0), FRAME_SCALE_FACTOR) * to_source
 
     def search_near(
         self, image_bgr: np.ndarray, box_xywh: np.ndarray, reach: float, growth: float
@@ -64,13 +67,18 @@ class Detector:
     ) -> np.ndarray:
         """Return the boxes of faces in profile around a known one, `(n, 4) float32`.
 
-        The cascade knows faces turned to one side only; the other is found in a mirror.
+        They are given as the cascade for frontal faces would give them, so that the crops of a head
+        do not jump when it turns. The cascade knows faces turned to one side only; the other is
+        found in a mirror.
         """
         for mirrored in (False, True):
             boxes = self._near(self._profile, image_bgr, box_xywh, reach, growth, mirrored)
             if len(boxes):
                 break
-        return boxes
+        centres = boxes[:, :2] + boxes[:, 2:] / 2
+        sides = boxes[:, 2:] / PROFILE_SIZE
+        backwards = np.array([-PROFILE_BACK if mirrored else PROFILE_BACK, PROFILE_UP], np.float32)
+        return np.hstack([centres - sides * backwards - sides / 2, sides])
 
     def _near(
         self,
@@ -92,7 +100,7 @@ class Detector:
         grey, to_source = _shrink(image_bgr[top:bottom, left:right], scale)
         # A pixel more on both ends: the cascade rounds its sizes.
         sizes = (int(w * scale / growth) - 1, math.ceil(w * scale * growth) + 1)
-        boxes = _run(cascade, cv2.flip(grey, 1) if mirrored else grey, MIN_NEIGHBOURS_NEAR, sizes)
+        boxes = _run(cascade, cv2.flip(grey, 1) if mirrored else grey, sizes, SCALE_FACTOR)
         if mirrored:
             boxes[:, 0] = grey.shape[1] - boxes[:, 0] - boxes[:, 2]
         return boxes * to_source + np.array([left, top, 0, 0], np.float32)
@@ -129,15 +137,18 @@ def _shrink(image_bgr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray
 
 
 def _run(
-    cascade: "cv2.CascadeClassifier", grey: np.ndarray, min_neighbours: int, sizes: tuple[int, int]
+    cascade: "cv2.CascadeClassifier",
+    grey: np.ndarray,
+    sizes: tuple[int, int],
+    scale_factor: float,
 ) -> np.ndarray:
     """Return the boxes of the cascade in pixels of `grey`, `(n, 4) float32`; `sizes` are the
     smallest and the largest face side, 0 for no limit."""
     smallest, largest = sizes
     found = cascade.detectMultiScale(
         grey,
-        scaleFactor=SCALE_FACTOR,
-        minNeighbors=min_neighbours,
+        scaleFactor=scale_factor,
+        minNeighbors=MIN_NEIGHBOURS,
         minSize=(smallest, smallest),
         maxSize=(largest, largest),
     )
@@ -172,6 +183,12 @@ def crop_face(
 
 def resize_face(pixels: np.ndarray, face_size: int) -> np.ndarray:
     """Return a square cut from a frame as `(face_size, face_size, 3) uint8`."""
-    # Area averaging keeps a shrunk face free of aliasing; it would make an enlarged one blocky.
-    interpolation = cv2.INTER_AREA if len(pixels) > face_size else cv2.INTER_CUBIC
+    # Halves are averaged four pixels to one, which is quick; less than a half needs no averaging to
+    # be free of aliasing, and more than the whole would come out blocky with it.
+    while len(pixels) >= 2 * face_size:
+        half = len(pixels) // 2
+        pixels = cv2.resize(
+            pixels[: 2 * half, : 2 * half], (half, half), interpolation=cv2.INTER_AREA
+        )
+    interpolation = cv2.INTER_LINEAR if len(pixels) > face_size else cv2.INTER_CUBIC
     return cv2.resize(pixels, (face_size, face_size), interpolation=interpolation)

@@ -19,14 +19,16 @@ from faces import MIN_FACE, Detector
 # longer side, and how often. It stops at the first step with a hit. Large faces are looked for
 # often because that costs next to nothing, small ones rarely because it costs most.
 LOST_SEARCH_STEPS = ((0.2, 0.1), (0.1, 0.2), (0.05, 0.4), (0.0375, 0.6))  # share, seconds
-NEWCOMER_SEARCH_SEC = 0.5  # while a face is followed: newcomers are seen this late
-NEWCOMER_SIZE = 0.7  # ... and only if at least this share of it
+# While a face is followed: newcomers are looked for if at least this share of it, and so much
+# later as it is smaller; this is for one of a fifth of the frame's longer side, or larger.
+NEWCOMER_SIZE, NEWCOMER_SEARCH_SEC = 0.7, 0.5
 # First look around a known face: reach and growth, see Detector.search_near. It is half as dear
 # as a wider one, but sees the face at any size it is told to look for, so that sizes would drift.
-NEAR, NEAR_WIDE = (0.2, 1.12), (0.2, 1.3)
-WIDE_EVERY_HITS = 3
+NEAR, NEAR_WIDE = (0.15, 1.12), (0.2, 1.3)
+WIDE_EVERY_HITS = 4
 GROWTH_NEAR = 1.45  # second look, where the first saw nothing
 TURNED_REACH = 0.4  # third look, with the cascade for profiles
+SILENT_FRAMES = 3  # second and third looks that fail so often are made that much more rarely
 PATIENCE_SEC = 1.0  # a track without a hit for longer has ended ...
 PATIENCE_FRAMES = 3  # ... unless frames are so rare that this is less than so many of them
 # Correlation of 16 x 16 grey thumbnails of neighbouring frames below which there is a cut. In real
@@ -120,7 +122,9 @@ class FaceTracker:
         for box in self._search_frame(image_bgr, time_sec, known):
             if any(_overlap(box, hit.box_xywh) > 0.3 for hit in known):
                 continue
-            hit = Hit(position, box)
+            # The whole frame was searched in coarse steps; so close to the face they are fine.
+            closer = self._detector.search_near(image_bgr, box, *NEAR_WIDE)
+            hit = Hit(position, closer[0] if len(closer) == 1 else box)
             track = next((t for t in unmatched if self._is_same_face(t, hit)), None)
             if track is None:
                 self.tracks.append(Track(self.shots[-1], [hit]))
@@ -155,11 +159,13 @@ class FaceTracker:
         longer_side = max(image_bgr.shape[:2])
         smallest_sides = [max(MIN_FACE, longer_side * share) for share, _ in LOST_SEARCH_STEPS]
         if known:
-            if not self._is_due(0, time_sec, NEWCOMER_SEARCH_SEC):
+            side = max(NEWCOMER_SIZE * max(hit.side for hit in known), smallest_sides[-1])
+            if not self._is_due(
+                0, time_sec, NEWCOMER_SEARCH_SEC * max(1, smallest_sides[0] / side)
+            ):
                 return np.zeros((0, 4), np.float32)
             self._searched_sec = [time_sec] * len(LOST_SEARCH_STEPS)
-            side = NEWCOMER_SIZE * max(hit.side for hit in known)
-            return self._detector.search_frame(image_bgr, max(side, smallest_sides[-1]))
+            return self._detector.search_frame(image_bgr, side)
         for step, (_, every_sec) in enumerate(LOST_SEARCH_STEPS):
             if not self._is_due(step, time_sec, every_sec):
                 continue
@@ -177,11 +183,13 @@ class FaceTracker:
         box = track.hits[-1].box_xywh
         silent_sec = self.times_sec[-1] - self.times_sec[track.last]
         near = NEAR if len(track.hits) % WIDE_EVERY_HITS else NEAR_WIDE
-        looks = (
-            (self._detector.search_near, *near),
-            (self._detector.search_near, min(1.0, 0.5 + silent_sec), GROWTH_NEAR),
-            (self._detector.search_turned_near, TURNED_REACH, GROWTH_NEAR),
-        )
+        looks = [(self._detector.search_near, *near)]
+        silent_frames = position - track.last
+        if silent_frames <= SILENT_FRAMES or silent_frames % SILENT_FRAMES == 0:
+            looks += [
+                (self._detector.search_near, min(1.0, 0.5 + silent_sec), GROWTH_NEAR),
+                (self._detector.search_turned_near, TURNED_REACH, GROWTH_NEAR),
+            ]
         for look, reach, growth in looks:
             hits = [Hit(position, found) for found in look(image_bgr, box, reach, growth)]
             hits = [hit for hit in hits if self._is_same_face(track, hit)]

@@ -74,9 +74,12 @@ def test_a_known_face_is_found_again_at_any_size(head_frames, side):
     assert found == pytest.approx(known, abs=0.12 * side)
 
 
-def test_a_profile_found_in_the_mirror_lies_where_it_is_in_the_frame():
+@pytest.mark.parametrize("left", [60, 130])
+def test_a_profile_gives_the_box_that_a_frontal_face_would(left):
+    """Found directly or in the mirror, larger than the frontal box and further back."""
+
     class SeesOneSide:
-        """Stands in for the cascade of profiles, which knows faces turned to one side only."""
+        """Stands in for the cascade of profiles: sees a bright patch in the left half only."""
 
         def detectMultiScale(self, grey, **words):
             bright = np.argwhere(grey > 200)
@@ -88,7 +91,11 @@ def test_a_profile_found_in_the_mirror_lies_where_it_is_in_the_frame():
 
     detector = faces.Detector()
     detector._profile = SeesOneSide()
-    frame = np.zeros((200, 200, 3), np.uint8)
-    frame[80:120, 130:160] = 255
-    (found,) = detector.search_turned_near(frame, np.array([90, 80, 50, 50]), 0.5, 1.4)
-    assert found == pytest.approx([130, 80, 30, 40], abs=1)
+    frame = np.zeros((200, 220, 3), np.uint8)
+    frame[80:120, left : left + 40] = 255
+    (found,) = detector.search_turned_near(frame, np.array([90, 80, 40, 40], np.float32), 1, 1.4)
+    side = 40 / faces.PROFILE_SIZE
+    ahead = -1 if left == 60 else 1
+    centre = left + 20 + ahead * faces.PROFILE_BACK * side
+    assert found[0] + found[2] / 2 == pytest.approx(centre, abs=1)
+    assert found[2] == pytest.approx(side, abs=1)
