@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"contact sheet: {page}")
     for path in datasets.unlisted_files(args.location, args.layout)[:5]:
         print(f"note: {path} stands in no metadata.json and was left out")
-    if not any(row["status"] == "ok" for row in rows):
+    if rows and not any(row["status"] == "ok" for row in rows):
         manifest_path = args.save_path / faces_folder.MANIFEST_NAME
         raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
     return 0

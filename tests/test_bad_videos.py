@@ -605,3 +605,15 @@ def test_an_entry_without_a_usable_label_is_a_row_with_its_reason(
     assert good["status"] == "ok"
     assert odd["status"] == "invalid_entry"
     assert reason in odd["reason"]
+
+
+def test_a_list_of_other_files_is_not_read_as_one_of_them(videos, tmp_path, mp4):
+    """FFmpeg opens what the list names, and gave the frames of another video for its own."""
+    (videos / "good.mp4").write_bytes(mp4)
+    (videos / "list.mp4").write_text("ffconcat version 1.0\nfile good.mp4\n")
+    (videos / "stream.mp4").write_text("#EXTM3U\n#EXTINF:1,\ngood.mp4\n")
+    rows = make_faces(videos, tmp_path / "faces")
+    assert rows["good.mp4"]["status"] == "ok"
+    for name in ("list.mp4", "stream.mp4"):
+        assert rows[name]["status"] == "unreadable"
+        assert rows[name]["reason"] == "a list of other files to play, not a video"

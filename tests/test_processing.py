@@ -447,6 +447,41 @@ def test_wrong_path_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+def test_another_layout_is_recognised_printed_and_told_apart_by_name(tmp_path, head_frames, capsys):
+    for kind in ("real", "fake/swap"):
+        folder = tmp_path / "mine" / kind
+        folder.mkdir(parents=True)
+        sample_data.write_video(folder / "a.mp4", head_frames[:9], fps=25)
+    out = tmp_path / "faces"
+    words = ["--location", str(tmp_path / "mine"), "--save-path", str(out), "--workers", "1"]
+    assert processing.main(words) == 0
+    assert "mine: layout real-fake" in capsys.readouterr().out
+    assert json.loads((out / "metadata.json").read_text()) == {
+        "fake__swap__a.mp4": {
+            "label": "FAKE",
+            "split": "train",
+            "original": "real__a.mp4",
+            "method": "swap",
+        },
+        "real__a.mp4": {"label": "REAL", "split": "train", "original": None},
+    }
+    assert processing.main([*words, "--layout", "celebdf"]) == 2
+    assert "is not laid out as celebdf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "half", "1/0", "1"])
+def test_a_shard_that_is_none_is_one_sentence(one_head, tmp_path, capsys, shard):
+    words = ["--location", str(one_head), "--save-path", str(tmp_path / "faces")]
+    assert processing.main([*words, "--shard", shard]) == 2
+    assert f"shard is {shard!r}; give part/parts, such as 2/8" in capsys.readouterr().err
+    assert not (tmp_path / "faces").exists()
+
+
+def test_a_shard_without_videos_is_no_error(one_head, tmp_path):
+    words = ["--location", str(one_head), "--save-path", str(tmp_path / "faces")]
+    assert processing.main([*words, "--shard", "2/2"]) == 0
+
+
 def test_ctrl_c_stops_with_one_line_and_an_index_that_fits_the_folders(sample_videos, tmp_path):
     out = tmp_path / "faces"
     words = ["--location", sample_videos, "--save-path", out, "--workers", "2"]
