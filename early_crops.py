@@ -20,7 +20,7 @@ import faces
 import tracks
 from faces_folder import FaceSettings
 
-BATCH_FRAMES = 8  # cut at a time, because boxes are computed for many frames at the price of one
+BATCH_FRAMES = 12  # cut at a time, because boxes are computed for many frames at the price of one
 WAITING_BYTES = 64 << 20  # of pixels kept; beyond that the oldest are cut as they are
 # Hits before a frame that its box can depend on: its outliers', and those averaged in a gap.
 CONTEXT_HITS = tracks.NEIGHBOUR_HITS + 2 * tracks.OUTLIER_HITS

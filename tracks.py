@@ -22,10 +22,10 @@ LOST_SEARCH_STEPS = ((0.2, 0.1), (0.1, 0.2), (0.05, 0.4), (0.0375, 0.6))  # shar
 # While a face is followed: newcomers are looked for if at least this share of it, and so much
 # later as it is smaller; this is for one of a fifth of the frame's longer side, or larger.
 NEWCOMER_SIZE, NEWCOMER_SEARCH_SEC = 0.7, 0.5
-# First look around a known face: reach and growth, see Detector.search_near. It is half as dear
-# as a wider one, but sees the face at any size it is told to look for, so that sizes would drift.
-NEAR, NEAR_WIDE = (0.15, 1.12), (0.2, 1.3)
-WIDE_EVERY_HITS = 4
+# First look around a known face: reach and growth, see Detector.search_near. One size of face is
+# looked for in most frames, which takes a third of the time; the wide look in between keeps boxes
+# from drifting in size.
+NEAR, NEAR_WIDE, WIDE_EVERY_HITS = (0.15, 1.04), (0.2, 1.3), 4
 GROWTH_NEAR = 1.45  # second look, where the first saw nothing
 TURNED_REACH = 0.4  # third look, with the cascade for profiles
 SILENT_FRAMES = 3  # second and third looks that fail so often are made that much more rarely
