@@ -39,6 +39,7 @@ from sklearn import metrics
 import charts
 import datasets
 import faces_folder
+import splits
 import train
 
 LOG_LOSS_CLIP = 1e-7  # a score of exactly 0 or 1 on the wrong side would cost infinitely much
@@ -54,7 +55,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="DIR", help="report folder")
     add(
         "--part",
-        choices=["unseen", "all", *data_pipeline.PARTS],
+        choices=["unseen", "all", *splits.PARTS],
         default="unseen",
         help="videos to score: those the model has not seen, all, or a part of its split "
         "(%(default)s)",
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"batch_size is {args.batch_size}; it must be at least 1")
     settings = read_model_settings(args.model)
     check_faces(args.data, settings)
-    faces = choose_part(data_pipeline.list_faces(args.data), args.model, args.part)
+    faces = choose_part(splits.list_faces(args.data), args.model, args.part)
     model = load_model(args.model, settings)
     face_scores = score_faces(model, faces, settings, args.batch_size)
 
@@ -115,8 +116,8 @@ def check_faces(data: Path, settings: Mapping) -> None:
 
 
 def choose_part(
-    videos: Sequence[data_pipeline.FaceVideo], model_path: Path, part: str
-) -> list[data_pipeline.FaceVideo]:
+    videos: Sequence[splits.FaceVideo], model_path: Path, part: str
+) -> list[splits.FaceVideo]:
     """Return the faces of the videos of a part of the run's split, or of those it has not seen.
 
     Unseen is a video that was neither trained nor validated on, that shares no original and no
@@ -129,16 +130,16 @@ def choose_part(
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
         # Runs of before people were kept apart left nothing out.
-        left_out = set(names.get(data_pipeline.LEFT_OUT, []))
-        names = {part: set(names[part]) for part in data_pipeline.PARTS}
+        left_out = set(names.get(splits.LEFT_OUT, []))
+        names = {part: set(names[part]) for part in splits.PARTS}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(f"{path} cannot be read; --part all scores every video") from None
-    total = data_pipeline.count_videos(videos)
+    total = splits.count_videos(videos)
     if part == "unseen":
         seen = names["train"] | names["validation"]
         ties = set().union(*(video.ties for video in videos if video.name in seen))
         chosen = [v for v in videos if v.name not in left_out and ties.isdisjoint(v.ties)]
-        passed_over = total - data_pipeline.count_videos(chosen)
+        passed_over = total - splits.count_videos(chosen)
         if passed_over:
             print(
                 f"{passed_over} of {total} videos are left out: used in training, or of the same "
@@ -172,7 +173,7 @@ def load_model(model_path: Path, settings: Mapping) -> "tf.keras.Model":
 
 def score_faces(
     model: "tf.keras.Model",
-    faces: Sequence[data_pipeline.FaceVideo],
+    faces: Sequence[splits.FaceVideo],
     settings: Mapping,
     batch_size: int = 16,
 ) -> np.ndarray:
@@ -188,7 +189,7 @@ def score_faces(
     return scores[: len(faces), 0].astype(np.float64)
 
 
-def decisive_faces(faces: Sequence[data_pipeline.FaceVideo], scores: np.ndarray) -> list[int]:
+def decisive_faces(faces: Sequence[splits.FaceVideo], scores: np.ndarray) -> list[int]:
     """Return for each video, sorted by name, the index of the face that speaks for it.
 
     It is the most suspicious one, that of the highest score, because one forged face makes a video
@@ -249,7 +250,7 @@ def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
 
 def write_report(
     out: Path,
-    videos: Sequence[data_pipeline.FaceVideo],
+    videos: Sequence[splits.FaceVideo],
     scores: np.ndarray,
     figures: Mapping,
 ) -> list[Path]:
@@ -273,7 +274,7 @@ def write_report(
 
 def write_charts(
     out: Path,
-    videos: Sequence[data_pipeline.FaceVideo],
+    videos: Sequence[splits.FaceVideo],
     scores: np.ndarray,
     figures: Mapping,
 ) -> list[Path]:
@@ -304,12 +305,12 @@ def surest_and_worst(labels: np.ndarray, scores: np.ndarray, each: int = 2) -> l
     return [*fakes, *reals, *worst]
 
 
-def strip_title(video: data_pipeline.FaceVideo, score: float) -> str:
+def strip_title(video: splits.FaceVideo, score: float) -> str:
     label = datasets.FAKE if video.label else datasets.REAL
     return f"{video.name}   label {label}   P(fake) {score:.3f}"
 
 
-def face_strip(video: data_pipeline.FaceVideo, count: int = 8) -> list[np.ndarray]:
+def face_strip(video: splits.FaceVideo, count: int = 8) -> list[np.ndarray]:
     """Return `count` faces spread over the video, `(face_size, face_size, 3) uint8` RGB each."""
     indices = np.linspace(0, video.num_frames - 1, count).astype(int)
     return [imread(f"{video.folder}/{index:0{video.digits}d}.jpeg") for index in indices]

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -51,13 +52,14 @@ class Hit:
     position: int
     box_xywh: np.ndarray
 
-    @property
+    @cached_property
     def side(self) -> float:
         return math.sqrt(float(self.box_xywh[2]) * float(self.box_xywh[3]))
 
-    @property
-    def centre(self) -> np.ndarray:
-        return self.box_xywh[:2] + self.box_xywh[2:] / 2
+    @cached_property
+    def centre(self) -> tuple[float, float]:
+        x, y, w, h = self.box_xywh.tolist()
+        return x + w / 2, y + h / 2
 
 
 @dataclass(eq=False)
@@ -234,7 +236,7 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 def _distance(one: Hit, other: Hit) -> float:
     """Return the distance of two box centres in mean box sides."""
-    return float(np.linalg.norm(one.centre - other.centre)) / ((one.side + other.side) / 2)
+    return math.dist(one.centre, other.centre) / ((one.side + other.side) / 2)
 
 
 def _growth(one: Hit, other: Hit) -> float:
@@ -359,11 +361,12 @@ def without_outliers(hits: Sequence[Hit]) -> list[Hit]:
     starts = np.clip(starts, 0, max(0, len(hits) - width))
     windows = starts[:, None] + np.arange(min(width, len(hits)))
     medians = np.median(boxes[windows], axis=1)
-    return [
-        hit
-        for hit, median in zip(hits, medians, strict=True)
-        if _distance(hit, Hit(0, median)) < 0.35 and _growth(hit, Hit(0, median)) < 1.3
-    ]
+    sides, median_sides = (np.sqrt(of[:, 2] * of[:, 3]) for of in (boxes, medians))
+    off = boxes - medians
+    distances = np.hypot(*(off[:, :2] + off[:, 2:] / 2).T) / ((sides + median_sides) / 2)
+    growths = np.maximum(sides, median_sides) / np.maximum(1, np.minimum(sides, median_sides))
+    kept = (distances < 0.35) & (growths < 1.3)
+    return [hit for hit, keep in zip(hits, kept, strict=True) if keep]
 
 
 def boxes_of(
@@ -420,11 +423,15 @@ def smooth(boxes: np.ndarray, times_sec: np.ndarray, shots: np.ndarray) -> np.nd
 
     A cut is not smoothed over, and frames much further apart than 0.08 s keep their own box.
     """
-    smoothed = boxes.astype(np.float32)
-    starts = np.searchsorted(times_sec, times_sec - SMOOTHING_REACH_SEC, side="left")
-    ends = np.searchsorted(times_sec, times_sec + SMOOTHING_REACH_SEC, side="right")
-    for position, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        away = (times_sec[start:end] - times_sec[position]) / SMOOTHING_SEC
-        weights = np.exp(-0.5 * away**2) * (shots[start:end] == shots[position])
-        smoothed[position] = weights @ boxes[start:end] / weights.sum()
-    return smoothed
+    totals, weights = boxes.astype(np.float64), np.ones((len(boxes), 1))
+    for apart in range(1, len(boxes)):  # each pair of frames so many apart, both ways
+        away_sec = times_sec[apart:] - times_sec[:-apart]
+        if away_sec.min() > SMOOTHING_REACH_SEC:
+            break
+        near = (away_sec <= SMOOTHING_REACH_SEC) & (shots[apart:] == shots[:-apart])
+        share = (near * np.exp(-0.5 * (away_sec / SMOOTHING_SEC) ** 2))[:, None]
+        totals[:-apart] += share * boxes[apart:]
+        totals[apart:] += share * boxes[:-apart]
+        weights[:-apart] += share
+        weights[apart:] += share
+    return (totals / weights).astype(np.float32)

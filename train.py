@@ -36,6 +36,7 @@ with quiet_tensorflow():
 
 import charts
 import faces_folder
+import splits
 
 keras = tf.keras
 MODEL_NAME, SPLIT_NAME, HISTORY_NAME = "model.keras", "split.json", "history.csv"
@@ -111,13 +112,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     data, out, overwrite = args.pop("data"), args.pop("out"), args.pop("overwrite")
     ignore_marks = args.pop("ignore_marks")
     settings = TrainSettings(**args)
-    faces = data_pipeline.list_faces(data)
+    faces = splits.list_faces(data)
     if ignore_marks:
-        faces = data_pipeline.without_marks(faces)
+        faces = splits.without_marks(faces)
     face_settings = faces_folder.read_settings(data)
-    parts = data_pipeline.split(
-        faces, settings.validation_share, settings.test_share, settings.seed
-    )
+    parts = splits.split(faces, settings.validation_share, settings.test_share, settings.seed)
     stored = run_settings(settings, face_settings)
     if not overwrite and is_finished(out, stored, parts):
         print(f"{out} holds this very run already; --overwrite trains it again")
@@ -157,7 +156,7 @@ def is_finished(out: Path, stored: Mapping, parts: Mapping[str, Sequence]) -> bo
     try:
         old = json.loads((out / SETTINGS_NAME).read_text(encoding="utf-8"))
         # Runs of before people were kept apart left nothing out.
-        names = {data_pipeline.LEFT_OUT: []}
+        names = {splits.LEFT_OUT: []}
         names |= json.loads((out / SPLIT_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         old, names = {}, {}
@@ -179,7 +178,7 @@ def split_names(parts: Mapping[str, Sequence]) -> dict[str, list[str]]:
 
 
 def train(
-    parts: Mapping[str, Sequence[data_pipeline.FaceVideo]],
+    parts: Mapping[str, Sequence[splits.FaceVideo]],
     out: Path,
     stored: Mapping,
     settings: TrainSettings,
@@ -224,7 +223,7 @@ def train(
 
 
 def build_datasets(
-    parts: Mapping[str, Sequence[data_pipeline.FaceVideo]], settings: TrainSettings
+    parts: Mapping[str, Sequence[splits.FaceVideo]], settings: TrainSettings
 ) -> tuple["tf.data.Dataset", "tf.data.Dataset"]:
     """Return the clips of training and of validation, in which both classes count the same."""
     options = {
@@ -339,11 +338,11 @@ def write_charts(out: Path, history: Sequence[Mapping[str, float]]) -> list[Path
     return [*written, charts.curves_chart(path, "time per epoch", "seconds", seconds)]
 
 
-def print_parts(parts: Mapping[str, Sequence[data_pipeline.FaceVideo]]) -> None:
+def print_parts(parts: Mapping[str, Sequence[splits.FaceVideo]]) -> None:
     rows = []
-    for part in data_pipeline.PARTS:
+    for part in splits.PARTS:
         counts = [
-            data_pipeline.count_videos(video for video in parts[part] if video.label == label)
+            splits.count_videos(video for video in parts[part] if video.label == label)
             for label in (0, 1)
         ]
         text = f"{counts[0]} real, {counts[1]} fake"
@@ -353,10 +352,10 @@ def print_parts(parts: Mapping[str, Sequence[data_pipeline.FaceVideo]]) -> None:
             text += f", {len(people)} people"
         rows.append((part, text))
     print_table("videos by part; no original and no person is in two of them", rows)
-    left_out = data_pipeline.count_videos(parts[data_pipeline.LEFT_OUT])
+    left_out = splits.count_videos(parts[splits.LEFT_OUT])
     if left_out:
         print(f"{left_out:,} videos join people of two parts and are left out")
-        if any(video.split != "train" for part in data_pipeline.PARTS for video in parts[part]):
+        if any(video.split != "train" for part in splits.PARTS for video in parts[part]):
             print("--ignore-marks draws all parts anew, also those that the metadata marks")
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from conftest import SIZE, read_rgb, write_metadata
 
-import data_pipeline
 import early_crops
 import extraction
 import processing
 import sample_data
+import splits
 from console import UserError
 
 
@@ -142,7 +142,7 @@ def test_with_all_every_face_gets_a_folder_with_the_label_of_its_video(two_heads
 
 def test_the_pipeline_reads_further_faces_as_faces_of_the_same_video(two_heads, tmp_path):
     processing.processing(two_heads, tmp_path / "faces", faces="all")
-    one, other = data_pipeline.list_faces(tmp_path / "faces")
+    one, other = splits.list_faces(tmp_path / "faces")
     assert (one.video, other.video) == ("a.mp4", "a.mp4")
     assert one.family == other.family
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from conftest import TINY
 
 import data_pipeline
+import splits
 import train
 from console import UserError
 
@@ -47,7 +48,7 @@ def test_the_saved_model_is_the_epoch_with_the_best_validation(run, sample_faces
     with (run / "history.csv").open(newline="") as file:
         best = min(float(row["val_loss"]) for row in csv.DictReader(file))
     names = json.loads((run / "split.json").read_text())["validation"]
-    videos = [v for v in data_pipeline.list_faces(sample_faces) if v.name in names]
+    videos = [v for v in splits.list_faces(sample_faces) if v.name in names]
     dataset = data_pipeline.build_dataset(
         videos=videos, img_size=(32, 32), num_frames=3, batch_size=4, equal_classes=True
     )
@@ -59,7 +60,7 @@ def test_the_saved_model_is_the_epoch_with_the_best_validation(run, sample_faces
 def test_split_json_names_every_video_once_and_keeps_the_marked_test_people_out(run, sample_faces):
     names = json.loads((run / "split.json").read_text())
     every = [name for part in names.values() for name in part]
-    assert sorted(every) == [video.name for video in data_pipeline.list_faces(sample_faces)]
+    assert sorted(every) == [video.name for video in splits.list_faces(sample_faces)]
     metadata = json.loads((sample_faces / "metadata.json").read_text())
     assert all(metadata[name]["split"] == "test" for name in names["test"])
     assert names["validation"]
@@ -67,7 +68,7 @@ def test_split_json_names_every_video_once_and_keeps_the_marked_test_people_out(
 
 def test_videos_left_out_of_the_split_are_counted_and_named(tmp_path, capsys):
     def face(name, people, video):
-        return data_pipeline.FaceVideo(name, name, 1, 9, 3, video, video, people=people)
+        return splits.FaceVideo(name, name, 1, 9, 3, video, video, people=people)
 
     kept = [face("a.mp4", ("Ann",), "a.mp4")]
     left_out = [face(name, ("Ann", "Bob"), "b.mp4") for name in ("b.mp4", "b.mp4#1")]
@@ -181,7 +182,7 @@ data, out, devices = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 settings = train.TrainSettings(
     epochs=2, batch_size=4, num_frames=3, img_size=32, validation_share=0.3, architecture="small"
 )
-parts = data_pipeline.split(data_pipeline.list_faces(data), 0.3, 0, 0)
+parts = splits.split(splits.list_faces(data), 0.3, 0, 0)
 parts["validation"] = parts["validation"][:5]  # odd: the last batch is padded on both devices
 strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
 stored = train.run_settings(settings, faces_folder.read_settings(data))
