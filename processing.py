@@ -21,7 +21,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -277,14 +277,26 @@ def process_videos(
             timeout_sec=limit_sec,
         )
         for tasks in in_turns(videos, manifest, settings):
-            if machines.scheduler:
-                parallel.run_on_cluster(job, tasks, record, record_death, machines.scheduler)
-            elif machines.workers:
-                workers = min(machines.workers, max(1, len(tasks)))
-                parallel.run_in_processes(job, tasks, record, record_death, workers, limit_sec)
-            else:
-                for task in tasks:
-                    record(job(task))
+            run(job, tasks, record, record_death, machines, limit_sec)
+
+
+def run(
+    job: Callable[[Task], dict],
+    tasks: Sequence[Task],
+    record: Callable[[dict], None],
+    record_death: Callable[[Task, float], None],
+    machines: Machines,
+    limit_sec: float,
+) -> None:
+    """Run the job on the cluster, in processes of this machine, or in this process."""
+    if machines.scheduler:
+        parallel.run_on_cluster(job, tasks, record, record_death, machines.scheduler)
+    elif machines.workers:
+        workers = min(machines.workers, max(1, len(tasks)))
+        parallel.run_in_processes(job, tasks, record, record_death, workers, limit_sec)
+    else:
+        for task in tasks:
+            record(job(task))
 
 
 def in_turns(
