@@ -175,7 +175,7 @@ import json, sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import data_pipeline, faces_folder, train
+import data_pipeline, faces_folder, splits, train
 from pathlib import Path
 
 data, out, devices = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
