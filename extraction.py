@@ -27,10 +27,9 @@ import early_crops
 import faces
 import faces_folder
 import tracks
-from faces_folder import FaceSettings
+from faces_folder import BOXES_NAME, FaceSettings
 from video_reader import Frame, VideoReader
 
-BOXES_NAME = "boxes.csv"
 BOXES_FIELDS = ["frame", "time_sec", "x", "y", "w", "h", "source"]
 SAME_TIME_SEC = 0.0015  # boxes.csv holds milliseconds
 

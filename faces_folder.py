@@ -15,6 +15,7 @@ import contextlib
 import csv
 import json
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from console import UserError
 from datasets import METADATA_NAME, Video, read_metadata
 from faces import DETECTOR
 
-MANIFEST_NAME, SETTINGS_NAME = "manifest.csv", "settings.json"
+MANIFEST_NAME, SETTINGS_NAME, BOXES_NAME = "manifest.csv", "settings.json", "boxes.csv"
 MANIFEST_FIELDS = [
     "filename",
     "location",
@@ -114,22 +115,49 @@ def turn(save_path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def work_folder(save_path: Path) -> Iterator[Path]:
-    """Yield a folder of this run's own below `save_path`; it goes when the run ends.
-
-    Those of runs that were killed go too: the lock on them ended with their process.
-    """
-    with turn(save_path):  # nobody else may find a new one before it is locked
-        for old in sorted(save_path.glob(f"{WORK_PREFIX}*")):
-            with contextlib.suppress(Timeout), FileLock(old / LOCK_NAME, blocking=False):
-                shutil.rmtree(old, ignore_errors=True)
+    """Yield a folder of this run's own below `save_path`; it goes when the run ends."""
+    with turn(save_path):  # nobody else may find it before it is locked
         folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=save_path))
         lock = FileLock(folder / LOCK_NAME)
         lock.acquire()
     try:
         yield folder
     finally:
+        # What a run has recorded must be on the disk before nothing tells any more that it ran.
+        getattr(os, "sync", lambda: None)()
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_dead_work(save_path: Path) -> bool:
+    """Remove the work folders of runs that were killed, and say whether there were any.
+
+    The lock on them ended with their process, also when the power went.
+    """
+    found = False
+    for folder in sorted(save_path.glob(f"{WORK_PREFIX}*")):
+        with contextlib.suppress(Timeout), FileLock(folder / LOCK_NAME, blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)
+            found = True
+    return found
+
+
+def holds_all_faces(save_path: Path, row: Mapping) -> bool:
+    """Say whether the folders of a video are as they were put there, or lost files with the power.
+
+    Files written last may come back empty then, though their folder has its name already.
+    """
+    for name in face_names(row["filename"], int(row["faces"] or 0)):
+        try:
+            with os.scandir(save_path / name) as found:
+                sizes = {file.name: file.stat().st_size for file in found}
+            lines = (save_path / name / BOXES_NAME).read_bytes().count(b"\n")
+        except OSError:
+            return False
+        crops = [file for file in sizes if file.endswith(".jpeg")]
+        if not all(sizes.values()) or lines != len(crops) + 1:
+            return False
+    return True
 
 
 def put(save_path: Path, name: str, made: Sequence[Path], trash: Path) -> None:
@@ -177,6 +205,10 @@ def prepare(
             manifest = read_manifest(save_path)
             check_names(save_path, videos, manifest)
             asked = {video.name for video in videos}
+            if remove_dead_work(save_path):
+                for name in asked & manifest.keys():
+                    if not holds_all_faces(save_path, manifest[name]):
+                        del manifest[name]
             check_settings(save_path, asdict(settings), manifest.keys() - asked, overwrite)
             if overwrite:
                 # Out of the index before anything is made anew: an interrupted run leaves no

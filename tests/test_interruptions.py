@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,10 +59,27 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(videos, uninterru
     assert result_of(out) == result_of(uninterrupted)
 
 
+@pytest.mark.parametrize("damage", ["empty_crop", "empty_boxes", "no_crop"])
+def test_files_that_the_power_took_are_made_anew(videos, uninterrupted, tmp_path, damage):
+    """After a power cut a folder may have its name, and files in it no content."""
+    out = tmp_path / "faces"
+    shutil.copytree(uninterrupted, out)
+    folder = sorted(out.glob("person_*"))[3]
+    if damage == "no_crop":
+        (folder / "004.jpeg").unlink()
+    else:
+        (folder / {"empty_crop": "004.jpeg", "empty_boxes": "boxes.csv"}[damage]).write_bytes(b"")
+    (out / ".work-killed").mkdir()  # the run did not come to its end
+    subprocess.run(command_of(videos, out), check=True, capture_output=True)
+    assert result_of(out) == result_of(uninterrupted)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
 def test_workers_do_not_outlive_a_run_that_is_killed(videos, tmp_path):
     out = tmp_path / "faces"
-    run = subprocess.Popen(command_of(videos, out), stdout=subprocess.DEVNULL, process_group=0)
+    run = subprocess.Popen(
+        command_of(videos, out), stdout=subprocess.DEVNULL, start_new_session=True
+    )
     while run.poll() is None and not list(out.glob("person_*")):
         time.sleep(0.01)
     run.kill()
@@ -119,12 +137,14 @@ def test_a_run_leaves_the_work_of_another_alone(videos, tmp_path):
     out.mkdir()
     (out / ".work-dead").mkdir()
     with faces_folder.work_folder(out) as others_work:
-        assert not (out / ".work-dead").exists()
         with faces_folder.work_folder(out) as work:
-            assert others_work.is_dir()
             assert work != others_work
+            assert faces_folder.remove_dead_work(out)
+            assert not (out / ".work-dead").exists()
+            assert work.is_dir()
         assert not work.exists()
         assert others_work.is_dir()
+        assert not faces_folder.remove_dead_work(out)
 
 
 # Hanging
