@@ -111,7 +111,11 @@ def _layout_of(folder: Path, layout: str | None) -> str:
 
 def _video(path: Path, name: str, entry: object) -> Video:
     problem = _problem_of_name(name) or _problem_of_entry(entry)
-    return Video(name, path, problem=problem) if problem else Video(name, path, entry)
+    if problem:
+        # JSON can name a video by what no file can hold: half a character, a zero byte.
+        name = name.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+        return Video(name, path, problem=problem)
+    return Video(name, path, entry)
 
 
 def _is_path(name: str) -> bool:

@@ -139,7 +139,7 @@ def _find_and_cut(
     path: Path, folder: Path, settings: FaceSettings, deadline: float
 ) -> tuple[dict, list[list[Crop]]]:
     """Return facts for the manifest and the crops of each face; no facts for what is no video."""
-    tracker = tracks.FaceTracker(_detector(threading.get_ident()))
+    tracker = tracks.FaceTracker(_detector(threading.get_ident()), settings.faces)
     cutter = early_crops.EarlyCrops(tracker, settings, folder)
     indices: list[int] = []
     with VideoReader(path) as reader:
@@ -151,7 +151,7 @@ def _find_and_cut(
         if not indices:
             return {}, []
         facts = _facts(reader, len(indices), cutter.frame_sizes[-1])
-    found = tracker.faces(settings.faces)
+    found = tracker.faces()
     _cut_the_rest(path, settings, cutter, found, indices, deadline)
     crops = []
     for face in found:

@@ -21,7 +21,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
 
 from filelock import FileLock, Timeout
 
@@ -312,15 +311,10 @@ def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str,
 def append_row(save_path: Path, row: Mapping) -> None:
     """Add a row to manifest.csv, so that a run that is killed knows what it had finished."""
     path = save_path / MANIFEST_NAME
-    with turn(save_path), _open_csv(path, "a+") as file:
+    with turn(save_path), path.open("a+", newline="", encoding="utf-8") as file:
         if not _ends_a_line(path):
             file.write("\r\n")
         csv.DictWriter(file, MANIFEST_FIELDS).writerow(row)
-
-
-def _open_csv(path: Path, mode: str) -> TextIO:
-    # JSON can name a video by half a character, which UTF-8 cannot say.
-    return path.open(mode, newline="", encoding="utf-8", errors="backslashreplace")
 
 
 def _ends_a_line(path: Path) -> bool:
@@ -341,7 +335,7 @@ def _write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence
     """Write manifest.csv sorted by name, and metadata.json with exactly the folders of faces that
     the manifest knows, those of earlier runs included."""
     partial = save_path / f".{MANIFEST_NAME}.partial"
-    with _open_csv(partial, "w") as file:
+    with partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, MANIFEST_FIELDS)
         table.writeheader()
         table.writerows(manifest[name] for name in sorted(manifest))

@@ -20,9 +20,11 @@ from faces import MIN_FACE, Detector
 # longer side, and how often. It stops at the first step with a hit. Large faces are looked for
 # often because that costs next to nothing, small ones rarely because it costs most.
 LOST_SEARCH_STEPS = ((0.2, 0.1), (0.1, 0.2), (0.05, 0.4), (0.0375, 0.6))  # share, seconds
-# While a face is followed: newcomers are looked for if at least this share of it, and so much
-# later as it is smaller; this is for one of a fifth of the frame's longer side, or larger.
-NEWCOMER_SIZE, NEWCOMER_SEARCH_SEC = 0.7, 0.5
+# While a face is followed: newcomers are looked for if at least this share of it. For the main face
+# alone that is so much later as they are smaller; this is for one of a fifth of the frame's longer
+# side, or larger.
+NEWCOMER_SIZE = {"main": 0.7, "all": 0.35}
+NEWCOMER_SEARCH_SEC = 0.5
 # First look around a known face: reach and growth, see Detector.search_near. One size of face is
 # looked for in most frames, which takes a third of the time; the wide look in between keeps boxes
 # from drifting in size.
@@ -39,6 +41,7 @@ MIN_TRACK_HITS = 3  # hits seen once or twice are hands, shirts and shadows
 TRIED_TRACKS = 5  # of the best ones, each as the start of the main face
 FURTHER_FACE_SEC = 1.0  # a further face is seen for so long, or for half of a shorter video
 FURTHER_FACE_SIZE = 0.25  # ... and is at least this share of the main one
+FURTHER_FACE_HITS = 0.75  # ... and is found in that share of these frames: necklines are, in half
 OUTLIER_HITS = 3  # hits on each side a hit is compared with
 NEIGHBOUR_HITS = 3  # hits averaged on each side of a gap
 SMOOTHING_SEC = 0.08  # standard deviation of the Gaussian over box positions in time
@@ -97,18 +100,18 @@ class FaceBoxes:
 
 
 class FaceTracker:
-    """Finds and follows the faces of one video; give it the kept frames in order of time.
+    """Finds and follows faces of one video, the "main" one or "all"; give it the frames in order.
 
     Costs a search around each known face, and a search of the whole frame at the start, after a
     cut and now and then. Memory grows with the number of hits, not with the size of the frames.
     """
 
-    def __init__(self, detector: Detector):
+    def __init__(self, detector: Detector, which: str = "main"):
         self.tracks: list[Track] = []
         self.live: list[Track] = []  # those that may go on
         self.times_sec: list[float] = []
         self.shots: list[int] = []  # number of the shot, for each frame; a cut starts a new one
-        self._detector = detector
+        self._detector, self._which = detector, which
         self._thumbnail: np.ndarray | None = None
         self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
 
@@ -135,9 +138,9 @@ class FaceTracker:
                 track.hits.append(hit)
                 unmatched.remove(track)
 
-    def faces(self, which: str) -> list[FaceBoxes]:
-        """Return the main face, or with `which` "all" the further ones behind it; [] for none."""
-        return find_faces(self.tracks, self.times_sec, self.shots, which)
+    def faces(self) -> list[FaceBoxes]:
+        """Return the main face, and if all were asked for the further ones; [] for none."""
+        return find_faces(self.tracks, self.times_sec, self.shots, self._which)
 
     def _shot_of(self, image_bgr: np.ndarray) -> int:
         before, self._thumbnail = self._thumbnail, _thumbnail(image_bgr)
@@ -161,10 +164,10 @@ class FaceTracker:
         longer_side = max(image_bgr.shape[:2])
         smallest_sides = [max(MIN_FACE, longer_side * share) for share, _ in LOST_SEARCH_STEPS]
         if known:
-            side = max(NEWCOMER_SIZE * max(hit.side for hit in known), smallest_sides[-1])
-            if not self._is_due(
-                0, time_sec, NEWCOMER_SEARCH_SEC * max(1, smallest_sides[0] / side)
-            ):
+            side = max(hit.side for hit in known) * NEWCOMER_SIZE[self._which]
+            side = max(side, smallest_sides[-1])
+            rarer = max(1.0, smallest_sides[0] / side) if self._which == "main" else 1.0
+            if not self._is_due(0, time_sec, NEWCOMER_SEARCH_SEC * rarer):
                 return np.zeros((0, 4), np.float32)
             self._searched_sec = [time_sec] * len(LOST_SEARCH_STEPS)
             return self._detector.search_frame(image_bgr, side)
@@ -322,7 +325,7 @@ def _further_faces(
         long_enough = times_sec[last] - times_sec[first] >= needed_sec
         if (
             long_enough
-            and hits >= (last - first + 1) / 2
+            and hits >= FURTHER_FACE_HITS * (last - first + 1)
             and chain[0].median_side >= FURTHER_FACE_SIZE * main_side
         ):
             faces.append(chain)

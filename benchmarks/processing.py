@@ -281,7 +281,7 @@ def compare_boxes(path: Path) -> tuple[dict, dict]:
             if position % 40 < SEED_FRAMES // 2:
                 seed[position] = seed_box(Path(folder) / "frame.jpeg", frame.image_bgr)
     shots = np.array(tracker.shots)
-    found = tracker.faces("main")
+    found = tracker.faces()
     boxes = found[0].boxes if found else np.zeros((len(shots), 4))
     hits = int(found[0].detected.sum()) if found else 0
     ours = {"frames": len(shots), "hits": hits, "jitter": jitter_of(dict(enumerate(boxes)), shots)}

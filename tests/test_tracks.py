@@ -106,7 +106,7 @@ def test_tracker_finds_the_drawn_face_in_every_frame_and_follows_it(head_frames)
     tracker = tracks.FaceTracker(faces.Detector())
     for index, frame in enumerate(head_frames):
         tracker.add_frame(frame[:, :, ::-1], index / 25)
-    (face,) = tracker.faces("main")
+    (face,) = tracker.faces()
     assert face.boxes.shape == (25, 4)
     assert face.detected.mean() > 0.9
     assert face.boxes[:, 2].min() > 0.25 * head_frames.shape[2]
@@ -128,7 +128,7 @@ def test_no_face_in_noise():
     tracker = tracks.FaceTracker(faces.Detector())
     for index, frame in enumerate(noise):
         tracker.add_frame(frame, index / 25)
-    assert tracker.faces("main") == []
+    assert tracker.faces() == []
 
 
 def test_a_second_person_is_a_face_of_its_own_when_all_are_asked_for():
@@ -151,18 +151,18 @@ def test_a_further_face_does_not_reach_over_a_cut():
 
 
 def test_two_people_side_by_side_are_two_faces(head_frames):
-    tracker = tracks.FaceTracker(faces.Detector())
+    tracker = tracks.FaceTracker(faces.Detector(), "all")
     for index, frame in enumerate(head_frames):
         both = np.hstack([frame, frame[:, ::-1]])[:, :, ::-1]
         tracker.add_frame(np.ascontiguousarray(both), index / 25)
-    found = tracker.faces("all")
+    found = tracker.faces()
     assert len(found) == 2
     lefts = sorted(face.boxes[:, 0].mean() for face in found)
     assert lefts[0] < 160 < lefts[1]
 
 
 def test_one_face_is_not_followed_twice(head_frames):
-    tracker = tracks.FaceTracker(faces.Detector())
+    tracker = tracks.FaceTracker(faces.Detector(), "all")
     frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
     tracker.add_frame(frame, 0.0)
     hit = tracker.live[0].hits[0]
@@ -172,7 +172,7 @@ def test_one_face_is_not_followed_twice(head_frames):
     for index in range(1, 8):
         tracker.add_frame(frame, index / 25)
     assert tracker.live == tracker.tracks[:1]
-    assert len(tracker.faces("all")) == 1
+    assert len(tracker.faces()) == 1
 
 
 @pytest.mark.parametrize("fps", [0.2, 0.9, 5])
@@ -181,7 +181,7 @@ def test_frames_seconds_apart_are_followed_too(head_frames, fps):
     tracker = tracks.FaceTracker(faces.Detector())
     for index, frame in enumerate(head_frames[:6]):
         tracker.add_frame(np.ascontiguousarray(frame[:, :, ::-1]), index / fps)
-    (face,) = tracker.faces("main")
+    (face,) = tracker.faces()
     assert face.detected.all()
 
 
