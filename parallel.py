@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 import os
+import pickle
 import signal
 import threading
 import time
@@ -125,7 +126,7 @@ def run_on_cluster(
         workers = _check_workers(client, scheduler)
         run_on(
             # Not pure: an item is done again in a later run, whatever was done before.
-            client.get_executor(pure=False),
+            _Sealed(client.get_executor(pure=False)),
             functools.partial(_run_single_threaded, job),
             iter(items),
             record,
@@ -135,10 +136,32 @@ def run_on_cluster(
         )
 
 
+class _Sealed(Executor):
+    """Sends jobs through a Dask scheduler that cannot import what they are made of.
+
+    A scheduler opens what it passes on, and so would need our modules as the workers do.
+    """
+
+    def __init__(self, executor: Executor):
+        self._executor = executor
+
+    def submit(self, job: Callable[[Any], Any], item: Any) -> Future:
+        def unseal(sealed: bytes) -> Any:  # a function within a function travels as code
+            import pickle
+
+            job, item = pickle.loads(sealed)
+            return job(item)
+
+        return self._executor.submit(unseal, pickle.dumps((job, item)))
+
+    def shutdown(self, wait: bool = True) -> None:
+        self._executor.shutdown(wait)
+
+
 def _check_workers(client: Any, scheduler: str) -> int:
     """Return the number of workers; raises UserError unless all can import this project."""
 
-    def import_extraction() -> str:  # a function within a function travels as code, not by name
+    def import_extraction() -> str:  # travels as code, see above
         import importlib
 
         try:

@@ -18,13 +18,14 @@ distributed = pytest.importorskip("distributed", reason="requirements-dask.txt i
 def cluster(tmp_path):
     """The address of a scheduler, and the processes of its two workers."""
     scheduler_file = tmp_path / "scheduler.json"
-    python_path = {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
-    environment = os.environ | python_path
+    failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     def launch(name: str, *words: str) -> subprocess.Popen:
+        # The scheduler knows nothing of our modules, as in the README.
         return subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.dask_{name}", *words],
-            env=environment,
+            env=environment if name == "worker" else os.environ | failures,
             cwd=tmp_path,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
