@@ -205,9 +205,10 @@ def prepare(
             check_names(save_path, videos, manifest)
             asked = {video.name for video in videos}
             if remove_dead_work(save_path):
-                for name in asked & manifest.keys():
-                    if not holds_all_faces(save_path, manifest[name]):
-                        del manifest[name]
+                # Those of other shards too: their runs will find no dead work any more.
+                manifest = {
+                    name: row for name, row in manifest.items() if holds_all_faces(save_path, row)
+                }
             check_settings(save_path, asdict(settings), manifest.keys() - asked, overwrite)
             if overwrite:
                 # Out of the index before anything is made anew: an interrupted run leaves no

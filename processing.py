@@ -307,8 +307,10 @@ def in_turns(
         yield [Task(video) for video in videos]
         return
     names = {video.name for video in videos} | manifest.keys()
-    waiting = [video for video in videos if video.entry.get("original") in names]
-    yield [Task(video) for video in videos if video not in waiting]
+    first, waiting = [], []
+    for video in videos:
+        (waiting if video.entry.get("original") in names else first).append(video)
+    yield [Task(video) for video in first]
     donors = {name: row for name, row in manifest.items() if row["status"] == "ok"}
     yield [Task(video, donors.get(video.entry["original"])) for video in waiting]
 

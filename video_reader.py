@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-# FFmpeg and OpenCV write about every damaged video to stderr; the manifest says it better.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-
 import cv2
 import numpy as np
+
+# FFmpeg and OpenCV write about every damaged video to stderr; the manifest says it better. FFmpeg's
+# level is read when the first video is opened, OpenCV's own when it is imported, perhaps before us.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 FALLBACK_FPS = 30.0  # for a header without a usable frame rate
 # A damaged packet fails to decode and the next ones are fine; so many failures in a row are the

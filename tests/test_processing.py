@@ -512,6 +512,20 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(one_head, tmp_path):
     assert run.wait() in {1, 141}  # rich ends with 1 when it is the one to notice
 
 
+def test_a_damaged_video_leaves_the_terminal_alone(one_head, tmp_path):
+    """OpenCV and FFmpeg write warnings of their own to stderr."""
+    whole = (one_head / "head.mp4").read_bytes()
+    (one_head / "cut.mp4").write_bytes(whole[:300])
+    write_metadata(one_head, {"head.mp4": "REAL", "cut.mp4": "FAKE"})
+    for workers in (None, 1):
+        call = f"processing.processing({str(one_head)!r}, {str(tmp_path)!r} + '/faces_{workers}', "
+        script = f"import processing\nif __name__ == '__main__': {call}workers={workers})"
+        run = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert run.stderr == ""
+
+
 def test_processing_does_not_import_tensorflow():
     """Worker processes import it again; TensorFlow would cost each of them seconds."""
     check = "import processing, sys; sys.exit('tensorflow' in sys.modules)"
