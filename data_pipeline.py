@@ -31,6 +31,8 @@ def build_dataset(
     first_epoch: int = 0,
     equal_classes: bool = False,
     seed: int = 0,
+    num_replicas: int = 1,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Return batches of clips of the faces in `file_loc`, or of those `videos` of it.
 
@@ -48,11 +50,19 @@ def build_dataset(
     `(batch_size, 1) float32`. Every clip spans the whole video: its frames lie evenly, and a
     video shorter than `num_frames` repeats some in order, so that no mask is needed.
 
+    `batch_size` is that of all devices together. For `num_replicas` devices every element holds
+    `batch_size // num_replicas` clips, so that one global batch is so many elements in a row. For
+    worker i of n, `shard=(i, n)` gives the i-th of n equal parts of every global batch and reads
+    no other: the elements of all shards together are the batches of a single device, bit for bit.
+    Every shard has as many elements as the others.
+
     Each face of a video is a clip of its own, with the label of the video, though only one of the
     faces of a fake may be forged: the metadata do not say which.
 
-    Raises UserError for training with a class missing or with fewer clips than one batch.
+    Raises UserError for training with a class missing or with fewer clips than one batch, and for
+    a batch that cannot be shared out evenly; ValueError for a shard that is not there.
     """
+    rows = _rows_of_shard(batch_size, num_replicas, shard)
     videos = list_faces(file_loc) if videos is None else list(videos)
     columns = {
         "folder": tf.constant([video.folder for video in videos], tf.string),
@@ -69,11 +79,34 @@ def build_dataset(
         return (clip, video["label"]) if training else (clip, video["label"], seeds_or_weight)
 
     if training:
-        dataset = _epochs(videos, batch_size, first_epoch, shuffle_buffer, seed)
+        dataset = _epochs(videos, batch_size, rows, first_epoch, shuffle_buffer, seed)
     else:
-        dataset = _in_order(videos, batch_size, equal_classes)
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        dataset = _in_order(videos, batch_size, rows, equal_classes)
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(batch_size // num_replicas, drop_remainder=True)
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _rows_of_shard(batch_size: int, num_replicas: int, shard: tuple[int, int]) -> slice:
+    """Return which rows of a global batch worker i of n gets, checked."""
+    worker, num_workers = shard
+    if not 0 <= worker < num_workers or num_replicas % num_workers:
+        raise ValueError(
+            f"shard {shard} is none of {num_replicas} replicas on {num_workers} workers"
+        )
+    if batch_size < 1 or batch_size % num_replicas:
+        raise UserError(
+            f"a batch of {batch_size} clips cannot be shared out evenly to {num_replicas} devices; "
+            f"give a batch size that is a multiple of {num_replicas}"
+        )
+    rows_each = batch_size // num_workers
+    return slice(worker * rows_each, (worker + 1) * rows_each)
+
+
+def _take_rows(of_clips: np.ndarray, batch_size: int, rows: slice) -> np.ndarray:
+    """Return those rows of every global batch, `(num_batches * rows, ...)`, in order."""
+    batches = of_clips.reshape(-1, batch_size, *of_clips.shape[1:])
+    return batches[:, rows].reshape(-1, *of_clips.shape[1:])
 
 
 def steps_per_epoch(videos: Sequence[FaceVideo], batch_size: int) -> int:
@@ -139,29 +172,41 @@ def _mix(couples: np.ndarray, shuffle_buffer: int | None, rng: np.random.Generat
 def _epochs(
     videos: Sequence[FaceVideo],
     batch_size: int,
+    rows: slice,
     first_epoch: int,
     shuffle_buffer: int | None,
     seed: int,
 ) -> tf.data.Dataset:
-    """Endless `(index, seeds)` of clips; only whole batches of an epoch, so that epochs align."""
-    clips = steps_per_epoch(videos, batch_size) * batch_size
+    """Endless `(index, seeds)` of clips; only whole batches of an epoch, so that epochs align.
+
+    Of every batch only the `rows` of this worker.
+    """
+    steps = steps_per_epoch(videos, batch_size)
+    clips, own_clips = steps * batch_size, steps * (rows.stop - rows.start)
 
     def epoch_of_clips(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         indices = draw_epoch(videos, seed, int(epoch), shuffle_buffer)[:clips]
         # The two clips of a couple are augmented alike, so that it tells nothing about the label.
         couple = np.arange(clips) // 2
-        return indices, np.stack([np.full(clips, seed * 100_003 + epoch), couple], axis=1)
+        seeds = np.stack([np.full(clips, seed * 100_003 + epoch), couple], axis=1)
+        return _take_rows(indices, batch_size, rows), _take_rows(seeds, batch_size, rows)
 
     def dataset_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         indices, seeds = tf.numpy_function(epoch_of_clips, [epoch], (tf.int64, tf.int64))
-        indices, seeds = tf.ensure_shape(indices, (clips,)), tf.ensure_shape(seeds, (clips, 2))
+        indices = tf.ensure_shape(indices, (own_clips,))
+        seeds = tf.ensure_shape(seeds, (own_clips, 2))
         return tf.data.Dataset.from_tensor_slices((indices, seeds))
 
     return tf.data.Dataset.counter(first_epoch).flat_map(dataset_of_epoch)
 
 
-def _in_order(videos: Sequence[FaceVideo], batch_size: int, equal_classes: bool) -> tf.data.Dataset:
-    """Each `(index, weight)` once, then copies of the first of weight 0 up to a full batch."""
+def _in_order(
+    videos: Sequence[FaceVideo], batch_size: int, rows: slice, equal_classes: bool
+) -> tf.data.Dataset:
+    """Each `(index, weight)` once, then copies of the first of weight 0 up to a full batch.
+
+    Of every batch only the `rows` of this worker.
+    """
     padding = -len(videos) % batch_size
     delivered = len(videos) + padding
     counts = Counter(video.label for video in videos)
@@ -170,8 +215,11 @@ def _in_order(videos: Sequence[FaceVideo], batch_size: int, equal_classes: bool)
     else:
         shares = dict.fromkeys(counts, 1 / max(1, len(videos)))
     weights = [delivered * shares[video.label] for video in videos] + [0.0] * padding
-    indices = np.array([*range(len(videos)), *[0] * padding], np.int64)
-    return tf.data.Dataset.from_tensor_slices((indices, np.array(weights, np.float32)[:, None]))
+    indices = _take_rows(
+        np.array([*range(len(videos)), *[0] * padding], np.int64), batch_size, rows
+    )
+    weights = _take_rows(np.array(weights, np.float32)[:, None], batch_size, rows)
+    return tf.data.Dataset.from_tensor_slices((indices, weights))
 
 
 def load_clip(

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -187,3 +188,68 @@ def test_one_draw_a_clip_the_frames_of_a_still_video_stay_alike(tmp_path):
         assert np.ptp(real, axis=0).max() == 0
         assert np.array_equal(real, fake)  # a couple is augmented alike
     assert max(np.abs(a[0] - b[0]).mean() for a, b in zip(clips, clips[1:], strict=False)) > 5
+
+
+# Many devices and machines
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_shards_of_all_machines_together_are_the_batches_of_one_device(sample_faces, training):
+    """8 devices on 1, 2 and 4 machines: replica k of all gets rows k * B/R to (k + 1) * B/R."""
+
+    def rows_of(worker: int, num_workers: int, num_replicas: int) -> list[np.ndarray]:
+        dataset = data_pipeline.build_dataset(
+            videos=splits.list_faces(sample_faces)[:14],  # 14: the last batch is padded
+            img_size=(32, 32),
+            batch_size=8,
+            training=training,
+            num_replicas=num_replicas,
+            shard=(worker, num_workers),
+        )
+        elements = dataset.take(3 * num_replicas // num_workers) if training else dataset
+        parts = [[part.numpy() for part in element] for element in elements]
+        assert {len(part[0]) for part in parts} == {8 // num_replicas}
+        # (global batches, rows of this worker, ...)
+        together = [np.concatenate(part) for part in zip(*parts, strict=True)]
+        return [part.reshape(-1, 8 // num_workers, *part.shape[1:]) for part in together]
+
+    whole = rows_of(0, 1, 1)
+    assert len(whole[0]) == (3 if training else 2)
+    for num_workers, num_replicas in ((1, 2), (2, 2), (2, 4), (4, 4)):
+        workers = [rows_of(worker, num_workers, num_replicas) for worker in range(num_workers)]
+        for one_device, shards in zip(whole, zip(*workers, strict=True), strict=True):
+            assert np.array_equal(one_device, np.concatenate(shards, axis=1))
+
+
+def test_a_machine_reads_nothing_of_what_the_others_train_on(numbered_faces):
+    """Worker 0 gets the real one, worker 1 the fake: each does without the other's files."""
+    videos = splits.list_faces(numbered_faces)
+    options = {"img_size": (32, 32), "batch_size": 2, "training": True, "num_replicas": 2}
+    for worker, other in ((0, 1), (1, 0)):
+        gone = [replace(v, folder="gone") if v.label == other else v for v in videos]
+        dataset = data_pipeline.build_dataset(videos=gone, shard=(worker, 2), **options)
+        assert [labels.numpy().item() for _, labels in dataset.take(2)] == [worker] * 2
+
+
+def test_a_batch_that_devices_cannot_share_evenly_is_one_sentence(numbered_faces):
+    with pytest.raises(UserError, match="a batch of 6 clips .* 4 devices; .* multiple of 4"):
+        data_pipeline.build_dataset(numbered_faces, batch_size=6, num_replicas=4)
+
+
+@pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0, 3)])
+def test_a_shard_that_is_not_there_is_refused(numbered_faces, shard):
+    with pytest.raises(ValueError, match="none of 4 replicas"):
+        data_pipeline.build_dataset(numbered_faces, batch_size=4, num_replicas=4, shard=shard)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_another_number_of_threads_changes_nothing(sample_faces, training):
+    def clips_with(num_threads: int) -> np.ndarray:
+        dataset = data_pipeline.build_dataset(
+            sample_faces, (32, 32), batch_size=4, training=training
+        )
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = num_threads
+        return np.stack([part[0].numpy() for part in dataset.with_options(options).take(4)])
+
+    assert np.array_equal(clips_with(1), clips_with(4))
