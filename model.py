@@ -13,48 +13,80 @@ over the same layers in which the frames of a batch are simply a larger batch of
 outputs are the same; its summary is not the one a reader wants to see.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
+
+import folding
 
 keras = tf.keras
 layers = keras.layers
 
 
 def build_model(
-    num_frames: int = 8, img_size: Sequence[int] = (128, 128), architecture: str = "small"
+    num_frames: int = 8,
+    img_size: Sequence[int] = (128, 128),
+    architecture: str = "small",
+    precision: str = "float32",
 ) -> "keras.Model":
     """Return an uncompiled model from `(batch, num_frames, height, width, 3)`, 0..255 RGB of any
     numeric dtype, to `(batch, 1) float32`, P(fake).
 
-    `architecture` is one of ARCHITECTURES. Raises ValueError for any other name.
+    `architecture` is one of ARCHITECTURES, `precision` one of PRECISIONS: the mixed ones compute
+    in 16 bits and keep weights in 32, https://keras.io/api/mixed_precision/. Raises ValueError for
+    any other name.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture {architecture!r} is none of {', '.join(ARCHITECTURES)}")
-    encoder, sequence_layers = ARCHITECTURES[architecture]((*img_size, 3))
-    clip = keras.Input((num_frames, *img_size, 3), name="clip")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(clip)
-    x = layers.TimeDistributed(encoder, name="frames")(x)  # (batch, num_frames, features)
-    for layer in sequence_layers:
-        x = layer(x)
-    return keras.Model(clip, x, name=f"deepfake_detector_{architecture}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
+    with _dtype_policy(precision):
+        encoder, sequence_layers = ARCHITECTURES[architecture]((*img_size, 3))
+        clip = keras.Input((num_frames, *img_size, 3), dtype="float32", name="clip")
+        # Always in 32 bits: 1 / 127.5 is not a number of 16 bits, nor are most pixels scaled by it.
+        x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale")(clip)
+        x = layers.TimeDistributed(encoder, name="frames")(x)  # (batch, num_frames, features)
+        for layer in sequence_layers:
+            x = layer(x)
+        return keras.Model(clip, x, name=f"deepfake_detector_{architecture}")
 
 
-def fold_time(model: "keras.Model") -> "keras.Model":
-    """Return a model over the very layers of `model` that runs all frames as one batch of images.
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Give layers made inside this the dtype policy `name`: Keras knows a global one only."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def fold_time(
+    model: "keras.Model", seed: int | None = None, step: "tf.Variable | None" = None
+) -> "keras.Model":
+    """Return a model over the very weights of `model` that runs all frames as one batch of images.
 
     Training it trains `model`, scoring with it gives the scores of `model`. Works for any chain of
     layers with TimeDistributed among them, also one that `load_model` has just opened.
+
+    With `seed` and `step`, an int64 variable that the training loop counts up, Dropout draws its
+    masks from these two alone: the same ones on one device and on many, and after a resume. Raises
+    ValueError where only one of the two is given.
     """
+    if (seed is None) != (step is None):
+        raise ValueError("give both seed and step, or neither")
+    draws = None if seed is None else folding.Draws(seed, step)
     clip = keras.Input(model.input_shape[1:], name="clip")
     x = clip
     for layer in model.layers[1:]:
         if not isinstance(layer, layers.TimeDistributed):
-            x = layer(x)
+            x = folding.replacement(layer, draws)(x)
             continue
         num_frames, *frame_shape = x.shape[1:]
         x = keras.ops.reshape(x, (-1, *frame_shape))  # (batch * num_frames, height, width, 3)
-        x = layer.layer(x)  # (batch * num_frames, features)
+        x = folding.replacement(layer.layer, draws)(x)  # (batch * num_frames, features)
         x = keras.ops.reshape(x, (-1, num_frames, *x.shape[1:]))  # (batch, num_frames, features)
     return keras.Model(clip, x, name=f"{model.name}_folded")
 
@@ -110,3 +142,4 @@ def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
 
 
 ARCHITECTURES: dict[str, Callable] = {"small": _small, "seed": _seed}
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

@@ -107,3 +107,42 @@ def test_the_seeds_network_has_the_seeds_shape():
 def test_an_unknown_architecture_names_those_there_are():
     with pytest.raises(ValueError, match="'vgg' is none of small, seed"):
         networks.build_model(4, (32, 32), "vgg")
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("architecture", sorted(networks.ARCHITECTURES))
+def test_16_bits_train_and_score_almost_as_32_bits(architecture, precision):
+    tf.keras.utils.set_random_seed(0)
+    exact = networks.build_model(CLIP[0], CLIP[1:3], architecture)
+    mixed = networks.build_model(CLIP[0], CLIP[1:3], architecture, precision)
+    mixed.set_weights(exact.get_weights())
+    assert mixed.get_layer("frames").layer.dtype_policy.name == precision
+    assert mixed.output.dtype == "float32"
+    assert mixed.predict(clips(), verbose=0) == pytest.approx(
+        exact.predict(clips(), verbose=0), abs=0.01
+    )
+    folded = networks.fold_time(mixed)
+    folded.compile("sgd", "binary_crossentropy")
+    assert np.isfinite(folded.train_on_batch(clips(), np.array([[0.0], [1.0]])))
+    assert all(np.isfinite(weight).all() for weight in folded.get_weights())
+
+
+def test_pixels_are_scaled_in_32_bits_before_a_network_of_16_bits():
+    """bfloat16 has 8 digits: 1 / 127.5 and half pixels would be rounded, white would not be 1."""
+    network = networks.build_model(CLIP[0], CLIP[1:3], precision="mixed_bfloat16")
+    pixels = np.array([0, 100.25, 255], np.float32)
+    scaled = network.get_layer("scale")(pixels)
+    assert scaled.dtype == tf.float32
+    assert scaled.numpy() == pytest.approx(pixels / 127.5 - 1, abs=1e-6)
+
+
+def test_a_network_of_16_bits_leaves_others_alone():
+    before = tf.keras.config.dtype_policy()
+    networks.build_model(CLIP[0], CLIP[1:3], precision="mixed_bfloat16")
+    assert tf.keras.config.dtype_policy() == before
+    assert networks.build_model(CLIP[0], CLIP[1:3]).get_layer("lstm").compute_dtype == "float32"
+
+
+def test_an_unknown_precision_names_those_there_are():
+    with pytest.raises(ValueError, match="'int8' is none of float32, mixed_bfloat16, mixed_float1"):
+        networks.build_model(4, (32, 32), precision="int8")
