@@ -29,6 +29,7 @@ def build_dataset(
     videos: Sequence[FaceVideo] | None = None,
     training: bool = False,
     first_epoch: int = 0,
+    first_step: int = 0,
     equal_classes: bool = False,
     seed: int = 0,
     num_replicas: int = 1,
@@ -37,9 +38,9 @@ def build_dataset(
     """Return batches of clips of the faces in `file_loc`, or of those `videos` of it.
 
     With `training`: endless full batches of `(clips, labels)`, augmented, one epoch after the
-    other from `first_epoch` on. `steps_per_epoch` says how many batches make an epoch and
-    `draw_epoch` what is in it. `shuffle_buffer` counts couples of a real and a fake video, not
-    pixels: how far the order within an epoch is mixed; None mixes all.
+    other from batch `first_step` of `first_epoch` on. `steps_per_epoch` says how many batches make
+    an epoch and `draw_epoch` what is in it. `shuffle_buffer` counts couples of a real and a fake
+    video, not pixels: how far the order within an epoch is mixed; None mixes all.
 
     Without it every video comes once, in the given order, as `(clips, labels, weights)`: the last
     batch is filled up to `batch_size` with copies of weight 0. Weights are scaled so that the mean
@@ -80,6 +81,7 @@ def build_dataset(
 
     if training:
         dataset = _epochs(videos, batch_size, rows, first_epoch, shuffle_buffer, seed)
+        dataset = dataset.skip(first_step * (rows.stop - rows.start))
     else:
         dataset = _in_order(videos, batch_size, rows, equal_classes)
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

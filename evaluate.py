@@ -20,17 +20,20 @@ object with the figures.
 import argparse
 import csv
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from console import UserError, command, print_table, quiet_tensorflow
+from console import UserError, command, print_table, progress, quiet_tensorflow
 
 with quiet_tensorflow():
     import tensorflow as tf
 
     import data_pipeline
     import model as networks
+    import run_folder
+    from scoring import Scorer
 
 import numpy as np
 from matplotlib.image import imread
@@ -40,7 +43,6 @@ import charts
 import datasets
 import faces_folder
 import splits
-import train
 
 LOG_LOSS_CLIP = 1e-7  # a score of exactly 0 or 1 on the wrong side would cost infinitely much
 
@@ -72,8 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = read_model_settings(args.model)
     check_faces(args.data, settings)
     faces = choose_part(splits.list_faces(args.data), args.model, args.part)
-    model = load_model(args.model, settings)
-    face_scores = score_faces(model, faces, settings, args.batch_size)
+    strategy = tf.distribute.MirroredStrategy()
+    with strategy.scope():
+        model = load_model(args.model, settings)
+    face_scores = score_faces(model, faces, settings, args.batch_size, strategy)
 
     decisive = decisive_faces(faces, face_scores)
     videos, scores = [faces[index] for index in decisive], face_scores[decisive]
@@ -89,7 +93,7 @@ def read_model_settings(model_path: Path) -> dict:
     """Return the settings.json beside a model; raises UserError without one that fits."""
     if not model_path.exists():
         raise UserError(f"{model_path} does not exist; train a model with train.py first")
-    path = model_path.parent / train.SETTINGS_NAME
+    path = model_path.parent / run_folder.SETTINGS_NAME
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         missing = {"faces", "num_frames", "img_size", "threshold"} - settings.keys()
@@ -126,7 +130,7 @@ def choose_part(
     """
     if part == "all":
         return list(videos)
-    path = model_path.parent / train.SPLIT_NAME
+    path = model_path.parent / run_folder.SPLIT_NAME
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
         # Runs of before people were kept apart left nothing out.
@@ -176,17 +180,31 @@ def score_faces(
     faces: Sequence[splits.FaceVideo],
     settings: Mapping,
     batch_size: int = 16,
+    strategy: "tf.distribute.Strategy | None" = None,
 ) -> np.ndarray:
-    """Return P(fake) of every face, `(num_faces,) float64` in the order given."""
-    dataset = data_pipeline.build_dataset(
-        img_size=settings["img_size"],
-        num_frames=settings["num_frames"],
-        batch_size=batch_size,
-        videos=faces,
-    )
-    verbose = 1 if sys.stdout.isatty() else 0
-    scores = model.predict(dataset, verbose=verbose)  # (padded, 1): the last batch is filled up
-    return scores[: len(faces), 0].astype(np.float64)
+    """Return P(fake) of every face, `(num_faces,) float64` in the order given.
+
+    `batch_size` is that of all devices of `strategy` together, rounded up to a multiple of them.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
+    batch_size = replicas * math.ceil(batch_size / replicas)
+
+    def clips(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
+        return data_pipeline.build_dataset(
+            img_size=settings["img_size"],
+            num_frames=settings["num_frames"],
+            batch_size=batch_size,
+            videos=faces,
+            num_replicas=replicas,
+            shard=(context.input_pipeline_id, context.num_input_pipelines),
+        )
+
+    batches = math.ceil(len(faces) / batch_size)
+    with progress(batches, "scoring", "batches") as advance:
+        dataset = strategy.distribute_datasets_from_function(clips)
+        scores = Scorer(model, strategy).score(dataset, advance)[1]
+    return scores[: len(faces)].astype(np.float64)  # the last batch is filled up
 
 
 def decisive_faces(faces: Sequence[splits.FaceVideo], scores: np.ndarray) -> list[int]:

@@ -1,30 +1,38 @@
-"""Trains the detector on a folder of faces, under MirroredStrategy over all GPUs or the CPU.
+"""Trains the detector on a folder of faces: on a CPU, on all GPUs of a machine, or on a cluster.
 
 Goes in: what processing.py wrote. Comes out, in the run folder:
 
     model.keras      the best epoch by validation loss; opens with tf.keras.models.load_model
     settings.json    what the model expects: face settings, frames, image size, label, threshold
     split.json       which videos were trained on, validated on, held out and left out
-    history.csv      loss, accuracy, AUC, learning rate and seconds of every epoch
+    history.csv      of every epoch: loss, accuracy, AUC, learning rate, seconds, clips per second,
+                     and the share of the seconds spent waiting for data
     charts/          acc_per_epoch.png  loss_per_epoch.png  time_per_epoch.png
+    checkpoints/     what the same command needs to go on after a stop, whatever stopped it
 
     python train.py --data faces --out run --epochs 40
 
 The split is by original and, where the metadata names them, by people: a video, everything made
 from it and everybody in it stay on one side. Each face of a video is trained on as a clip of its
 own, with the label of the video.
+
+The same command again goes on with a run that was stopped, or leaves a finished one as it is; with
+more --epochs it trains a finished one further. With TF_CONFIG, or as the tasks of a Slurm step, all
+workers train one model; --data and --out must then be on a disk that all of them share.
 """
 
 import argparse
-import csv
+import contextlib
+import importlib.util
 import json
-import math
 import platform
 import sys
-import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import numpy as np
 
 from console import UserError, command, print_table, quiet_tensorflow
 
@@ -32,16 +40,24 @@ with quiet_tensorflow():
     import tensorflow as tf
 
     import data_pipeline
+    import devices
     import model as networks
+    import run_folder
+    import training_loop
+    from training_callbacks import MONITOR, BestModel, EpochBar, PatientStop, RunState
 
 import charts
 import faces_folder
 import splits
 
 keras = tf.keras
-MODEL_NAME, SPLIT_NAME, HISTORY_NAME = "model.keras", "split.json", "history.csv"
-SETTINGS_NAME = faces_folder.SETTINGS_NAME
-MONITOR = "val_loss"
+# What another worker that has gone looks like from here.
+WORKER_GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,7 @@ class TrainSettings:
     validation_share: float = 0.15
     test_share: float = 0.15
     seed: int = 0
+    precision: str = "auto"  # of the arithmetic; the saved model is float32 in any case
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "num_frames", "img_size", "learning_rate", "patience"):
@@ -70,12 +87,24 @@ class TrainSettings:
             )
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run it; a training without interruptions ends alike whatever stands here."""
+
+    overwrite: bool = False
+    initial_model: Path | None = None
+    cache: Path | None = None
+    tensorboard: bool = False
+    checkpoint_minutes: float = 10.0
+
+
 def main_arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of faces")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder")
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="DIR", help="folder of faces")
+    add("--out", type=Path, required=True, metavar="DIR", help="run folder")
     helps = {
         "architecture": f"network: {', '.join(networks.ARCHITECTURES)}",
         "epochs": "most epochs; it stops earlier when validation no longer improves",
@@ -87,47 +116,68 @@ def main_arguments() -> argparse.ArgumentParser:
         "validation_share": "share of the videos that chooses the best epoch",
         "test_share": "share of the videos held out for evaluate.py",
         "seed": "draws the split, the order, the first weights and the augmentation",
+        "precision": "of the arithmetic; auto: what the GPUs are quickest with",
+    }
+    choices = {
+        "architecture": sorted(networks.ARCHITECTURES),
+        "precision": ["auto", *devices.PRECISIONS],
     }
     for name, default in asdict(TrainSettings()).items():
-        choices = sorted(networks.ARCHITECTURES) if name == "architecture" else None
-        parser.add_argument(
+        add(
             f"--{name.replace('_', '-')}",
             type=type(default),
             default=default,
-            choices=choices,
+            choices=choices.get(name),
             help=f"{helps[name]} (%(default)s)",
         )
-    parser.add_argument(
+    add(
         "--ignore-marks",
         action="store_true",
         help="draw all parts, also those that the metadata marks",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a finished run")
+    add("--overwrite", action="store_true", help="replace whatever run is there")
+    add("--initial-model", type=Path, metavar="FILE", help="begin with the weights of this .keras")
+    add("--cache", type=Path, metavar="DIR", help="keep decoded frames there")
+    add("--deterministic", action="store_true", help="bit-equal runs also on GPUs, but slower")
+    add("--tensorboard", action="store_true", help="also write logs for TensorBoard")
+    add(
+        "--checkpoint-minutes",
+        type=float,
+        default=RunOptions.checkpoint_minutes,
+        help="pause between checkpoints within an epoch (%(default)s)",
+    )
     return parser
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = vars(main_arguments().parse_args(argv))
-    data, out, overwrite = args.pop("data"), args.pop("out"), args.pop("overwrite")
-    ignore_marks = args.pop("ignore_marks")
+    data, out = args.pop("data"), args.pop("out")
+    ignore_marks, deterministic = args.pop("ignore_marks"), args.pop("deterministic")
+    options = RunOptions(**{name: args.pop(name) for name in asdict(RunOptions())})
     settings = TrainSettings(**args)
     faces = splits.list_faces(data)
     if ignore_marks:
         faces = splits.without_marks(faces)
-    face_settings = faces_folder.read_settings(data)
     parts = splits.split(faces, settings.validation_share, settings.test_share, settings.seed)
-    stored = run_settings(settings, face_settings)
-    if not overwrite and is_finished(out, stored, parts):
-        print(f"{out} holds this very run already; --overwrite trains it again")
-        return 0
-    print_parts(parts)
-    history = train(parts, out, stored, settings)
-    print_result(out, history, write_charts(out, history))
+    data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)  # says what is missing
+    stored = run_settings(settings, faces_folder.read_settings(data), options.initial_model)
+
+    strategy = devices.choose_strategy()
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if devices.is_chief(strategy):
+        print_parts(parts)
+        print(f"training on {devices.describe(strategy)}")
+    history = train(parts, out, stored, settings, strategy, options)
+    if history and devices.is_chief(strategy):
+        print_result(out, history, write_charts(out, history))
     return 0
 
 
-def run_settings(settings: TrainSettings, face_settings: Mapping) -> dict:
+def run_settings(
+    settings: TrainSettings, face_settings: Mapping, initial_model: Path | None = None
+) -> dict:
     """Return what stands in the settings.json beside a model; evaluate.py reads it back."""
     return {
         "contract": 1,
@@ -138,6 +188,7 @@ def run_settings(settings: TrainSettings, face_settings: Mapping) -> dict:
         "score": "P(fake), 0..1",
         "threshold": 0.5,
         "training": asdict(settings),
+        "initial_model": str(initial_model) if initial_model else None,
         "versions": {
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
@@ -146,105 +197,49 @@ def run_settings(settings: TrainSettings, face_settings: Mapping) -> dict:
     }
 
 
-def is_finished(out: Path, stored: Mapping, parts: Mapping[str, Sequence]) -> bool:
-    """Say whether `out` holds a finished run of the same settings on the same videos.
-
-    Raises UserError where it holds another one, which must not be overwritten by accident.
-    """
-    if not (out / HISTORY_NAME).exists():
-        return False
-    try:
-        old = json.loads((out / SETTINGS_NAME).read_text(encoding="utf-8"))
-        # Runs of before people were kept apart left nothing out.
-        names = {splits.LEFT_OUT: []}
-        names |= json.loads((out / SPLIT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        old, names = {}, {}
-    # Another TensorFlow would not give the very same weights, but it is still this run.
-    compared = [name for name in stored if name != "versions"]
-    different = [name for name in compared if stored[name] != old.get(name)]
-    if names != split_names(parts):
-        different.append("the videos")
-    if different:
-        raise UserError(
-            f"{out} holds a finished run that differs in {', '.join(different)}; give another "
-            "--out, or --overwrite to replace it"
-        )
-    return True
-
-
-def split_names(parts: Mapping[str, Sequence]) -> dict[str, list[str]]:
-    return {part: [video.name for video in videos] for part, videos in parts.items()}
-
-
 def train(
     parts: Mapping[str, Sequence[splits.FaceVideo]],
     out: Path,
     stored: Mapping,
     settings: TrainSettings,
-    strategy: "tf.distribute.Strategy | None" = None,
+    strategy: "tf.distribute.Strategy",
+    options: RunOptions = RunOptions(),  # noqa: B008  it is frozen
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
 ) -> list[dict[str, float]]:
-    """Train, write the run folder except its charts, and return the history, a dict per epoch.
+    """Train, or go on training, write the run folder except its charts, and return the history.
 
-    `strategy` is MirroredStrategy over all visible GPUs, or the CPU, unless another is given.
-    Raises UserError where the videos do not make a batch or the batch does not suit the devices.
+    The history is a dict per epoch, and empty where the run was finished already. `callbacks` run
+    on every worker, after the usual ones. Raises UserError where the folder holds another run, the
+    videos do not make a batch, the batch does not suit the devices, or a worker or a crop is lost.
     """
-    keras.utils.set_random_seed(settings.seed)
-    strategy = strategy or tf.distribute.MirroredStrategy()
     check_batch(settings.batch_size, strategy.num_replicas_in_sync)
-    training, validation = build_datasets(parts, settings)
     steps_per_epoch = data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)
-    with strategy.scope():
-        network = networks.build_model(
-            settings.num_frames, (settings.img_size, settings.img_size), settings.architecture
+    chief = devices.is_chief(strategy)
+    with run_folder.only_run(out) if chief else contextlib.nullcontext():
+        known = not options.overwrite and run_folder.check_same_run(out, stored, parts)
+        facts = run_folder.read_facts(out) if known else {}
+        if facts.get("finished") and settings.epochs <= facts["epochs"]:
+            print(f"{out} holds this very run already; --overwrite trains it again")
+            return []
+        facts = next_facts(facts, settings)
+        weights = None
+        if options.initial_model and not known:
+            weights = initial_weights(options.initial_model, stored["faces"])
+        network, trained, trainer = build(
+            settings, strategy, facts["precision"], steps_per_epoch, weights
         )
-        # Trains the same layers without a copy of the encoder for each frame, see model.py.
-        folded = networks.fold_time(network)
-        compile_model(folded, settings, steps_per_epoch)
-
-    begin_run(out, stored, parts)
-    log = EpochLog()
-    folded.fit(
-        training,
-        validation_data=validation,
-        epochs=settings.epochs,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=False,  # the pipeline does it
-        # A bar on a terminal, a line per epoch in a log file.
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[
-            log,
-            BestModel(network, out / MODEL_NAME),
-            keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience),
-        ],
-    )
-    write_history(out / HISTORY_NAME, log.history)
-    return log.history
-
-
-def build_datasets(
-    parts: Mapping[str, Sequence[splits.FaceVideo]], settings: TrainSettings
-) -> tuple["tf.data.Dataset", "tf.data.Dataset"]:
-    """Return the clips of training and of validation, in which both classes count the same."""
-    options = {
-        "img_size": (settings.img_size, settings.img_size),
-        "num_frames": settings.num_frames,
-        "batch_size": settings.batch_size,
-        "seed": settings.seed,
-    }
-    training = data_pipeline.build_dataset(videos=parts["train"], training=True, **options)
-    validation = data_pipeline.build_dataset(
-        videos=parts["validation"], equal_classes=True, **options
-    )
-    return training, validation
-
-
-def begin_run(out: Path, stored: Mapping, parts: Mapping[str, Sequence]) -> None:
-    """Make the run folder with its settings and split, without what says that it is finished."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / HISTORY_NAME).unlink(missing_ok=True)
-    faces_folder.write_text(out / SETTINGS_NAME, json.dumps(dict(stored), indent=1) + "\n")
-    faces_folder.write_text(out / SPLIT_NAME, json.dumps(split_names(parts), indent=1) + "\n")
+        if known:
+            run_folder.restore_state(out, trainer)
+        check_agreement(trainer, stored, parts)
+        listed = usual_callbacks(network, trained, trainer, out, settings, options, facts["anew"])
+        listed += callbacks
+        if chief:
+            run_folder.begin(out, stored, parts, afresh=not known)
+            listed.append(RunState(out, trainer, options.checkpoint_minutes, facts))
+        fit(trainer, parts, settings, options, listed)
+        if chief:
+            run_folder.save_state(out, trainer, **facts | {"finished": True})
+        return trainer.progress.history
 
 
 def check_batch(batch_size: int, num_replicas: int) -> None:
@@ -256,8 +251,89 @@ def check_batch(batch_size: int, num_replicas: int) -> None:
         )
 
 
-def compile_model(model: "keras.Model", settings: TrainSettings, steps_per_epoch: int) -> None:
-    """Compile for the whole length of the run: a short warm-up, then half a cosine down to 1 %."""
+def next_facts(facts: Mapping, settings: TrainSettings) -> dict:
+    """Return what the state of this run will say about itself, given that of the run before it.
+
+    Raises UserError where that one computed with other numbers.
+    """
+    precision = devices.choose_precision(settings.precision)
+    if facts and facts["precision"] != precision:
+        raise UserError(
+            f"the run was begun in {facts['precision']}, here it would be {precision}; give "
+            f"--precision {facts['precision']}, or --overwrite to train anew"
+        )
+    anew = facts["epoch"] if facts.get("finished") else facts.get("anew", 0)
+    return {"epochs": settings.epochs, "precision": precision, "anew": anew, "finished": False}
+
+
+def build(
+    settings: TrainSettings,
+    strategy: "tf.distribute.Strategy",
+    precision: str,
+    steps_per_epoch: int,
+    weights: Sequence[np.ndarray] | None = None,
+) -> tuple["keras.Model", "keras.Model", training_loop.Trainer]:
+    """Return the network that is saved, the one whose weights are trained, and their trainer.
+
+    They are the same one where the precision is float32. `weights` replace the drawn ones; raises
+    UserError where they do not fit.
+    """
+    shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
+    keras.utils.set_random_seed(settings.seed)
+    with strategy.scope():
+        optimizer = make_optimizer(settings, steps_per_epoch, precision)
+        network = networks.build_model(*shape)
+        if weights is not None:
+            set_weights(network, weights)
+        trained = network
+        if precision != "float32":
+            trained = networks.build_model(*shape, precision=precision)
+            trained.set_weights(network.get_weights())
+        # Trains the same weights without a copy of the encoder for each frame, see model.py.
+        folded = networks.fold_time(trained, settings.seed, optimizer.iterations.value)
+    return network, trained, training_loop.Trainer(folded, optimizer, strategy)
+
+
+def set_weights(network: "keras.Model", weights: Sequence[np.ndarray]) -> None:
+    shapes = [value.shape for value in weights]
+    expected = [tuple(weight.shape) for weight in network.weights]
+    if shapes != expected:
+        raise UserError(
+            f"the initial model has {sum(value.size for value in weights):,} weights in "
+            f"{len(shapes)} tensors, this network {network.count_params():,} in {len(expected)}; "
+            "give the architecture and the image size it was trained with"
+        )
+    network.set_weights(weights)
+
+
+def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
+    """Return the weights of a .keras file; raises UserError where it is none, or where the
+    settings.json beside it tells of other faces than these."""
+    try:
+        weights = keras.models.load_model(path, compile=False).get_weights()
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} cannot be opened as a Keras model: {reason}") from error
+    beside = path.parent / run_folder.SETTINGS_NAME
+    if beside.exists():
+        differences = faces_folder.setting_differences(
+            json.loads(beside.read_text(encoding="utf-8")).get("faces", {}),
+            face_settings,
+            by="these faces",
+        )
+        if differences:
+            print(f"note: {path} was trained on other faces: {differences}")
+    return weights
+
+
+def make_optimizer(
+    settings: TrainSettings, steps_per_epoch: int, precision: str = "float32"
+) -> "keras.optimizers.Optimizer":
+    """Return AdamW for the whole length of the run: a short warm-up, then half a cosine to 1 %.
+
+    Gradients are not clipped: each replica would clip its own before they are added up, and the
+    weights would depend on how many there are.
+    """
     steps = settings.epochs * steps_per_epoch
     warm_up = min(2 * steps_per_epoch, steps // 5)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -267,57 +343,96 @@ def compile_model(model: "keras.Model", settings: TrainSettings, steps_per_epoch
         warmup_target=settings.learning_rate,
         warmup_steps=warm_up,
     )
-    model.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0),
-        loss="binary_crossentropy",
-        weighted_metrics=[
-            keras.metrics.BinaryAccuracy(name="accuracy"),
-            keras.metrics.AUC(name="auc"),
-        ],
-    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-4)
+    if precision == "mixed_float16":  # its gradients would vanish below 6e-8
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
-class EpochLog(keras.callbacks.Callback):
-    """Adds the seconds and the learning rate to each epoch's figures and keeps them all."""
-
-    def __init__(self):
-        super().__init__()
-        self.history: list[dict[str, float]] = []
-        self._started = 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._started = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        figures = {name: float(value) for name, value in (logs or {}).items()}
-        figures["learning_rate"] = float(self.model.optimizer.learning_rate)
-        figures["seconds"] = time.perf_counter() - self._started
-        self.history.append({"epoch": epoch + 1, **figures})
+def check_agreement(trainer: training_loop.Trainer, stored: Mapping, parts: Mapping) -> None:
+    """Raise UserError on every worker unless all of them see the same data and the same state."""
+    told = {name: value for name, value in stored.items() if name != "versions"}
+    text = json.dumps([told, run_folder.split_names(parts)], sort_keys=True)
+    progress = trainer.progress
+    if not trainer.is_same_everywhere([zlib.crc32(text.encode()), progress.epoch, progress.step]):
+        raise UserError(
+            "the workers do not see the same run; give all of them the same command, with --data "
+            "and --out on a disk they share"
+        )
 
 
-class BestModel(keras.callbacks.Callback):
-    """Saves `network`, which shares its layers with the trained model, at its best epoch."""
+def usual_callbacks(
+    network: "keras.Model",
+    trained: "keras.Model",
+    trainer: training_loop.Trainer,
+    out: Path,
+    settings: TrainSettings,
+    options: RunOptions,
+    anew: int,
+) -> list["keras.callbacks.Callback"]:
+    """Return what every training does; all but stopping is for the chief alone."""
+    history = trainer.progress.history
+    usual = [PatientStop(settings.patience, history, anew)]
+    if devices.is_chief(trainer.strategy):
+        usual += [
+            EpochBar(trainer),
+            BestModel(network, trained, out / run_folder.MODEL_NAME, history),
+        ]
+        if options.tensorboard:
+            usual.append(tensorboard_logs(out / "tensorboard"))
+    return usual
 
-    def __init__(self, network: "keras.Model", path: Path):
-        super().__init__()
-        self._network, self._path = network, path
-        self._best = math.inf
 
-    def on_epoch_end(self, epoch, logs=None):
-        if logs[MONITOR] < self._best:
-            self._best = logs[MONITOR]
-            partial = self._path.with_name(f".partial.{self._path.name}")
-            self._network.save(partial)
-            partial.replace(self._path)
+def tensorboard_logs(folder: Path) -> "keras.callbacks.Callback":
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("--tensorboard needs a package of its own: pip install tensorboard")
+    return keras.callbacks.TensorBoard(folder, write_graph=False)
 
 
-def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, history[0].keys())
-        table.writeheader()
-        table.writerows(history)
-    partial.replace(path)
+def fit(
+    trainer: training_loop.Trainer,
+    parts: Mapping[str, Sequence[splits.FaceVideo]],
+    settings: TrainSettings,
+    options: RunOptions,
+    callbacks: Sequence["keras.callbacks.Callback"],
+) -> None:
+    """Train on the videos of two parts until the epochs are done or a callback stops it."""
+
+    def clips(part: str, **more):
+        return lambda context: data_pipeline.build_dataset(
+            videos=parts[part],
+            img_size=(settings.img_size, settings.img_size),
+            num_frames=settings.num_frames,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            num_replicas=context.num_replicas_in_sync,
+            shard=(context.input_pipeline_id, context.num_input_pipelines),
+            **more,
+        )
+
+    distribute = trainer.strategy.distribute_datasets_from_function
+    begin = {"first_epoch": trainer.progress.epoch, "first_step": trainer.progress.step}
+    # A bar on a terminal, a line per epoch in a log file.
+    verbose = 1 if sys.stdout.isatty() else 2
+    try:
+        trainer.fit(
+            distribute(clips("train", training=True, **begin)),
+            distribute(clips("validation", equal_classes=True)),
+            settings.epochs,
+            data_pipeline.steps_per_epoch(parts["train"], settings.batch_size),
+            callbacks,
+            verbose,
+        )
+    except WORKER_GONE as error:
+        raise UserError(
+            "another worker of this run has stopped or cannot be reached; start the same command "
+            "on all of them again, it goes on from the last checkpoint"
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(
+            f"out of memory with {settings.batch_size} clips a batch; lower --batch-size or "
+            "--num-frames"
+        ) from error
 
 
 def write_charts(out: Path, history: Sequence[Mapping[str, float]]) -> list[Path]:
@@ -374,7 +489,7 @@ def print_result(
             "TensorFlow, Keras, Python",
             f"{tf.__version__}, {keras.__version__}, {platform.python_version()}",
         ),
-        ("model", str(out / MODEL_NAME)),
+        ("model", str(out / run_folder.MODEL_NAME)),
     ]
     rows += [("chart", str(path)) for path in written]
     print_table("trained", rows)

@@ -1,0 +1,103 @@
+"""What happens between the steps and epochs of a training, as callbacks of Keras.
+
+All of them get what they know of earlier epochs from the history, so that a run that goes on where
+it stopped does as one that never did.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+import run_folder
+from training_loop import Trainer
+
+keras = tf.keras
+MONITOR = "val_loss"
+
+
+class EpochBar(keras.callbacks.ProgbarLogger):
+    """Keras's progress bar, with a forecast: the minutes left if all epochs are trained."""
+
+    def __init__(self, trainer: Trainer):
+        super().__init__()
+        self._trainer = trainer
+        self._started: tuple[float, int] | None = None  # when, and after how many epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        self._started = self._started or (time.perf_counter(), epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        started, first = self._started
+        seconds_each = (time.perf_counter() - started) / (epoch + 1 - first)
+        left = seconds_each * (self.epochs - epoch - 1) / 60
+        super().on_epoch_end(epoch, {**(logs or {}), "minutes_left_at_most": left})
+
+
+class PatientStop(keras.callbacks.EarlyStopping):
+    """EarlyStopping that has seen the `history` of the run it goes on with.
+
+    After epoch `anew`, at which the user asked for more epochs, patience began anew.
+    """
+
+    def __init__(self, patience: int, history: Sequence[Mapping[str, float]], anew: int = 0):
+        super().__init__(MONITOR, mode="min", patience=patience)
+        self._history, self._anew = list(history), anew
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        for figures in self._history:
+            self.on_epoch_end(figures["epoch"] - 1, figures)
+            if figures["epoch"] <= self._anew:
+                self.wait, self.model.stop_training = 0, False
+
+
+class BestModel(keras.callbacks.Callback):
+    """Saves `network` with the weights of `trained`, often itself, whenever validation is best."""
+
+    def __init__(
+        self,
+        network: "keras.Model",
+        trained: "keras.Model",
+        path: Path,
+        history: Sequence[Mapping[str, float]] = (),
+    ):
+        super().__init__()
+        self._network, self._trained, self._path = network, trained, path
+        self._best = min((figures[MONITOR] for figures in history), default=math.inf)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs[MONITOR] < self._best:
+            self._best = logs[MONITOR]
+            if self._trained is not self._network:
+                self._network.set_weights(self._trained.get_weights())
+            partial = self._path.with_name(f".partial.{self._path.name}")
+            self._network.save(partial)
+            partial.replace(self._path)
+
+
+class RunState(keras.callbacks.Callback):
+    """Keeps history.csv and the state up to date: after each epoch, and every few minutes.
+
+    It must be the last of the callbacks: what a run has not stored, it does again.
+    """
+
+    def __init__(self, out: Path, trainer: Trainer, minutes: float, facts: Mapping):
+        super().__init__()
+        self._out, self._trainer, self._facts = out, trainer, dict(facts)
+        self._pause_sec, self._saved = 60 * minutes, time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if time.monotonic() - self._saved >= self._pause_sec:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        run_folder.write_history(self._out, self._trainer.progress.history)
+        self._save()
+
+    def _save(self):
+        run_folder.save_state(self._out, self._trainer, **self._facts)
+        self._saved = time.monotonic()
