@@ -1,4 +1,5 @@
-"""What training runs in place of some saved layers: the same weights and outputs, other arithmetic.
+"""What runs in training and scoring in place of some saved layers: the same weights and the same
+outputs, but other arithmetic.
 
 `replacement` says what stands in for a layer. Nothing of this is ever saved.
 """
@@ -20,7 +21,116 @@ def replacement(layer: "keras.layers.Layer", draws: "Draws | None") -> "keras.la
     # Dropout with a shape of its own shares draws between places, which ours cannot.
     if draws and type(layer) is layers.Dropout and layer.noise_shape is None:
         return draws.dropout(layer)
+    if type(layer) is layers.LSTM and ProjectedLSTM.suits(layer):
+        return ProjectedLSTM(layer)
+    if type(layer) is layers.GroupNormalization and layer.axis == -1:
+        return FlatGroupNormalization(layer)
     return layer
+
+
+class ProjectedLSTM(layers.Layer):
+    """A stock LSTM that multiplies the frames of all time steps by its kernel in one product.
+
+    Away from cuDNN Keras does so anew in each time step, and adds up a gradient as large as the
+    kernel as often. From `(batch, time, features)` to what the LSTM gives.
+    """
+
+    def __init__(self, lstm: "keras.layers.LSTM"):
+        super().__init__(name=lstm.name, dtype=lstm.dtype_policy)
+        self._cell = lstm.cell
+        self._recurrence = layers.RNN(
+            _Recurrence(lstm.cell),
+            return_sequences=lstm.return_sequences,
+            go_backwards=lstm.go_backwards,
+            unroll=lstm.unroll,
+            dtype=lstm.dtype_policy,
+        )
+
+    @staticmethod
+    def suits(lstm: "keras.layers.LSTM") -> bool:
+        """Say whether the LSTM keeps to what ours can do, and does not run on cuDNN anyway.
+
+        cuDNN's conditions: https://keras.io/api/layers/recurrent_layers/lstm/
+        """
+        if lstm.dropout or lstm.recurrent_dropout or lstm.stateful or lstm.return_state:
+            return False
+        suits_cudnn = (
+            lstm.activation is keras.activations.tanh
+            and lstm.recurrent_activation is keras.activations.sigmoid
+            and lstm.use_bias
+            and not lstm.unroll
+            and lstm.use_cudnn is not False
+        )
+        return not (suits_cudnn and tf.config.list_logical_devices("GPU"))
+
+    def call(self, sequence):
+        num_steps, num_features = sequence.shape[1:]
+        frames = tf.reshape(sequence, (-1, num_features))  # (batch * time, features)
+        projected = keras.ops.matmul(frames, self._cell.kernel)  # (batch * time, 4 * units)
+        if self._cell.use_bias:
+            projected = keras.ops.add(projected, self._cell.bias)
+        return self._recurrence(tf.reshape(projected, (-1, num_steps, 4 * self._cell.units)))
+
+    def compute_output_shape(self, sequence_shape):
+        return self._recurrence.compute_output_shape(sequence_shape)
+
+
+class _Recurrence(layers.Layer):
+    """What is left of an LSTM's time step, Hochreiter and Schmidhuber 1997,
+    doi:10.1162/neco.1997.9.8.1735, once its input is multiplied: `(batch, 4 * units)`."""
+
+    def __init__(self, cell: "keras.layers.LSTMCell"):
+        super().__init__(dtype=cell.dtype_policy)
+        self._cell = cell
+        self.state_size, self.output_size = cell.state_size, cell.output_size
+
+    def call(self, projected, states, training=False):
+        hidden, carry = states
+        activation, gate = self._cell.activation, self._cell.recurrent_activation
+        gates = projected + keras.ops.matmul(hidden, self._cell.recurrent_kernel)
+        enter, keep, candidate, leave = keras.ops.split(gates, 4, axis=1)
+        carry = gate(keep) * carry + gate(enter) * activation(candidate)
+        hidden = gate(leave) * activation(carry)
+        return hidden, [hidden, carry]
+
+
+class FlatGroupNormalization(layers.Layer):
+    """A stock GroupNormalization (Wu and He, ECCV 2018, arXiv:1803.08494) of channels-last images
+    that averages over pixels first and over the channels of a group last.
+
+    Keras gives the groups an axis of their own and works on whole images along it, which takes two
+    to three times as long. In 32 bits whatever the policy, as the stock one.
+    """
+
+    def __init__(self, layer: "keras.layers.GroupNormalization"):
+        super().__init__(name=layer.name, dtype=layer.dtype_policy)
+        self.autocast = False  # 16 bits must not reach the weights
+        self._layer = layer
+
+    def call(self, images):
+        stock, channels = self._layer, images.shape[-1]
+        pixels = tf.reshape(
+            images, (tf.shape(images)[0], -1, channels)
+        )  # (batch, pixels, channels)
+        pixels = tf.cast(pixels, tf.float32)
+        centred = pixels - self._mean(pixels)
+        scale = tf.math.rsqrt(self._mean(tf.square(centred)) + stock.epsilon)
+        if stock.scale:
+            scale *= stock.gamma
+        normalised = centred * scale
+        if stock.center:
+            normalised += stock.beta
+        return tf.cast(tf.reshape(normalised, tf.shape(images)), self.compute_dtype)
+
+    def _mean(self, pixels):
+        """Return the mean of its group for each channel, `(batch, 1, channels)`."""
+        channels, groups = pixels.shape[-1], self._layer.groups
+        each = tf.reshape(tf.reduce_mean(pixels, axis=1), (-1, groups, channels // groups))
+        mean = tf.repeat(tf.reduce_mean(each, axis=2), channels // groups, axis=1)
+        return mean[:, None]
+
+    def compute_output_shape(self, images_shape):
+        return images_shape
 
 
 class Draws:
