@@ -23,7 +23,6 @@ workers train one model; --data and --out must then be on a disk that all of the
 
 import argparse
 import contextlib
-import importlib.util
 import json
 import platform
 import sys
@@ -31,8 +30,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
 
 from console import UserError, command, print_table, quiet_tensorflow
 
@@ -43,8 +40,9 @@ with quiet_tensorflow():
     import devices
     import model as networks
     import run_folder
-    import training_loop
-    from training_callbacks import MONITOR, BestModel, EpochBar, PatientStop, RunState
+    from training_callbacks import MONITOR, RunState, usual_callbacks
+    from training_loop import Trainer
+    from training_setup import build, initial_weights
 
 import charts
 import faces_folder
@@ -89,13 +87,15 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run it; a training without interruptions ends alike whatever stands here."""
+    """How to go about it, besides the settings that a model is known by."""
 
     overwrite: bool = False
     initial_model: Path | None = None
     cache: Path | None = None
     tensorboard: bool = False
     checkpoint_minutes: float = 10.0
+    ignore_marks: bool = False
+    deterministic: bool = False
 
 
 def main_arguments() -> argparse.ArgumentParser:
@@ -153,26 +153,47 @@ def main_arguments() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     args = vars(main_arguments().parse_args(argv))
     data, out = args.pop("data"), args.pop("out")
-    ignore_marks, deterministic = args.pop("ignore_marks"), args.pop("deterministic")
     options = RunOptions(**{name: args.pop(name) for name in asdict(RunOptions())})
-    settings = TrainSettings(**args)
+    train(data, out, TrainSettings(**args), options)
+    return 0
+
+
+def train(
+    data: Path | str,
+    out: Path | str,
+    settings: TrainSettings = TrainSettings(),  # noqa: B008  it is frozen, as are the options
+    options: RunOptions = RunOptions(),  # noqa: B008
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    strategy: "tf.distribute.Strategy | None" = None,
+) -> list[dict[str, float]]:
+    """Train on the faces in `data`, or go on training, and fill the run folder `out`.
+
+    Returns the history, a dict of figures per epoch. `callbacks` are Keras callbacks of your own;
+    they run on every worker, after the usual ones. Without a `strategy` the best one for this
+    machine, or for the cluster it belongs to, is taken.
+
+    Raises UserError where a class is missing, the videos do not make a batch or cannot be split,
+    the folder holds another run, the batch does not suit the devices, or a worker or a crop is
+    lost.
+    """
+    data, out = Path(data), Path(out)
     faces = splits.list_faces(data)
-    if ignore_marks:
+    if options.ignore_marks:
         faces = splits.without_marks(faces)
     parts = splits.split(faces, settings.validation_share, settings.test_share, settings.seed)
     data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)  # says what is missing
     stored = run_settings(settings, faces_folder.read_settings(data), options.initial_model)
-
-    strategy = devices.choose_strategy()
-    if deterministic:
+    strategy = strategy or devices.choose_strategy()
+    if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    if devices.is_chief(strategy):
+    chief = devices.is_chief(strategy)
+    if chief:
         print_parts(parts)
         print(f"training on {devices.describe(strategy)}")
-    history = train(parts, out, stored, settings, strategy, options)
-    if history and devices.is_chief(strategy):
+    history = train_parts(parts, out, stored, settings, strategy, options, callbacks)
+    if chief:
         print_result(out, history, write_charts(out, history))
-    return 0
+    return history
 
 
 def run_settings(
@@ -197,20 +218,18 @@ def run_settings(
     }
 
 
-def train(
+def train_parts(
     parts: Mapping[str, Sequence[splits.FaceVideo]],
     out: Path,
     stored: Mapping,
     settings: TrainSettings,
     strategy: "tf.distribute.Strategy",
-    options: RunOptions = RunOptions(),  # noqa: B008  it is frozen
+    options: RunOptions,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
 ) -> list[dict[str, float]]:
-    """Train, or go on training, write the run folder except its charts, and return the history.
+    """Train on the parts of a split, write the run folder except its charts, return the history.
 
-    The history is a dict per epoch, and empty where the run was finished already. `callbacks` run
-    on every worker, after the usual ones. Raises UserError where the folder holds another run, the
-    videos do not make a batch, the batch does not suit the devices, or a worker or a crop is lost.
+    A run that is there already goes on where it stopped; a finished one is left as it is.
     """
     check_batch(settings.batch_size, strategy.num_replicas_in_sync)
     steps_per_epoch = data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)
@@ -220,7 +239,7 @@ def train(
         facts = run_folder.read_facts(out) if known else {}
         if facts.get("finished") and settings.epochs <= facts["epochs"]:
             print(f"{out} holds this very run already; --overwrite trains it again")
-            return []
+            return facts["history"]
         facts = next_facts(facts, settings)
         weights = None
         if options.initial_model and not known:
@@ -231,7 +250,9 @@ def train(
         if known:
             run_folder.restore_state(out, trainer)
         check_agreement(trainer, stored, parts)
-        listed = usual_callbacks(network, trained, trainer, out, settings, options, facts["anew"])
+        listed = usual_callbacks(
+            network, trained, trainer, out, settings.patience, facts["anew"], options.tensorboard
+        )
         listed += callbacks
         if chief:
             run_folder.begin(out, stored, parts, afresh=not known)
@@ -266,90 +287,7 @@ def next_facts(facts: Mapping, settings: TrainSettings) -> dict:
     return {"epochs": settings.epochs, "precision": precision, "anew": anew, "finished": False}
 
 
-def build(
-    settings: TrainSettings,
-    strategy: "tf.distribute.Strategy",
-    precision: str,
-    steps_per_epoch: int,
-    weights: Sequence[np.ndarray] | None = None,
-) -> tuple["keras.Model", "keras.Model", training_loop.Trainer]:
-    """Return the network that is saved, the one whose weights are trained, and their trainer.
-
-    They are the same one where the precision is float32. `weights` replace the drawn ones; raises
-    UserError where they do not fit.
-    """
-    shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
-    keras.utils.set_random_seed(settings.seed)
-    with strategy.scope():
-        optimizer = make_optimizer(settings, steps_per_epoch, precision)
-        network = networks.build_model(*shape)
-        if weights is not None:
-            set_weights(network, weights)
-        trained = network
-        if precision != "float32":
-            trained = networks.build_model(*shape, precision=precision)
-            trained.set_weights(network.get_weights())
-        # Trains the same weights without a copy of the encoder for each frame, see model.py.
-        folded = networks.fold_time(trained, settings.seed, optimizer.iterations.value)
-    return network, trained, training_loop.Trainer(folded, optimizer, strategy)
-
-
-def set_weights(network: "keras.Model", weights: Sequence[np.ndarray]) -> None:
-    shapes = [value.shape for value in weights]
-    expected = [tuple(weight.shape) for weight in network.weights]
-    if shapes != expected:
-        raise UserError(
-            f"the initial model has {sum(value.size for value in weights):,} weights in "
-            f"{len(shapes)} tensors, this network {network.count_params():,} in {len(expected)}; "
-            "give the architecture and the image size it was trained with"
-        )
-    network.set_weights(weights)
-
-
-def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
-    """Return the weights of a .keras file; raises UserError where it is none, or where the
-    settings.json beside it tells of other faces than these."""
-    try:
-        weights = keras.models.load_model(path, compile=False).get_weights()
-    except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} cannot be opened as a Keras model: {reason}") from error
-    beside = path.parent / run_folder.SETTINGS_NAME
-    if beside.exists():
-        differences = faces_folder.setting_differences(
-            json.loads(beside.read_text(encoding="utf-8")).get("faces", {}),
-            face_settings,
-            by="these faces",
-        )
-        if differences:
-            print(f"note: {path} was trained on other faces: {differences}")
-    return weights
-
-
-def make_optimizer(
-    settings: TrainSettings, steps_per_epoch: int, precision: str = "float32"
-) -> "keras.optimizers.Optimizer":
-    """Return AdamW for the whole length of the run: a short warm-up, then half a cosine to 1 %.
-
-    Gradients are not clipped: each replica would clip its own before they are added up, and the
-    weights would depend on how many there are.
-    """
-    steps = settings.epochs * steps_per_epoch
-    warm_up = min(2 * steps_per_epoch, steps // 5)
-    rate = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate * 0.1,
-        decay_steps=max(1, steps - warm_up),
-        alpha=0.1,  # of the first value, so 1 % of the highest
-        warmup_target=settings.learning_rate,
-        warmup_steps=warm_up,
-    )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-4)
-    if precision == "mixed_float16":  # its gradients would vanish below 6e-8
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
-
-
-def check_agreement(trainer: training_loop.Trainer, stored: Mapping, parts: Mapping) -> None:
+def check_agreement(trainer: Trainer, stored: Mapping, parts: Mapping) -> None:
     """Raise UserError on every worker unless all of them see the same data and the same state."""
     told = {name: value for name, value in stored.items() if name != "versions"}
     text = json.dumps([told, run_folder.split_names(parts)], sort_keys=True)
@@ -361,36 +299,8 @@ def check_agreement(trainer: training_loop.Trainer, stored: Mapping, parts: Mapp
         )
 
 
-def usual_callbacks(
-    network: "keras.Model",
-    trained: "keras.Model",
-    trainer: training_loop.Trainer,
-    out: Path,
-    settings: TrainSettings,
-    options: RunOptions,
-    anew: int,
-) -> list["keras.callbacks.Callback"]:
-    """Return what every training does; all but stopping is for the chief alone."""
-    history = trainer.progress.history
-    usual = [PatientStop(settings.patience, history, anew)]
-    if devices.is_chief(trainer.strategy):
-        usual += [
-            EpochBar(trainer),
-            BestModel(network, trained, out / run_folder.MODEL_NAME, history),
-        ]
-        if options.tensorboard:
-            usual.append(tensorboard_logs(out / "tensorboard"))
-    return usual
-
-
-def tensorboard_logs(folder: Path) -> "keras.callbacks.Callback":
-    if importlib.util.find_spec("tensorboard") is None:
-        raise UserError("--tensorboard needs a package of its own: pip install tensorboard")
-    return keras.callbacks.TensorBoard(folder, write_graph=False)
-
-
 def fit(
-    trainer: training_loop.Trainer,
+    trainer: Trainer,
     parts: Mapping[str, Sequence[splits.FaceVideo]],
     settings: TrainSettings,
     options: RunOptions,
@@ -407,6 +317,7 @@ def fit(
             seed=settings.seed,
             num_replicas=context.num_replicas_in_sync,
             shard=(context.input_pipeline_id, context.num_input_pipelines),
+            cache=options.cache,
             **more,
         )
 

@@ -4,6 +4,7 @@ All of them get what they know of earlier epochs from the history, so that a run
 it stopped does as one that never did.
 """
 
+import importlib.util
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,41 @@ from pathlib import Path
 
 import tensorflow as tf
 
+import devices
 import run_folder
+from console import UserError
 from training_loop import Trainer
 
 keras = tf.keras
 MONITOR = "val_loss"
+
+
+def usual_callbacks(
+    network: "keras.Model",
+    trained: "keras.Model",
+    trainer: Trainer,
+    out: Path,
+    patience: int,
+    anew: int,
+    tensorboard: bool = False,
+) -> list["keras.callbacks.Callback"]:
+    """Return what every training does; all but stopping is for the chief alone."""
+    history = trainer.progress.history
+    usual = [PatientStop(patience, history, anew)]
+    if devices.is_chief(trainer.strategy):
+        usual += [
+            EpochBar(trainer),
+            BestModel(network, trained, out / run_folder.MODEL_NAME, history),
+        ]
+        if tensorboard:
+            usual.append(tensorboard_logs(out / "tensorboard"))
+    return usual
+
+
+def tensorboard_logs(folder: Path) -> "keras.callbacks.Callback":
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("--tensorboard needs a package of its own: pip install tensorboard")
+    return keras.callbacks.TensorBoard(folder, write_graph=False)
 
 
 class EpochBar(keras.callbacks.ProgbarLogger):

@@ -19,6 +19,7 @@ import faces_folder
 import run_folder
 import splits
 import train
+import training_callbacks
 from console import UserError
 
 keras = tf.keras
@@ -55,7 +56,7 @@ def training(faces, out, callbacks=(), settings=SETTINGS, **options):
     stored = train.run_settings(settings, faces_folder.read_settings(faces))
     strategy = tf.distribute.MirroredStrategy()
     options = train.RunOptions(**options)
-    return train.train(parts, out, stored, settings, strategy, options, callbacks)
+    return train.train_parts(parts, out, stored, settings, strategy, options, callbacks)
 
 
 def ended(out):
@@ -128,7 +129,7 @@ def test_early_stopping_remembers_the_epochs_before_the_stop(sample_faces, tmp_p
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 
     def stops(since, anew=0):
-        stop = train.PatientStop(patience=2, history=history[:since], anew=anew)
+        stop = training_callbacks.PatientStop(patience=2, history=history[:since], anew=anew)
         stop.set_model(model)
         model.stop_training = False
         stop.on_train_begin()
@@ -143,7 +144,9 @@ def test_early_stopping_remembers_the_epochs_before_the_stop(sample_faces, tmp_p
 def test_the_best_epoch_before_the_stop_is_not_overwritten_by_a_worse_one(tmp_path):
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     path = tmp_path / "model.keras"
-    best = train.BestModel(network, network, path, history=[{"epoch": 1, "val_loss": 0.4}])
+    best = training_callbacks.BestModel(
+        network, network, path, history=[{"epoch": 1, "val_loss": 0.4}]
+    )
     best.on_epoch_end(1, {"val_loss": 0.5})
     assert not path.exists()
     best.on_epoch_end(2, {"val_loss": 0.3})
@@ -182,7 +185,7 @@ def test_killed_again_and_again_it_ends_as_if_it_never_had_been(sample_faces, tm
 
 def test_a_finished_run_is_left_as_it_is(sample_faces, uninterrupted, capsys):
     before = (uninterrupted / "model.keras").stat().st_mtime_ns
-    assert training(sample_faces, uninterrupted) == []
+    assert len(training(sample_faces, uninterrupted)) == 3
     assert "holds this very run already" in capsys.readouterr().out
     assert (uninterrupted / "model.keras").stat().st_mtime_ns == before
 

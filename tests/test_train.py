@@ -14,6 +14,7 @@ import data_pipeline
 import run_folder
 import splits
 import train
+import training_setup
 from console import UserError
 
 
@@ -106,7 +107,7 @@ def test_the_default_network_learns_to_tell_blurred_clips_from_sharp_ones():
     order = rng.permutation(16)
     tf.keras.utils.set_random_seed(0)
     model = train.networks.fold_time(train.networks.build_model(4, (32, 32)))
-    optimizer = train.make_optimizer(train.TrainSettings(epochs=25), steps_per_epoch=2)
+    optimizer = training_setup.make_optimizer(train.TrainSettings(epochs=25), steps_per_epoch=2)
     model.compile(optimizer, "binary_crossentropy")
     history = model.fit(clips[order], labels[order], batch_size=8, epochs=25, verbose=0).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]

@@ -154,7 +154,7 @@ results = []
 for devices in (1, 2):
     strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
     folder = out / str(devices)
-    history = train.train(parts, folder, stored, settings, strategy)
+    history = train.train_parts(parts, folder, stored, settings, strategy, train.RunOptions())
     with strategy.scope():
         model = evaluate.load_model(folder / "model.keras", stored)
     scores = evaluate.score_faces(model, parts["validation"], stored, 3, strategy)

@@ -1,0 +1,105 @@
+"""What is trained: the network with its first weights, in the numbers of its precision, and AdamW.
+
+network, trained, trainer = build(settings, strategy, "float32", steps_per_epoch)
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+import faces_folder
+import model as networks
+from console import UserError
+from training_loop import Trainer
+
+if TYPE_CHECKING:
+    from train import TrainSettings
+
+keras = tf.keras
+
+
+def build(
+    settings: "TrainSettings",
+    strategy: "tf.distribute.Strategy",
+    precision: str,
+    steps_per_epoch: int,
+    weights: Sequence[np.ndarray] | None = None,
+) -> tuple["keras.Model", "keras.Model", Trainer]:
+    """Return the network that is saved, the one whose weights are trained, and their trainer.
+
+    They are the same one where the precision is float32. `weights` replace the drawn ones; raises
+    UserError where they do not fit.
+    """
+    shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
+    keras.utils.set_random_seed(settings.seed)
+    with strategy.scope():
+        optimizer = make_optimizer(settings, steps_per_epoch, precision)
+        network = networks.build_model(*shape)
+        if weights is not None:
+            _set_weights(network, weights)
+        trained = network
+        if precision != "float32":
+            trained = networks.build_model(*shape, precision=precision)
+            trained.set_weights(network.get_weights())
+        # Trains the same weights without a copy of the encoder for each frame, see model.py.
+        folded = networks.fold_time(trained, settings.seed, optimizer.iterations.value)
+    return network, trained, Trainer(folded, optimizer, strategy)
+
+
+def _set_weights(network: "keras.Model", weights: Sequence[np.ndarray]) -> None:
+    shapes = [value.shape for value in weights]
+    expected = [tuple(weight.shape) for weight in network.weights]
+    if shapes != expected:
+        raise UserError(
+            f"the initial model has {sum(value.size for value in weights):,} weights in "
+            f"{len(shapes)} tensors, this network {network.count_params():,} in {len(expected)}; "
+            "give the architecture and the image size it was trained with"
+        )
+    network.set_weights(weights)
+
+
+def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
+    """Return the weights of a .keras file; raises UserError where it is none, or where the
+    settings.json beside it tells of other faces than these."""
+    try:
+        weights = keras.models.load_model(path, compile=False).get_weights()
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} cannot be opened as a Keras model: {reason}") from error
+    beside = path.parent / faces_folder.SETTINGS_NAME
+    if beside.exists():
+        differences = faces_folder.setting_differences(
+            json.loads(beside.read_text(encoding="utf-8")).get("faces", {}),
+            face_settings,
+            by="these faces",
+        )
+        if differences:
+            print(f"note: {path} was trained on other faces: {differences}")
+    return weights
+
+
+def make_optimizer(
+    settings: "TrainSettings", steps_per_epoch: int, precision: str = "float32"
+) -> "keras.optimizers.Optimizer":
+    """Return AdamW for the whole length of the run: a short warm-up, then half a cosine to 1 %.
+
+    Gradients are not clipped: each replica would clip its own before they are added up, and the
+    weights would depend on how many there are.
+    """
+    steps = settings.epochs * steps_per_epoch
+    warm_up = min(2 * steps_per_epoch, steps // 5)
+    rate = keras.optimizers.schedules.CosineDecay(
+        settings.learning_rate * 0.1,
+        decay_steps=max(1, steps - warm_up),
+        alpha=0.1,  # of the first value, so 1 % of the highest
+        warmup_target=settings.learning_rate,
+        warmup_steps=warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-4)
+    if precision == "mixed_float16":  # its gradients would vanish below 6e-8
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
