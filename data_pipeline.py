@@ -8,8 +8,10 @@ Goes in: what processing.py wrote. Comes out: batches of clips, `(batch, num_fra
                                         videos=parts["train"], training=True)
 """
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from console import UserError
 from splits import FaceVideo, list_faces
 
 END_OF_IMAGE = b"\xff\xd9"  # what every whole JPEG ends with (ITU-T T.81, B.1.1.3)
+NOT_WHOLE = "no JPEG, or one that is cut short:"
 NAMED_AT_ONCE = 32  # clips
 MOST_DIGITS = 18  # of an int64
 
@@ -70,6 +73,8 @@ def build_dataset(
     Each face of a video is a clip of its own, with the label of the video, though only one of the
     faces of a fake may be forged: the metadata do not say which.
 
+    A crop that cannot be read ends the iterator with a `tf.errors.OpError`; `explain` says which.
+
     Raises UserError for training with a class missing or with fewer clips than one batch, and for
     a batch that cannot be shared out evenly; ValueError for a shard that is not there.
     """
@@ -99,7 +104,9 @@ def build_dataset(
     else:
         dataset = _in_order(videos, batch_size, rows, equal_classes)
     # Paths are made for many clips at once: clip by clip they cost a tenth of the decoding.
-    dataset = dataset.batch(NAMED_AT_ONCE).map(name_crops).unbatch()
+    dataset = dataset.batch(NAMED_AT_ONCE).flat_map(
+        lambda *clips: tf.data.Dataset.from_tensor_slices(name_crops(*clips))
+    )
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size // num_replicas, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
@@ -304,9 +311,76 @@ def _reader(paths: tf.Tensor, cache: Path | None) -> Callable[[tf.Tensor], tf.Te
 def _decode(path: tf.Tensor) -> tf.Tensor:
     """Return a crop, `(height, width, 3) uint8` RGB, with its path in the error it may raise."""
     content = tf.io.read_file(path)
-    end = tf.maximum(tf.strings.length(content) - len(END_OF_IMAGE), 0)
-    whole = tf.equal(tf.strings.substr(content, end, len(END_OF_IMAGE)), END_OF_IMAGE)
-    # The plain operation: tf.debugging.Assert wraps it in a condition, which costs time.
-    checked = tf.raw_ops.Assert(condition=whole, data=["not a whole JPEG:", path])
+    # Few and plain operations, for they run for every crop: tf.debugging.Assert would add a
+    # condition, and the zeros let an empty file have an end too.
+    end = tf.strings.substr(tf.strings.join(["\0\0", content]), -2, 2)
+    checked = tf.raw_ops.Assert(condition=tf.equal(end, END_OF_IMAGE), data=[NOT_WHOLE, path])
     with tf.control_dependencies([checked]):
-        return tf.io.decode_jpeg(tf.identity(content), channels=3)
+        return tf.io.decode_jpeg(content, channels=3)
+
+
+# Crops that cannot be read
+
+
+def explain(error: tf.errors.OpError, videos: Sequence[FaceVideo]) -> str:
+    """Return in one sentence which crop of the `videos` an iterator failed on, and what to do.
+
+    The reading operation puts the path into the error where a crop is missing, empty or cut short.
+    The decoder does not; what it refuses is searched for, which reads the crops of all `videos`.
+    """
+    named = [v for v in videos if any(f"{name}/" in error.message for name in _spellings(v))]
+    for candidates in (named, videos) if named else (videos,):
+        with ThreadPoolExecutor() as pool:
+            damages = pool.map(_damage, candidates)
+            found = next(filter(None, damages), None)
+            pool.shutdown(cancel_futures=True)
+        if found:
+            return found
+    reason = next((line for line in error.message.splitlines() if line.strip()), "no reason given")
+    return f"reading the faces failed, though every crop can be read now: {reason}; try again"
+
+
+def _spellings(video: FaceVideo) -> set[str]:
+    """Return the folder as it may stand in an error: as it is, or with C escapes for its bytes."""
+    escaped = "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b"\\\"'" else f"\\{byte:03o}"
+        for byte in os.fsencode(video.folder)
+    )
+    return {video.folder, escaped}
+
+
+def _damage(video: FaceVideo) -> str | None:
+    """Return a sentence about the first crop of a video that cannot be read, or None."""
+    folder, first_size = Path(video.folder), None
+    remedy = "run processing.py again, then this command again"
+    if not folder.is_dir():
+        return f"{folder}, the crops of {video.video}, is gone; {remedy}"
+    for number in range(video.num_frames):
+        path = folder / f"{number:0{video.digits}d}.jpeg"
+        problem, size = _problem(path)
+        first_size = first_size or size
+        if not problem and size != first_size:
+            problem = f"is {size} pixels and not {first_size} like the ones before it"
+        if problem:
+            return (
+                f"{path}, a crop of {video.video}, {problem}; delete the folder {folder} and "
+                f"{remedy}"
+            )
+    return None
+
+
+def _problem(path: Path) -> tuple[str, str]:
+    """Return what is wrong with a crop, or an empty string, and its height x width."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})", ""
+    if not content:
+        return "is empty", ""
+    if not content.endswith(END_OF_IMAGE):
+        return "is no JPEG, or one that is cut short", ""
+    try:
+        height, width, _ = tf.io.decode_jpeg(content, channels=3).shape
+    except tf.errors.OpError:
+        return "is a JPEG that cannot be decoded", ""
+    return "", f"{height} x {width}"

@@ -1,6 +1,8 @@
 """From folders of faces to clips: the order of an epoch, the arrays that come out."""
 
 import json
+import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -253,3 +255,135 @@ def test_another_number_of_threads_changes_nothing(sample_faces, training):
         return np.stack([part[0].numpy() for part in dataset.with_options(options).take(4)])
 
     assert np.array_equal(clips_with(1), clips_with(4))
+
+
+# Crops that cannot be read
+
+
+DAMAGES = {
+    "empty": (lambda path: path.write_bytes(b""), "is empty"),
+    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "is cut short"),
+    "a text file": (lambda path: path.write_text("to be done"), "is no JPEG"),
+    "garbage in the header": (
+        lambda path: path.write_bytes(path.read_bytes()[:20] + b"U" * 60 + path.read_bytes()[80:]),
+        "cannot be decoded",
+    ),
+    "of another size": (
+        lambda path: cv2.imwrite(str(path), np.zeros((40, 40, 3), np.uint8)),
+        "is 40 x 40 pixels and not 32 x 32",
+    ),
+    "gone": (lambda path: path.unlink(), "cannot be read .No such file"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_damaged_crop_is_named_with_its_video_and_the_remedy(numbered_faces, training, damage):
+    videos = splits.list_faces(numbered_faces)
+    folder = numbered_faces / "short.mp4"
+    hurt, words = DAMAGES[damage]
+    hurt(folder / "001.jpeg")
+    dataset = data_pipeline.build_dataset(
+        videos=videos, img_size=(32, 32), batch_size=2, training=training
+    )
+    with pytest.raises(tf.errors.OpError) as caught:
+        next(iter(dataset))
+    sentence = data_pipeline.explain(caught.value, videos)
+    assert sentence.startswith(f"{folder}/001.jpeg, a crop of short.mp4, ")
+    assert re.search(words, sentence)
+    assert sentence.endswith(
+        f"delete the folder {folder} and run processing.py again, then this command again"
+    )
+
+
+def test_a_folder_that_vanishes_during_training_is_named(numbered_faces):
+    videos = splits.list_faces(numbered_faces)
+    batches = iter(
+        data_pipeline.build_dataset(
+            videos=videos, img_size=(32, 32), batch_size=2, training=True, num_frames=3
+        )
+    )
+    next(batches)
+    shutil.rmtree(numbered_faces / "long.mp4")
+    with pytest.raises(tf.errors.OpError) as caught:
+        for _ in range(100):  # some are read ahead
+            next(batches)
+    sentence = data_pipeline.explain(caught.value, videos)
+    assert re.fullmatch(
+        r".*/long.mp4, the crops of long.mp4, is gone; run processing.py again.*", sentence
+    )
+
+
+def test_the_error_itself_names_the_crop_so_that_nothing_has_to_be_searched(numbered_faces):
+    """Also in a folder whose name is no ASCII, which TensorFlow escapes."""
+    folder = numbered_faces.rename(numbered_faces.with_name("Gesichter für alle"))
+    videos = splits.list_faces(folder)
+    (folder / "short.mp4" / "001.jpeg").write_bytes(b"")
+    with pytest.raises(tf.errors.OpError) as caught:
+        next(iter(data_pipeline.build_dataset(videos=videos, img_size=(32, 32), batch_size=2)))
+    unreadable = [replace(videos[0], name="not asked", folder="nowhere"), videos[1]]
+    assert "short.mp4/001.jpeg, a crop" in data_pipeline.explain(caught.value, unreadable)
+
+
+# The cache
+
+
+def test_clips_from_the_cache_are_the_very_same_in_every_epoch(sample_faces, tmp_path):
+    def clips(cache: Path | None) -> list[np.ndarray]:
+        return batches(sample_faces, 12, cache=cache)  # an epoch is four batches
+
+    plain, filling, filled = clips(None), clips(tmp_path / "cache"), clips(tmp_path / "cache")
+    assert not np.array_equal(plain[0], plain[4])
+    for other in (filling, filled):
+        assert all(np.array_equal(a, b) for a, b in zip(plain, other, strict=True))
+
+
+def test_a_filled_cache_is_read_instead_of_the_decoder(numbered_faces, tmp_path, monkeypatch):
+    options = {"img_size": (32, 32), "batch_size": 2, "cache": tmp_path / "cache"}
+    first = next(iter(data_pipeline.build_dataset(numbered_faces, **options)))
+    entries = [path for path in options["cache"].rglob("*") if path.is_file()]
+    assert len(entries) == 8 + 3
+    assert {path.stat().st_size for path in entries} == {8 + 32 * 32 * 3}
+    monkeypatch.setattr(tf.io, "decode_jpeg", lambda *_, **__: tf.zeros((9, 9, 3), tf.uint8))
+    again = next(iter(data_pipeline.build_dataset(numbered_faces, **options)))
+    assert np.array_equal(first[0], again[0])
+
+
+def test_crops_made_anew_are_not_taken_from_the_cache(numbered_faces, tmp_path):
+    options = {"img_size": (32, 32), "batch_size": 2, "cache": tmp_path / "cache"}
+    next(iter(data_pipeline.build_dataset(numbered_faces, **options)))
+    for path in numbered_faces.glob("*/*.jpeg"):
+        cv2.imwrite(str(path), np.full((32, 32, 3), 200, np.uint8))
+    clips = next(iter(data_pipeline.build_dataset(numbered_faces, **options)))[0]
+    assert clips.numpy().min() > 195
+
+
+@pytest.mark.parametrize("left", [0, 5, 1000])
+def test_an_entry_that_a_power_cut_left_short_is_made_anew(numbered_faces, tmp_path, left):
+    options = {"img_size": (32, 32), "batch_size": 2, "cache": tmp_path / "cache"}
+    first = next(iter(data_pipeline.build_dataset(numbered_faces, **options)))
+    for path in options["cache"].rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:left])
+    again = next(iter(data_pipeline.build_dataset(numbered_faces, **options)))
+    assert np.array_equal(first[0], again[0])
+    assert {p.stat().st_size for p in options["cache"].rglob("*") if p.is_file()} == {3080}
+
+
+def test_two_who_fill_one_cache_at_the_same_time_get_the_same_clips(sample_faces, tmp_path):
+    options = {"img_size": (32, 32), "batch_size": 4, "cache": tmp_path / "cache"}
+    datasets = [data_pipeline.build_dataset(sample_faces, **options) for _ in range(2)]
+    for one, other in zip(*datasets, strict=True):
+        assert np.array_equal(one[0], other[0])
+    assert not list(options["cache"].rglob("*.partial"))
+
+
+def test_a_damaged_crop_is_named_with_a_cache_too(numbered_faces, tmp_path):
+    (numbered_faces / "short.mp4" / "001.jpeg").write_bytes(b"")
+    videos = splits.list_faces(numbered_faces)
+    dataset = data_pipeline.build_dataset(
+        videos=videos, img_size=(32, 32), batch_size=2, cache=tmp_path / "cache"
+    )
+    with pytest.raises(tf.errors.OpError) as caught:
+        next(iter(dataset))
+    assert "short.mp4/001.jpeg, a crop" in data_pipeline.explain(caught.value, videos)
