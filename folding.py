@@ -176,7 +176,9 @@ class GlobalBatchDropout(layers.Layer):
     def _seed_pair(self) -> "tf.Tensor":
         """Return `(2,) int64` that no other layer and no other step has."""
         seed, number = self._key
-        return tf.stack([tf.constant((seed << 16) + number, tf.int64), tf.identity(self._step)])
+        return tf.stack(
+            [tf.constant((seed << 16) + number, tf.int64), tf.cast(self._step, tf.int64)]
+        )
 
     def compute_output_shape(self, input_shape):
         return input_shape
