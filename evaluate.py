@@ -185,6 +185,7 @@ def score_faces(
     """Return P(fake) of every face, `(num_faces,) float64` in the order given.
 
     `batch_size` is that of all devices of `strategy` together, rounded up to a multiple of them.
+    Raises UserError where a crop cannot be read.
     """
     strategy = strategy or tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
@@ -201,9 +202,12 @@ def score_faces(
         )
 
     batches = math.ceil(len(faces) / batch_size)
-    with progress(batches, "scoring", "batches") as advance:
-        dataset = strategy.distribute_datasets_from_function(clips)
-        scores = Scorer(model, strategy).score(dataset, advance)[1]
+    try:
+        with progress(batches, "scoring", "batches") as advance:
+            dataset = strategy.distribute_datasets_from_function(clips)
+            scores = Scorer(model, strategy).score(dataset, advance)[1]
+    except tf.errors.OpError as error:
+        raise UserError(data_pipeline.explain(error, faces)) from error
     return scores[: len(faces)].astype(np.float64)  # the last batch is filled up
 
 

@@ -344,6 +344,9 @@ def fit(
             f"out of memory with {settings.batch_size} clips a batch; lower --batch-size or "
             "--num-frames"
         ) from error
+    except tf.errors.OpError as error:
+        videos = [*parts["train"], *parts["validation"]]
+        raise UserError(data_pipeline.explain(error, videos)) from error
 
 
 def write_charts(out: Path, history: Sequence[Mapping[str, float]]) -> list[Path]:

@@ -123,6 +123,22 @@ def test_a_state_cut_short_while_it_is_written_is_not_used(
     assert_ended_alike(out, uninterrupted)
 
 
+def test_a_damaged_crop_stops_it_and_once_mended_it_goes_on(sample_faces, uninterrupted, tmp_path):
+    faces, out = tmp_path / "faces", tmp_path / "run"
+    shutil.copytree(sample_faces, faces)
+    settings = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 1}))
+    training(faces, out, settings=settings)
+    name = json.loads((out / "split.json").read_text())["train"][0]
+    whole = {crop: crop.read_bytes() for crop in (faces / name).glob("*.jpeg")}
+    for crop, content in whole.items():
+        crop.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=rf"{name}/000.jpeg, .* run processing.py again"):
+        training(faces, out)
+    for crop, content in whole.items():
+        crop.write_bytes(content)
+    assert len(training(faces, out)) == 3
+
+
 def test_early_stopping_remembers_the_epochs_before_the_stop(sample_faces, tmp_path):
     """Its counter began anew: a run that was stopped each night would never end."""
     history = [{"epoch": n + 1, "val_loss": value} for n, value in enumerate([0.5, 0.6, 0.7])]
