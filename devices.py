@@ -4,6 +4,7 @@
 several tasks), then for GPUs. `choose_precision` says what numbers they are quickest with.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -28,10 +29,14 @@ def choose_strategy() -> "tf.distribute.Strategy":
     """
     if os.environ.get("TF_CONFIG"):
         _check_tf_config(os.environ["TF_CONFIG"])
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        return tf.distribute.MultiWorkerMirroredStrategy(_slurm_cluster())
-    return tf.distribute.MirroredStrategy()
+        cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        cluster = _slurm_cluster()
+    else:
+        return tf.distribute.MirroredStrategy()
+    workers = itertools.chain(*cluster.cluster_spec().as_dict().values())
+    print(f"{cluster.task_type} {cluster.task_id}: waiting for {', '.join(workers)}", flush=True)
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster)
 
 
 def _check_tf_config(text: str) -> None:
