@@ -150,6 +150,14 @@ def test_group_normalization_gives_what_keras_gives(options):
 
 
 @pytest.mark.parametrize(
+    "options", [{}, {"strides": 2, "padding": "same"}, {"dilation_rate": 2, "activation": "relu"}]
+)
+def test_a_convolution_with_its_bias_apart_gives_what_keras_gives(options):
+    layer = layers.Conv2D(4, 3, **options)
+    assert_folds_to_another_layer_of_the_same_outputs(layer, (9, 8, 3))
+
+
+@pytest.mark.parametrize(
     "options", [{"dropout": 0.5}, {"recurrent_dropout": 0.5}, {"stateful": True}]
 )
 def test_an_lstm_with_more_than_ours_can_do_stays_as_it_is(options):
@@ -235,6 +243,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.slow
 def test_two_devices_drop_what_one_drops_and_train_the_same_weights():
     command = [sys.executable, "-c", TWO_DEVICES]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
