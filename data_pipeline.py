@@ -103,13 +103,13 @@ def build_dataset(
         dataset = dataset.skip(first_step * (rows.stop - rows.start))
     else:
         dataset = _in_order(videos, batch_size, rows, equal_classes)
-    count = dataset.cardinality()
     # Paths are made for many clips at once: clip by clip they cost a tenth of the decoding.
-    dataset = dataset.batch(NAMED_AT_ONCE).flat_map(
+    named = dataset.batch(NAMED_AT_ONCE).flat_map(
         lambda *clips: tf.data.Dataset.from_tensor_slices(name_crops(*clips))
     )
-    # Where it has to find out, Keras counts one batch too many and gives too small a loss.
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    # Where Keras does not know how many batches there are, it asks every device for one more and
+    # counts that into the validation loss.
+    dataset = named.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size // num_replicas, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
@@ -226,8 +226,8 @@ def _epochs(
         draws = tf.ensure_shape(draws, (own_clips, augmentation.NUM_DRAWS))
         return tf.data.Dataset.from_tensor_slices((indices, draws))
 
-    epochs = tf.data.Dataset.counter(first_epoch).flat_map(dataset_of_epoch)
-    return epochs.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    endless = tf.data.Dataset.counter(first_epoch).flat_map(dataset_of_epoch)
+    return endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
 
 def _in_order(
