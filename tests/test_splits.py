@@ -131,6 +131,17 @@ def test_split_keeps_originals_together_and_the_shares_about_right():
         assert np.mean([member.label for member in parts[part]]) == pytest.approx(0.75, abs=0.05)
 
 
+def test_a_split_of_more_groups_than_are_dealt_one_by_one_is_as_even(monkeypatch):
+    videos = dfdc_part(num_originals=200)
+    monkeypatch.setattr(splits, "MOST_BUNDLES", 40)
+    parts = splits.split(videos, 0.15, 0.15, seed=0)  # checks that nothing leaks
+    assert parts == splits.split(videos, 0.15, 0.15, seed=0)
+    assert sum(map(len, parts.values())) == len(videos)
+    for part in ("validation", "test"):
+        assert len(parts[part]) / len(videos) == pytest.approx(0.15, abs=0.03)
+        assert np.mean([member.label for member in parts[part]]) == pytest.approx(0.75, abs=0.02)
+
+
 def test_split_is_a_function_of_the_seed():
     videos = dfdc_part()
     assert splits.split(videos, seed=5) == splits.split(videos, seed=5)
