@@ -1,6 +1,7 @@
 """A training that is stopped, goes on and ends as if nothing had happened; one that is finished."""
 
 import csv
+import importlib.util
 import json
 import os
 import shutil
@@ -283,3 +284,14 @@ def test_an_initial_model_that_does_not_fit_is_one_sentence(sample_faces, uninte
     (tmp_path / "text.keras").write_text("no model")
     with pytest.raises(UserError, match="cannot be opened as a Keras model"):
         training(sample_faces, tmp_path / "run", initial_model=tmp_path / "text.keras")
+
+
+def test_logs_for_tensorboard_need_its_package_or_one_sentence(sample_faces, tmp_path):
+    settings = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 1}))
+    out = tmp_path / "run"
+    if importlib.util.find_spec("tensorboard"):
+        training(sample_faces, out, settings=settings, tensorboard=True)
+        assert list((out / "tensorboard" / "validation").glob("events.out.tfevents.*"))
+    else:
+        with pytest.raises(UserError, match="pip install tensorboard"):
+            training(sample_faces, out, settings=settings, tensorboard=True)
