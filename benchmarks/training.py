@@ -1,6 +1,6 @@
 """How fast a training step is, next to the predecessor's way and to a plain port of it to Keras 3.
 
-    python benchmarks/training.py                      all parts, about 5 minutes on 2 cores
+    python benchmarks/training.py                      all parts, about 2 minutes on 2 cores
     python benchmarks/training.py --only step work     some of them
     python benchmarks/training.py --rounds 15          more rounds, steadier figures
 
@@ -155,7 +155,7 @@ def work(rounds: int) -> tuple[str, list]:
             networks.build_model(sizes[1], (sizes[2], sizes[2]), architecture), sizes[0]
         )
         for name, (forward, backward) in parts.items():
-            text = f"{forward / 1e9:.2f} GFLOP forward, {backward / 1e9:.2f} backward"
+            text = f"{forward / 1e9:.3f} GFLOP forward, {backward / 1e9:.3f} backward"
             rows.append((f"{architecture} {name}", text))
         total = sum(map(sum, parts.values()))
         reached = total / seconds["step"]
@@ -357,7 +357,8 @@ def flop_of(network: "keras.Model", num_clips: int) -> dict[str, tuple[int, int]
     for layer, count in every:
         forward = 2 * count * multiplications_of(layer)
         if forward:
-            flop[layer.name] = (forward, 2 * forward if flop else forward)
+            name = f"{type(layer).__name__} {len(flop) + 1}"
+            flop[name] = (forward, 2 * forward if flop else forward)
     return flop
 
 
