@@ -20,25 +20,24 @@ object with the figures.
 import argparse
 import csv
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from console import UserError, command, print_table, progress, quiet_tensorflow
+from console import UserError, command, print_table, quiet_tensorflow
 
 with quiet_tensorflow():
     import tensorflow as tf
 
-    import data_pipeline
-    import model as networks
     import run_folder
-    from scoring import Scorer
+    import scoring
+    import trained_model
 
 import numpy as np
 from matplotlib.image import imread
 from sklearn import metrics
 
+import calibration
 import charts
 import datasets
 import faces_folder
@@ -62,6 +61,11 @@ def main_arguments() -> argparse.ArgumentParser:
         help="videos to score: those the model has not seen, all, or a part of its split "
         "(%(default)s)",
     )
+    add(
+        "--operating-point",
+        choices=calibration.OPERATING_POINTS,
+        help="threshold of a verdict (that of equal errors; a half where the model has none)",
+    )
     add("--batch-size", type=int, default=16, help="clips scored at a time (%(default)s)")
     return parser
 
@@ -71,52 +75,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
     if args.batch_size < 1:
         raise UserError(f"batch_size is {args.batch_size}; it must be at least 1")
-    settings = read_model_settings(args.model)
-    check_faces(args.data, settings)
+    settings = trained_model.read_settings(args.model)
+    operating_point, threshold = calibration.threshold_of(settings, args.operating_point)
+    trained_model.check_faces(args.data, settings)
     faces = choose_part(splits.list_faces(args.data), args.model, args.part)
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
-        model = load_model(args.model, settings)
-    face_scores = score_faces(model, faces, settings, args.batch_size, strategy)
+        model = trained_model.load(args.model, settings)
+    face_scores = scoring.score_faces(model, faces, settings, args.batch_size, strategy)
 
-    decisive = decisive_faces(faces, face_scores)
-    videos, scores = [faces[index] for index in decisive], face_scores[decisive]
+    decisive = scoring.decisive_faces(faces, face_scores)
+    videos = [faces[index] for index in decisive]
+    scores = calibration.apply(face_scores[decisive], settings.get("calibration"))
     labels = np.array([video.label for video in videos])
-    figures = video_metrics(labels, scores, settings["threshold"])
+    figures = video_metrics(labels, scores, threshold, operating_point)
     written = write_report(args.out, videos, scores, figures)
     print_figures(figures, written)
     print(json.dumps(figures))
     return 0
-
-
-def read_model_settings(model_path: Path) -> dict:
-    """Return the settings.json beside a model; raises UserError without one that fits."""
-    if not model_path.exists():
-        raise UserError(f"{model_path} does not exist; train a model with train.py first")
-    path = model_path.parent / run_folder.SETTINGS_NAME
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"faces", "num_frames", "img_size", "threshold"} - settings.keys()
-    except (OSError, ValueError, AttributeError):
-        settings, missing = {}, {"everything"}
-    if missing:
-        raise UserError(
-            f"{path} lacks {', '.join(sorted(missing))}; it is written by train.py and must stay "
-            "beside its model"
-        )
-    return settings
-
-
-def check_faces(data: Path, settings: Mapping) -> None:
-    """Raise UserError where the faces were not made as those the model was trained on."""
-    differences = faces_folder.setting_differences(
-        faces_folder.read_settings(data), settings["faces"], by="the model expects"
-    )
-    if differences:
-        raise UserError(
-            f"{data} holds faces the model was not trained for: {differences}; make them with the "
-            "model's settings, its scores would mean nothing on these"
-        )
 
 
 def choose_part(
@@ -159,72 +135,12 @@ def choose_part(
     return chosen
 
 
-def load_model(model_path: Path, settings: Mapping) -> "tf.keras.Model":
-    """Return the model, folded for speed; raises UserError for a file that is none."""
-    try:
-        model = tf.keras.models.load_model(model_path, compile=False)
-    except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{model_path} cannot be opened as a Keras model: {reason}") from error
-    expected = (settings["num_frames"], *settings["img_size"], 3)
-    if tuple(model.input_shape[1:]) != expected:
-        raise UserError(
-            f"{model_path} takes clips of {model.input_shape[1:]}, its settings.json says "
-            f"{expected}; put the two files of one run side by side"
-        )
-    return networks.fold_time(model)
-
-
-def score_faces(
-    model: "tf.keras.Model",
-    faces: Sequence[splits.FaceVideo],
-    settings: Mapping,
-    batch_size: int = 16,
-    strategy: "tf.distribute.Strategy | None" = None,
-) -> np.ndarray:
-    """Return P(fake) of every face, `(num_faces,) float64` in the order given.
-
-    `batch_size` is that of all devices of `strategy` together, rounded up to a multiple of them.
-    Raises UserError where a crop cannot be read.
-    """
-    strategy = strategy or tf.distribute.get_strategy()
-    replicas = strategy.num_replicas_in_sync
-    batch_size = replicas * math.ceil(batch_size / replicas)
-
-    def clips(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
-        return data_pipeline.build_dataset(
-            img_size=settings["img_size"],
-            num_frames=settings["num_frames"],
-            batch_size=batch_size,
-            videos=faces,
-            num_replicas=replicas,
-            shard=(context.input_pipeline_id, context.num_input_pipelines),
-        )
-
-    batches = math.ceil(len(faces) / batch_size)
-    try:
-        with progress(batches, "scoring", "batches") as advance:
-            dataset = strategy.distribute_datasets_from_function(clips)
-            scores = Scorer(model, strategy).score(dataset, advance)[1]
-    except tf.errors.OpError as error:
-        raise UserError(data_pipeline.explain(error, faces)) from error
-    return scores[: len(faces)].astype(np.float64)  # the last batch is filled up
-
-
-def decisive_faces(faces: Sequence[splits.FaceVideo], scores: np.ndarray) -> list[int]:
-    """Return for each video, sorted by name, the index of the face that speaks for it.
-
-    It is the most suspicious one, that of the highest score, because one forged face makes a video
-    a fake however genuine the others are; the first one of several that score the same.
-    """
-    decisive: dict[str, int] = {}
-    for index, face in enumerate(faces):
-        if scores[index] > scores[decisive.setdefault(face.video, index)]:
-            decisive[face.video] = index
-    return [decisive[video] for video in sorted(decisive)]
-
-
-def video_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> dict:
+def video_metrics(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    threshold: float = 0.5,
+    operating_point: str = calibration.HALF,
+) -> dict:
     """Return the figures of `labels` (0 or 1) and `scores` (0..1), both `(num_videos,)`.
 
     ROC AUC, average precision and equal error rate are None where only one class is there. A score
@@ -245,6 +161,7 @@ def video_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5
             float(metrics.average_precision_score(labels, scores)) if both else None
         ),
         "eer": equal_error_rate(labels, scores) if both else None,
+        "operating_point": operating_point,
         "threshold": threshold,
         "accuracy": float((verdicts == labels).mean()),
         "real_called_real": int(confusion[0, 0]),
@@ -348,7 +265,10 @@ def print_figures(figures: Mapping, written: Sequence[Path]) -> None:
         ("ROC AUC", shown("roc_auc")),
         ("average precision", shown("average_precision")),
         ("equal error rate", shown("eer")),
-        (f"accuracy at {figures['threshold']:g}", shown("accuracy")),
+        (
+            f"accuracy at {figures['threshold']:.3g} ({figures['operating_point']})",
+            shown("accuracy"),
+        ),
         ("real called real", str(figures["real_called_real"])),
         ("real called fake", str(figures["real_called_fake"])),
         ("fake called real", str(figures["fake_called_real"])),

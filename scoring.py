@@ -6,12 +6,17 @@ Each replica scores its rows of a batch, and every one is given the scores of al
 are computed from all clips at once and are the same on every worker.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
+
+import data_pipeline
+from console import UserError, progress
+from splits import FaceVideo
 
 keras = tf.keras
 EPSILON = 1e-7  # scores are kept this far from 0 and 1 in a log loss, as Keras does in training
@@ -91,3 +96,52 @@ def classification_figures(
         "accuracy": float(np.average(right, weights=weights)),
         "auc": float(roc_auc_score(labels, scores, sample_weight=weights)) if both else np.nan,
     }
+
+
+def score_faces(
+    model: "tf.keras.Model",
+    faces: Sequence[FaceVideo],
+    settings: Mapping,
+    batch_size: int = 16,
+    strategy: "tf.distribute.Strategy | None" = None,
+) -> np.ndarray:
+    """Return P(fake) of every face, `(num_faces,) float64` in the order given.
+
+    `batch_size` is that of all devices of `strategy` together, rounded up to a multiple of them.
+    Raises UserError where a crop cannot be read.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
+    batch_size = replicas * math.ceil(batch_size / replicas)
+
+    def clips(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
+        return data_pipeline.build_dataset(
+            img_size=settings["img_size"],
+            num_frames=settings["num_frames"],
+            batch_size=batch_size,
+            videos=faces,
+            num_replicas=replicas,
+            shard=(context.input_pipeline_id, context.num_input_pipelines),
+        )
+
+    batches = math.ceil(len(faces) / batch_size)
+    try:
+        with progress(batches, "scoring", "batches") as advance:
+            dataset = strategy.distribute_datasets_from_function(clips)
+            scores = Scorer(model, strategy).score(dataset, advance)[1]
+    except tf.errors.OpError as error:
+        raise UserError(data_pipeline.explain(error, faces)) from error
+    return scores[: len(faces)].astype(np.float64)  # the last batch is filled up
+
+
+def decisive_faces(faces: Sequence[FaceVideo], scores: np.ndarray) -> list[int]:
+    """Return for each video, sorted by name, the index of the face that speaks for it.
+
+    It is the most suspicious one, that of the highest score, because one forged face makes a video
+    a fake however genuine the others are; the first one of several that score the same.
+    """
+    decisive: dict[str, int] = {}
+    for index, face in enumerate(faces):
+        if scores[index] > scores[decisive.setdefault(face.video, index)]:
+            decisive[face.video] = index
+    return [decisive[video] for video in sorted(decisive)]

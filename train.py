@@ -31,6 +31,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from console import UserError, command, print_table, quiet_tensorflow
 
 with quiet_tensorflow():
@@ -40,10 +42,13 @@ with quiet_tensorflow():
     import devices
     import model as networks
     import run_folder
+    import scoring
+    import trained_model
     from training_callbacks import MONITOR, RunState, usual_callbacks
     from training_loop import Trainer
     from training_setup import build, initial_weights
 
+import calibration
 import charts
 import faces_folder
 import splits
@@ -192,7 +197,8 @@ def train(
         print(f"training on {devices.describe(strategy)}")
     history = train_parts(parts, out, stored, settings, strategy, options, callbacks)
     if chief:
-        print_result(out, history, write_charts(out, history))
+        written = write_charts(out, history)
+        print_result(out, history, calibrate(out, parts["validation"]), written)
     return history
 
 
@@ -261,6 +267,23 @@ def train_parts(
         if chief:
             run_folder.save_state(out, trainer, **facts | {"finished": True})
         return trainer.progress.history
+
+
+def calibrate(out: Path, videos: Sequence[splits.FaceVideo]) -> dict:
+    """Calibrate the finished model on its validation videos, complete its settings.json, and return
+    what came in: a temperature and operating points, see calibration.py."""
+    path = out / run_folder.MODEL_NAME
+    settings = trained_model.read_settings(path)
+    if "calibration" not in settings:
+        model = trained_model.load(path, settings)
+        scores = scoring.score_faces(model, videos, settings)
+        decisive = scoring.decisive_faces(videos, scores)
+        labels = np.array([videos[index].label for index in decisive])
+        settings |= calibration.calibrate(labels, scores[decisive])
+        faces_folder.write_text(
+            out / run_folder.SETTINGS_NAME, json.dumps(settings, indent=1) + "\n"
+        )
+    return settings
 
 
 def check_batch(batch_size: int, num_replicas: int) -> None:
@@ -389,15 +412,27 @@ def print_parts(parts: Mapping[str, Sequence[splits.FaceVideo]]) -> None:
 
 
 def print_result(
-    out: Path, history: Sequence[Mapping[str, float]], written: Sequence[Path]
+    out: Path,
+    history: Sequence[Mapping[str, float]],
+    settings: Mapping,
+    written: Sequence[Path],
 ) -> None:
     best = min(history, key=lambda figures: figures[MONITOR])
     seconds = sum(figures["seconds"] for figures in history)
+    temperature = settings["calibration"]["temperature"]
     rows = [
         ("best epoch", f"{best['epoch']} of {len(history)}"),
         ("validation log loss", f"{best['val_loss']:.4f}"),
         ("validation accuracy", f"{best['val_accuracy']:.4f}"),
         ("validation AUC", f"{best['val_auc']:.4f}"),
+        (
+            "temperature of the scores",
+            settings["calibration"]["reason"] if temperature is None else f"{temperature:.3f}",
+        ),
+        *(
+            (f"operating point {name}", _shown(p))
+            for name, p in settings["operating_points"].items()
+        ),
         ("seconds", f"{seconds:.0f}"),
         (
             "TensorFlow, Keras, Python",
@@ -407,6 +442,15 @@ def print_result(
     ]
     rows += [("chart", str(path)) for path in written]
     print_table("trained", rows)
+
+
+def _shown(point: Mapping) -> str:
+    if point["threshold"] is None:
+        return point["reason"]
+    return (
+        f"{point['threshold']:.3f}: {point['real_called_fake']:.0%} of the real called fake, "
+        f"{point['fake_called_real']:.0%} of the fake called real"
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import evaluate
+import scoring
 from data_pipeline import FaceVideo
 
 # Five real and five fake videos; sorted by score: r r f r r | r f f f f at threshold 0.5.
@@ -98,7 +99,7 @@ def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, caps
 def test_the_most_suspicious_face_decides_for_its_video():
     faces = [face("a.mp4"), face("a.mp4#1", video="a.mp4"), face("a.mp4#2", video="a.mp4")]
     faces += [face("b.mp4", 1), face("b.mp4#1", 1, video="b.mp4")]
-    decisive = evaluate.decisive_faces(faces, np.array([0.2, 0.7, 0.1, 0.4, 0.4]))
+    decisive = scoring.decisive_faces(faces, np.array([0.2, 0.7, 0.1, 0.4, 0.4]))
     assert [faces[index].name for index in decisive] == ["a.mp4#1", "b.mp4"]
 
 

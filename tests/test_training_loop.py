@@ -141,7 +141,7 @@ import numpy as np
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import evaluate, faces_folder, splits, train
+import faces_folder, scoring, splits, train, trained_model
 
 data, out, precision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 settings = train.TrainSettings(
@@ -156,8 +156,8 @@ for devices in (1, 2):
     folder = out / str(devices)
     history = train.train_parts(parts, folder, stored, settings, strategy, train.RunOptions())
     with strategy.scope():
-        model = evaluate.load_model(folder / "model.keras", stored)
-    scores = evaluate.score_faces(model, parts["validation"], stored, 3, strategy)
+        model = trained_model.load(folder / "model.keras", stored)
+    scores = scoring.score_faces(model, parts["validation"], stored, 3, strategy)
     state = np.load(folder / "checkpoints" / "state.npz")
     weights = [state[name].tolist() for name in state.files if name.startswith("variable")]
     results.append([strategy.num_replicas_in_sync, history, weights, scores.tolist()])

@@ -1,0 +1,62 @@
+"""A trained model with what stands beside it: how it is opened, and what it may be asked about.
+
+settings = trained_model.read_settings(Path("run/model.keras"))
+model = trained_model.load(Path("run/model.keras"), settings)
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+
+import faces_folder
+import model as networks
+import run_folder
+from console import UserError
+
+
+def read_settings(model_path: Path) -> dict:
+    """Return the settings.json beside a model; raises UserError without one that fits."""
+    if not model_path.exists():
+        raise UserError(f"{model_path} does not exist; train a model with train.py first")
+    path = model_path.parent / run_folder.SETTINGS_NAME
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"faces", "num_frames", "img_size", "threshold"} - settings.keys()
+    except (OSError, ValueError, AttributeError):
+        settings, missing = {}, {"everything"}
+    if missing:
+        raise UserError(
+            f"{path} lacks {', '.join(sorted(missing))}; it is written by train.py and must stay "
+            "beside its model"
+        )
+    return settings
+
+
+def check_faces(data: Path, settings: Mapping) -> None:
+    """Raise UserError where the faces were not made as those the model was trained on."""
+    differences = faces_folder.setting_differences(
+        faces_folder.read_settings(data), settings["faces"], by="the model expects"
+    )
+    if differences:
+        raise UserError(
+            f"{data} holds faces the model was not trained for: {differences}; make them with the "
+            "model's settings, its scores would mean nothing on these"
+        )
+
+
+def load(model_path: Path, settings: Mapping) -> "tf.keras.Model":
+    """Return the model, folded for speed; raises UserError for a file that is none."""
+    try:
+        model = tf.keras.models.load_model(model_path, compile=False)
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{model_path} cannot be opened as a Keras model: {reason}") from error
+    expected = (settings["num_frames"], *settings["img_size"], 3)
+    if tuple(model.input_shape[1:]) != expected:
+        raise UserError(
+            f"{model_path} takes clips of {model.input_shape[1:]}, its settings.json says "
+            f"{expected}; put the two files of one run side by side"
+        )
+    return networks.fold_time(model)
