@@ -29,7 +29,7 @@ def look_up(paths: tf.Tensor, cache: Path) -> tuple[tf.Tensor, tf.Tensor]:
         entries = [_entry(crop, cache) for crop in crops]
         return np.array(entries, object), np.array([_is_whole(entry) for entry in entries])
 
-    entries, kept = tf.numpy_function(find, [paths], (tf.string, tf.bool))
+    entries, kept = tf.numpy_function(find, [paths], (tf.string, tf.bool), stateful=False)
     return tf.ensure_shape(entries, paths.shape), tf.ensure_shape(kept, paths.shape)
 
 
