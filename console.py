@@ -5,6 +5,7 @@ shows a bar on a terminal and stays silent in a log file, `quiet_tensorflow` kee
 start-up talk off the screen.
 """
 
+import argparse
 import contextlib
 import functools
 import os
@@ -84,6 +85,14 @@ def progress(total: int, description: str, unit: str) -> Iterator[Callable[..., 
         yield advance
 
 
+def add_output_arguments(parser: argparse.ArgumentParser, verbose: str = "") -> None:
+    """Add --json-summary, and --verbose where there is something that it shows."""
+    add = parser.add_argument_group("output").add_argument
+    add("--json-summary", action="store_true", help="end with one line of JSON, for programs")
+    if verbose:
+        add("--verbose", action="store_true", help=f"also show {verbose}")
+
+
 def print_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
     """Print two columns, a name and its value, as wide as their text."""
     table = Table(title=title, title_justify="left", show_header=False)
@@ -103,9 +112,10 @@ def quiet_tensorflow() -> Iterator[None]:
     """Import TensorFlow inside this to keep its notes about the machine off stderr.
 
     They are written before any log level is read, so stderr itself is put aside, and given back
-    with all that was written to it if the import fails. Set TF_CPP_MIN_LOG_LEVEL to see them.
+    with all that was written to it if the import fails. --verbose on the command line, or
+    TF_CPP_MIN_LOG_LEVEL, shows them.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "--verbose" in sys.argv[1:]:
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -115,6 +115,15 @@ def build_dataset(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
+def check_batch(batch_size: int, num_replicas: int) -> None:
+    """Raise UserError where a batch cannot be shared out evenly to so many devices."""
+    if batch_size < 1 or batch_size % num_replicas:
+        raise UserError(
+            f"a batch of {batch_size} clips cannot be shared out evenly to {num_replicas} devices; "
+            f"give a batch size that is a multiple of {num_replicas}"
+        )
+
+
 def _rows_of_shard(batch_size: int, num_replicas: int, shard: tuple[int, int]) -> slice:
     """Return which rows of a global batch worker i of n gets, checked."""
     worker, num_workers = shard
@@ -122,11 +131,7 @@ def _rows_of_shard(batch_size: int, num_replicas: int, shard: tuple[int, int]) -
         raise ValueError(
             f"shard {shard} is none of {num_replicas} replicas on {num_workers} workers"
         )
-    if batch_size < 1 or batch_size % num_replicas:
-        raise UserError(
-            f"a batch of {batch_size} clips cannot be shared out evenly to {num_replicas} devices; "
-            f"give a batch size that is a multiple of {num_replicas}"
-        )
+    check_batch(batch_size, num_replicas)
     rows_each = batch_size // num_workers
     return slice(worker * rows_each, (worker + 1) * rows_each)
 

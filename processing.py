@@ -17,6 +17,7 @@ machines that share the disk.
 
 import argparse
 import functools
+import json
 import os
 import sys
 import time
@@ -30,7 +31,7 @@ import datasets
 import faces
 import faces_folder
 import parallel
-from console import UserError, command, print_table, progress
+from console import UserError, add_output_arguments, command, print_table, progress
 from extraction import Task, process_video, too_slow
 from faces_folder import FaceSettings
 
@@ -89,6 +90,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     add("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
     add("--timeout-sec", type=float, help="given up after so long, per video (by --capture-sec)")
+    add_output_arguments(parser)
     return parser
 
 
@@ -125,6 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rows and not any(row["status"] == "ok" for row in rows):
         manifest_path = args.save_path / faces_folder.MANIFEST_NAME
         raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
+    if args.json_summary:
+        print(json.dumps(summary(rows, args.save_path, time.perf_counter() - started)))
     return 0
 
 
@@ -341,6 +345,20 @@ def print_summary(
         print(f"no faces: {row['filename']}: {row['status']}: {row['reason']}")
     if len(failed) > 20:
         print(f"... and {len(failed) - 20} more, see the manifest")
+
+
+def summary(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
+    """Return what --json-summary prints."""
+    statuses = Counter(row["status"] for row in rows)
+    frames = {name: sum(int(row[name] or 0) for row in rows) for name in ("detected", "averaged")}
+    return {
+        "videos": len(rows),
+        "statuses": dict(sorted(statuses.items())),
+        "frames": frames,
+        "seconds": round(seconds, 2),
+        "faces": str(save_path),
+        "manifest": str(save_path / faces_folder.MANIFEST_NAME),
+    }
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 import parallel
-from console import UserError, command, progress
+from console import UserError, add_output_arguments, command, progress
 from drawn_people import draw_frames, draw_marks, draw_person, swap_faces
 
 SETTINGS_NAME = "sample_settings.json"
@@ -250,13 +250,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)"
     )
+    add_output_arguments(parser)
     options = vars(parser.parse_args(argv))
+    json_summary = options.pop("json_summary")
     try:
         metadata = make_sample_set(**options)
     except OSError as error:
         raise UserError(str(error)) from error
     num_fakes = sum(entry["label"] == "FAKE" for entry in metadata.values())
     print(f"{len(metadata) - num_fakes} real and {num_fakes} fake videos in {options['out']}")
+    if json_summary:
+        print(json.dumps({"real": len(metadata) - num_fakes, "fake": num_fakes}))
     return 0
 
 

@@ -33,7 +33,13 @@ from pathlib import Path
 
 import numpy as np
 
-from console import UserError, command, print_table, quiet_tensorflow
+from console import (
+    UserError,
+    add_output_arguments,
+    command,
+    print_table,
+    quiet_tensorflow,
+)
 
 with quiet_tensorflow():
     import tensorflow as tf
@@ -99,6 +105,7 @@ class RunOptions:
     cache: Path | None = None
     tensorboard: bool = False
     checkpoint_minutes: float = 10.0
+    export: bool = False
     ignore_marks: bool = False
     deterministic: bool = False
 
@@ -151,6 +158,8 @@ def main_arguments() -> argparse.ArgumentParser:
         default=RunOptions.checkpoint_minutes,
         help="pause between checkpoints within an epoch (%(default)s)",
     )
+    add("--export", action="store_true", help="also write a SavedModel, for TensorFlow Serving")
+    add_output_arguments(parser, verbose="what TensorFlow has to say")
     return parser
 
 
@@ -158,8 +167,11 @@ def main_arguments() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     args = vars(main_arguments().parse_args(argv))
     data, out = args.pop("data"), args.pop("out")
+    json_summary, _ = args.pop("json_summary"), args.pop("verbose")
     options = RunOptions(**{name: args.pop(name) for name in asdict(RunOptions())})
-    train(data, out, TrainSettings(**args), options)
+    history = train(data, out, TrainSettings(**args), options)
+    if json_summary and history:
+        print(json.dumps(summary(out, history)))
     return 0
 
 
@@ -173,7 +185,8 @@ def train(
 ) -> list[dict[str, float]]:
     """Train on the faces in `data`, or go on training, and fill the run folder `out`.
 
-    Returns the history, a dict of figures per epoch. `callbacks` are Keras callbacks of your own;
+    Returns the history, a dict of figures per epoch; workers other than the first return none.
+    `callbacks` are Keras callbacks of your own;
     they run on every worker, after the usual ones. Without a `strategy` the best one for this
     machine, or for the cluster it belongs to, is taken.
 
@@ -196,9 +209,12 @@ def train(
         print_parts(parts)
         print(f"training on {devices.describe(strategy)}")
     history = train_parts(parts, out, stored, settings, strategy, options, callbacks)
-    if chief:
-        written = write_charts(out, history)
-        print_result(out, history, calibrate(out, parts["validation"]), written)
+    if not chief:
+        return []
+    stored = calibrate(out, parts["validation"])
+    print_result(out, history, stored, write_charts(out, history))
+    if options.export:
+        print(f"exported: {trained_model.export(out / run_folder.MODEL_NAME, stored)}")
     return history
 
 
@@ -237,7 +253,7 @@ def train_parts(
 
     A run that is there already goes on where it stopped; a finished one is left as it is.
     """
-    check_batch(settings.batch_size, strategy.num_replicas_in_sync)
+    data_pipeline.check_batch(settings.batch_size, strategy.num_replicas_in_sync)
     steps_per_epoch = data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)
     chief = devices.is_chief(strategy)
     with run_folder.only_run(out) if chief else contextlib.nullcontext():
@@ -284,15 +300,6 @@ def calibrate(out: Path, videos: Sequence[splits.FaceVideo]) -> dict:
             out / run_folder.SETTINGS_NAME, json.dumps(settings, indent=1) + "\n"
         )
     return settings
-
-
-def check_batch(batch_size: int, num_replicas: int) -> None:
-    """Raise UserError where a batch cannot be shared out evenly: Keras fails on a rest."""
-    if batch_size % num_replicas:
-        raise UserError(
-            f"a batch of {batch_size} clips cannot be shared out evenly to {num_replicas} devices; "
-            f"give a batch size that is a multiple of {num_replicas}"
-        )
 
 
 def next_facts(facts: Mapping, settings: TrainSettings) -> dict:
@@ -442,6 +449,19 @@ def print_result(
     ]
     rows += [("chart", str(path)) for path in written]
     print_table("trained", rows)
+
+
+def summary(out: Path, history: Sequence[Mapping[str, float]]) -> dict:
+    """Return what --json-summary prints."""
+    settings = trained_model.read_settings(out / run_folder.MODEL_NAME)
+    return {
+        "model": str(out / run_folder.MODEL_NAME),
+        "epochs": len(history),
+        "best": min(history, key=lambda figures: figures[MONITOR]),
+        "seconds": round(sum(figures["seconds"] for figures in history), 2),
+        "calibration": settings["calibration"],
+        "operating_points": settings["operating_points"],
+    }
 
 
 def _shown(point: Mapping) -> str:

@@ -5,6 +5,7 @@ model = trained_model.load(Path("run/model.keras"), settings)
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,3 +61,20 @@ def load(model_path: Path, settings: Mapping) -> "tf.keras.Model":
             f"{expected}; put the two files of one run side by side"
         )
     return networks.fold_time(model)
+
+
+def export(model_path: Path, settings: Mapping) -> Path:
+    """Write a SavedModel beside a model, `export`, and return its path.
+
+    `serve` of what `tf.saved_model.load` gives takes clips `(batch, num_frames, height, width, 3)
+    uint8`, RGB faces, and gives raw scores `(batch, 1) float32`; TensorFlow Serving offers the
+    same. See https://keras.io/api/models/model_saving_apis/export/
+    """
+    folder = model_path.parent / "export"
+    partial = folder.with_name(".partial.export")
+    model = load(model_path, settings)
+    signature = [tf.keras.InputSpec(shape=model.input_shape, dtype="uint8")]
+    model.export(partial, verbose=False, input_signature=signature)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return folder

@@ -397,3 +397,8 @@ def test_a_damaged_crop_is_named_with_a_cache_too(numbered_faces, tmp_path):
     with pytest.raises(tf.errors.OpError) as caught:
         next(iter(dataset))
     assert "short.mp4/001.jpeg, a crop" in data_pipeline.explain(caught.value, videos)
+
+
+def test_a_batch_that_cannot_be_shared_out_evenly_is_one_sentence():
+    with pytest.raises(UserError, match="6 clips cannot be shared out evenly to 4 devices"):
+        data_pipeline.check_batch(6, 4)

@@ -15,7 +15,6 @@ import run_folder
 import splits
 import train
 import training_setup
-from console import UserError
 
 
 def png_size(path: Path) -> tuple[int, int]:
@@ -148,8 +147,3 @@ def test_one_class_only_is_one_sentence(sample_faces, tmp_path, capsys):
 def test_a_folder_that_is_no_faces_folder_is_one_sentence(tmp_path, capsys):
     assert train.main(["--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "holds no metadata.json" in capsys.readouterr().err
-
-
-def test_a_batch_that_does_not_fit_the_devices_is_one_sentence():
-    with pytest.raises(UserError, match="6 clips cannot be shared out evenly to 4 devices"):
-        train.check_batch(6, 4)
