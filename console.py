@@ -23,6 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 EXIT_USAGE = 2
 EXIT_BROKEN_PIPE = 141  # likewise for one that wrote to a closed pipe
@@ -95,15 +96,16 @@ def add_output_arguments(parser: argparse.ArgumentParser, verbose: str = "") -> 
 
 def print_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
     """Print two columns, a name and its value, as wide as their text."""
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", overflow="fold")
     for name, value in rows:
-        table.add_row(name, value)
+        table.add_row(Text(name), Text(value))  # as they are: a path may hold brackets
     # Away from a terminal rich assumes 80 columns and would cut paths short.
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)
+    console.print(Text(title), style="italic")  # a table would wrap it to its own width
     console.print(table)
 
 

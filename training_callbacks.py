@@ -64,8 +64,10 @@ class EpochBar(keras.callbacks.ProgbarLogger):
     def on_epoch_end(self, epoch, logs=None):
         started, first = self._started
         seconds_each = (time.perf_counter() - started) / (epoch + 1 - first)
-        left = seconds_each * (self.epochs - epoch - 1) / 60
-        super().on_epoch_end(epoch, {**(logs or {}), "minutes_left_at_most": left})
+        logs, epochs_left = dict(logs or {}), self.epochs - epoch - 1
+        if epochs_left:
+            logs["minutes_left_at_most"] = seconds_each * epochs_left / 60
+        super().on_epoch_end(epoch, logs)
 
 
 class PatientStop(keras.callbacks.EarlyStopping):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
 import scoring
+import training_callbacks
 from console import UserError
 from training_loop import Trainer
 
@@ -184,3 +185,12 @@ def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
             assert epoch_two[name] == pytest.approx(epoch_one[name], abs=rounding)
     assert len(scores_two) == 5
     assert scores_two == pytest.approx(scores_one, abs=rounding)
+
+
+def test_the_bar_says_how_long_it_may_still_take(points, capsys):
+    trainer = make_trainer()
+    bar = training_callbacks.EpochBar(trainer)
+    trainer.fit(*datasets(points), epochs=2, steps_per_epoch=STEPS, callbacks=[bar], verbose=2)
+    first, last = (line for line in capsys.readouterr().out.splitlines() if "clips_per_sec" in line)
+    assert "minutes_left_at_most" in first
+    assert "minutes_left_at_most" not in last
