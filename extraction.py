@@ -97,9 +97,11 @@ def _extract(
     task: Task, save_path: Path, folder: Path, settings: FaceSettings, deadline: float
 ) -> dict:
     path = task.video.path
-    problem = _problem_of_file(path)
+    problem = why_not_to_open(path)
+    if problem in diagnosis.NOT_THERE:
+        return {"status": "missing", "reason": f"listed in metadata.json, but {problem}"}
     if problem:
-        return problem
+        return {"status": "unreadable", "reason": problem}
     facts, crops = {}, None
     if task.donor is not None:
         facts, crops = _cut_along(task, save_path, folder, settings, deadline)
@@ -113,89 +115,111 @@ def _extract(
     # Where one face hides another, both may have the same crop.
     place = Path.rename if len(crops) == 1 else shutil.copyfile
     for face, face_folder in zip(crops, made, strict=True):
-        _write_face(face, face_folder, place)
+        write_face(face, face_folder, place)
     faces_folder.put(save_path, task.video.name, made, folder)
     sources = [crop.source for face in crops for crop in face]
     counts = {source: sources.count(source) for source in ("detected", "averaged")}
     return facts | counts | {"faces": len(crops), "status": "ok"}
 
 
-def _problem_of_file(path: Path) -> dict:
-    """Return status and reason where there is no file to open, or one that OpenCV must not."""
+def why_not_to_open(path: Path) -> str:
+    """Return why there is no file to open, or one that OpenCV must not; else an empty string."""
     try:
         if path.is_file():
             # FFmpeg would follow it to other files and give their frames for its own.
-            playlist = {"status": "unreadable", "reason": diagnosis.PLAYLIST}
-            return playlist if diagnosis.is_playlist(path) else {}
+            return diagnosis.PLAYLIST if diagnosis.is_playlist(path) else ""
     except OSError:
         pass  # such as a link into a folder that may not be entered; explain says which
-    reason = diagnosis.explain(path)
-    if reason in diagnosis.NOT_THERE:
-        return {"status": "missing", "reason": f"listed in metadata.json, but {reason}"}
-    return {"status": "unreadable", "reason": reason}
+    return diagnosis.explain(path)
 
 
 def _find_and_cut(
     path: Path, folder: Path, settings: FaceSettings, deadline: float
 ) -> tuple[dict, list[list[Crop]]]:
     """Return facts for the manifest and the crops of each face; no facts for what is no video."""
-    tracker = tracks.FaceTracker(_detector(threading.get_ident()), settings.faces)
-    cutter = early_crops.EarlyCrops(tracker, settings, folder)
-    indices: list[int] = []
     with VideoReader(path) as reader:
-        for frame in _in_time(reader.frames(settings.capture_sec, settings.fps), deadline):
-            tracker.add_frame(frame.image_bgr, frame.time_sec)
-            cutter.add_frame(frame.image_bgr)
-            indices.append(frame.index)
-        cutter.finish()
-        if not indices:
+        frames = reader.frames(settings.capture_sec, settings.fps)
+        followed = follow(in_time(frames, deadline), settings, folder)
+        if not followed.indices:
             return {}, []
-        facts = _facts(reader, len(indices), cutter.frame_sizes[-1])
-    found = tracker.faces()
-    _cut_the_rest(path, settings, cutter, found, indices, deadline)
-    crops = []
-    for face in found:
-        positions = range(face.first, face.first + len(face.boxes))
-        crops.append(
+        facts = facts_of(reader, len(followed.indices), followed.cutter.frame_sizes[-1])
+    wanted = followed.squares_to_cut()
+    if wanted:
+        with VideoReader(path) as reader:
+            frames = reader.frames(settings.capture_sec, settings.fps, frozenset(wanted))
+            followed.cut(in_time(frames, deadline), wanted)
+    return facts, followed.crops()
+
+
+@dataclass
+class Followed:
+    """The faces followed through some frames of a video, most of them cut out already."""
+
+    tracker: "tracks.FaceTracker"
+    cutter: "early_crops.EarlyCrops"
+    indices: list[int]  # in the video, of the frames looked at
+    faces: list["tracks.FaceBoxes"]
+
+    def squares_to_cut(self) -> dict[int, list[tuple[int, "early_crops.Square"]]]:
+        """Return, by index of the frame, the squares that were not foreseen."""
+        wanted: dict[int, list[tuple[int, early_crops.Square]]] = defaultdict(list)
+        for face in self.faces:
+            for position, box in enumerate(face.boxes, face.first):
+                square = self.cutter.square_of(position, box)
+                if (position, square) not in self.cutter.crops:
+                    wanted[self.indices[position]].append((position, square))
+        return wanted
+
+    def cut(
+        self,
+        frames: Iterator[Frame],
+        wanted: dict[int, list[tuple[int, "early_crops.Square"]]],
+    ) -> None:
+        """Cut these squares out of `frames`, read as far as needed; `wanted` is used up.
+
+        Raises cv2.error where a frame does not come again.
+        """
+        while wanted:
+            frame = next(frames, None)
+            if frame is None:
+                raise cv2.error("the file changed, or decodes differently, when it is read again")
+            for position, (left, top, side) in wanted.pop(frame.index, ()):
+                pixels = frame.image_bgr[top : top + side, left : left + side]
+                self.cutter.write(position, (left, top, side), pixels)
+
+    def crops(self) -> list[list[Crop]]:
+        """Return the crops of each face, when all squares are cut."""
+        return [
             [
                 Crop(
-                    cutter.crops[position, cutter.square_of(position, box)],
-                    indices[position],
-                    tracker.times_sec[position],
+                    self.cutter.crops[position, self.cutter.square_of(position, box)],
+                    self.indices[position],
+                    self.tracker.times_sec[position],
                     box,
                     "detected" if hit else "averaged",
                 )
-                for position, box, hit in zip(positions, face.boxes, face.detected, strict=True)
+                for position, (box, hit) in enumerate(
+                    zip(face.boxes, face.detected, strict=True), face.first
+                )
             ]
-        )
-    return facts, crops
+            for face in self.faces
+        ]
 
 
-def _cut_the_rest(
-    path: Path,
-    settings: FaceSettings,
-    cutter: "early_crops.EarlyCrops",
-    found: Sequence["tracks.FaceBoxes"],
-    indices: Sequence[int],
-    deadline: float,
-) -> None:
-    """Read the video again, as far as needed, for squares that were not foreseen."""
-    wanted: dict[int, list[tuple[int, early_crops.Square]]] = defaultdict(list)
-    for face in found:
-        for position, box in enumerate(face.boxes, face.first):
-            square = cutter.square_of(position, box)
-            if (position, square) not in cutter.crops:
-                wanted[indices[position]].append((position, square))
-    if not wanted:
-        return
-    with VideoReader(path) as reader:
-        frames = reader.frames(settings.capture_sec, settings.fps, frozenset(wanted))
-        for frame in _in_time(frames, deadline):
-            for position, (left, top, side) in wanted.pop(frame.index):
-                pixels = frame.image_bgr[top : top + side, left : left + side]
-                cutter.write(position, (left, top, side), pixels)
-    if wanted:
-        raise cv2.error("the file changed, or decodes differently, when it is read again")
+def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Followed:
+    """Find and follow the faces of these frames and cut out of them, into `folder`, what can be.
+
+    The one way from frames to model-ready faces, in extraction and in prediction.
+    """
+    tracker = tracks.FaceTracker(_detector(threading.get_ident()), settings.faces)
+    cutter = early_crops.EarlyCrops(tracker, settings, folder)
+    indices: list[int] = []
+    for frame in frames:
+        tracker.add_frame(frame.image_bgr, frame.time_sec)
+        cutter.add_frame(frame.image_bgr)
+        indices.append(frame.index)
+    cutter.finish()
+    return Followed(tracker, cutter, indices, tracker.faces() if indices else [])
 
 
 def _cut_along(
@@ -206,13 +230,13 @@ def _cut_along(
     Crops are None where the two do not have the same frames, by number, time and size.
     """
     names = faces_folder.face_names(task.donor["filename"], int(task.donor["faces"]))
-    faces_of_original = [_read_boxes(save_path / name) for name in names]
+    faces_of_original = [read_boxes(save_path / name) for name in names]
     size = (int(task.donor["height"]), int(task.donor["width"]))
     main_face = faces_of_original[0]
     cutter = early_crops.EarlyCrops(None, settings, folder)
     crops: list[list[Crop]] = [[] for _ in names]
     with VideoReader(task.video.path) as reader:
-        frames = _in_time(reader.frames(settings.capture_sec, settings.fps), deadline)
+        frames = in_time(reader.frames(settings.capture_sec, settings.fps), deadline)
         for position, frame in enumerate(frames):
             of_original = main_face.get(frame.index)
             same = of_original and abs(of_original.time_sec - frame.time_sec) < SAME_TIME_SEC
@@ -227,11 +251,11 @@ def _cut_along(
                     crops[number].append(Crop(path, frame.index, frame.time_sec, box, source))
         if len(crops[0]) != len(main_face):
             return {}, None
-        facts = _facts(reader, len(main_face), size) | {"boxes_from": task.donor["filename"]}
+        facts = facts_of(reader, len(main_face), size) | {"boxes_from": task.donor["filename"]}
     return facts, crops
 
 
-def _in_time(frames: Iterator[Frame], deadline: float) -> Iterator[Frame]:
+def in_time(frames: Iterator[Frame], deadline: float) -> Iterator[Frame]:
     """Yield the frames; raises TooSlowError when the clock has passed the deadline."""
     for frame in frames:
         if time.perf_counter() > deadline:
@@ -245,7 +269,7 @@ def _detector(thread: int) -> faces.Detector:
     return faces.Detector()
 
 
-def _facts(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
+def facts_of(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
     height, width = size
     facts = {"fps": f"{reader.fps:.2f}", "width": width, "height": height}
     missing = reader.missing_frames if reader.ended else 0
@@ -257,7 +281,7 @@ def _facts(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
     return facts | {"frames_read": num_frames}
 
 
-def _write_face(crops: Sequence[Crop], folder: Path, place: Callable[[Path, Path], object]) -> None:
+def write_face(crops: Sequence[Crop], folder: Path, place: Callable[[Path, Path], object]) -> None:
     """Place the crops as 000.jpeg, 001.jpeg, ... in their own folder and write boxes.csv there."""
     folder.mkdir()
     digits = max(3, len(str(len(crops) - 1)))
@@ -270,7 +294,7 @@ def _write_face(crops: Sequence[Crop], folder: Path, place: Callable[[Path, Path
             table.writerow([crop.index, f"{crop.time_sec:.3f}", *position, crop.source])
 
 
-def _read_boxes(folder: Path) -> dict[int, Crop]:
+def read_boxes(folder: Path) -> dict[int, Crop]:
     """Return the lines of a boxes.csv by the index of their frame."""
     with (folder / BOXES_NAME).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -2,26 +2,28 @@
 
 settings = trained_model.read_settings(Path("run/model.keras"))
 model = trained_model.load(Path("run/model.keras"), settings)
+
+Only `load` and `export` need TensorFlow: the processes that read videos for predict.py do without.
 """
 
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-
-import tensorflow as tf
+from typing import TYPE_CHECKING
 
 import faces_folder
-import model as networks
-import run_folder
-from console import UserError
+from console import UserError, quiet_tensorflow
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def read_settings(model_path: Path) -> dict:
     """Return the settings.json beside a model; raises UserError without one that fits."""
     if not model_path.exists():
         raise UserError(f"{model_path} does not exist; train a model with train.py first")
-    path = model_path.parent / run_folder.SETTINGS_NAME
+    path = model_path.parent / faces_folder.SETTINGS_NAME
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         missing = {"faces", "num_frames", "img_size", "threshold"} - settings.keys()
@@ -48,9 +50,17 @@ def check_faces(data: Path, settings: Mapping) -> None:
 
 
 def load(model_path: Path, settings: Mapping) -> "tf.keras.Model":
-    """Return the model, folded for speed; raises UserError for a file that is none."""
+    """Return the model, folded for speed; raises UserError for a file that is none.
+
+    Keras's safe mode is on: a file that asks for code of its own to be run is none either
+    (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
+    """
+    with quiet_tensorflow():
+        import tensorflow as tf
+
+        import model as networks
     try:
-        model = tf.keras.models.load_model(model_path, compile=False)
+        model = tf.keras.models.load_model(model_path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{model_path} cannot be opened as a Keras model: {reason}") from error
@@ -70,6 +80,8 @@ def export(model_path: Path, settings: Mapping) -> Path:
     uint8`, RGB faces, and gives raw scores `(batch, 1) float32`; TensorFlow Serving offers the
     same. See https://keras.io/api/models/model_saving_apis/export/
     """
+    with quiet_tensorflow():
+        import tensorflow as tf
     folder = model_path.parent / "export"
     partial = folder.with_name(".partial.export")
     model = load(model_path, settings)

@@ -1,0 +1,121 @@
+"""The pictures of a verdict as PNG files: score over time above faces, and occlusion maps.
+
+Drawn on matplotlib figures of their own, as in charts.py: no display and no global state.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from verdicts import Judged, JudgedFace, printable
+
+FACES_SHOWN = 3
+COLOURS = ("tab:blue", "tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
+RAINBOW = colormaps["RdBu_r"]  # red speaks for a forgery, blue against it
+
+
+def timeline_chart(path: Path, judged: Judged, threshold: float) -> Path:
+    """Draw the scores of a video over time above its most suspicious faces; return `path`.
+
+    A wide line is the score of a whole window, which decides; the thin one with dots is that of
+    clips of a second, which only shows where the suspicion lies.
+    """
+    shown = most_suspicious(judged)
+    figure = Figure(figsize=(10, 3.2 + 1.35 * len(shown)), layout="constrained")
+    upper, *lines = figure.subplots(
+        1 + len(shown), height_ratios=[3.0, *[1.2] * len(shown)], squeeze=False
+    )[:, 0]
+    _draw_scores(upper, judged, threshold)
+    for axes, face in zip(lines, shown, strict=True):
+        axes.imshow(np.hstack([_face_rgb(crop.path) for crop in face.face.crops]))
+        axes.set_axis_off()
+        axes.set_title(_title(face), loc="left", fontsize=10)
+    return _save(figure, path)
+
+
+def _draw_scores(axes, judged: Judged, threshold: float) -> None:
+    labelled: set[int] = set()
+    for face in judged.faces:
+        number = face.face.number
+        colour = COLOURS[number % len(COLOURS)]
+        label = None if number in labelled else f"face {number + 1}"
+        labelled.add(number)
+        span = [face.window.start_sec, face.window.end_sec]
+        axes.plot(span, [face.score] * 2, color=colour, linewidth=4, alpha=0.45, label=label)
+        times_sec = [moment.time_sec for moment in face.face.moments]
+        axes.plot(times_sec, face.moment_scores, color=colour, marker="o", markersize=3)
+    axes.axhline(threshold, color="grey", linestyle="--", label=f"threshold {threshold:.3g}")
+    axes.set(
+        # A dollar would start a formula.
+        title=f"{printable(judged.path.name)}: {judged.verdict} {judged.score:.3f}".replace(
+            "$", r"\$"
+        ),
+        xlabel="seconds",
+        ylabel="P(fake)",
+        ylim=(-0.03, 1.03),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def most_suspicious(judged: Judged) -> list[JudgedFace]:
+    """Return the faces to show: the decisive one, then those of the highest scores."""
+    others = [face for face in judged.faces if face is not judged.decisive]
+    return [judged.decisive, *sorted(others, key=lambda face: -face.score)][:FACES_SHOWN]
+
+
+def occlusion_chart(
+    path: Path, face: JudgedFace, effects: np.ndarray, frame_effects: np.ndarray, clip: np.ndarray
+) -> Path:
+    """Draw the map of occlusion.py over every frame of a clip, the effects of the frames below.
+
+    `effects` is `(height, width)`, `frame_effects` `(num_frames,)`, `clip` `(num_frames, height,
+    width, 3) uint8` RGB. Returns `path`.
+    """
+    strongest = max(float(np.abs(effects).max()), 1e-3)
+    colours = ScalarMappable(Normalize(-strongest, strongest), RAINBOW)
+    overlay = colours.to_rgba(effects)[:, :, :3] * 255
+    # What changes nothing stays as it is; what matters most is covered by half.
+    opacity = 0.5 * (np.abs(effects) / strongest)[:, :, None]
+    covered = ((1 - opacity) * clip + opacity * overlay).astype(np.uint8)
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    faces, under, below = figure.subplots(3, height_ratios=[1.2, 1.2, 1.6])
+    for axes, images in ((faces, clip), (under, covered)):
+        axes.imshow(np.hstack(list(images)), aspect="equal")
+        axes.set_axis_off()
+    faces.set_title(f"{_title(face)}: as seen, and with what the score rests on", loc="left")
+    bar = figure.colorbar(colours, ax=under, aspect=8)
+    bar.set_label("logit", fontsize=8)
+    numbers = np.arange(1, len(clip) + 1)
+    below.bar(
+        numbers, frame_effects, color=["tab:red" if e > 0 else "tab:blue" for e in frame_effects]
+    )
+    below.axhline(0, color="grey", linewidth=1)
+    below.set(
+        xlabel="frame of the clip", ylabel="logit", xticks=numbers, xlim=(0.5, len(clip) + 0.5)
+    )
+    below.set_title("red speaks for a forgery, blue against it", loc="left", fontsize=10)
+    return _save(figure, path)
+
+
+def _title(face: JudgedFace) -> str:
+    window = face.window
+    return (
+        f"face {face.face.number + 1} of {len(window.faces)}, {window.start_sec:.1f} to "
+        f"{window.end_sec:.1f} s, P(fake) {face.score:.3f}"
+    )
+
+
+def _face_rgb(path: Path) -> np.ndarray:
+    return cv2.imread(str(path))[:, :, ::-1]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    partial = path.with_name(f".{path.stem}.partial.png")
+    figure.savefig(partial, dpi=100)
+    return partial.replace(path)

@@ -1,0 +1,210 @@
+"""From the scores of faces to one verdict a video, and its form in CSV and JSON.
+
+    judged = judge("a.mp4", found, scores, moment_scores, Rule(threshold=0.5, window_sec=5.0))
+
+FAKE or REAL as the decisive face's score is at or above the threshold or below it, NO FACE where
+there is none in any window, UNREADABLE where there is no video to look at. The latter two have no
+score: none is made up for them. No TensorFlow and no pixels.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from video_windows import VideoFaces, Window, WindowFace
+
+FAKE, REAL, NO_FACE, UNREADABLE = VERDICTS = ("FAKE", "REAL", "NO FACE", "UNREADABLE")
+WINDOW_RULES = ("worst", "median")
+# What a spreadsheet would take for a formula: https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How scores become a verdict."""
+
+    threshold: float  # of the calibrated score; at or above it is fake
+    window_sec: float  # length of a whole window
+    windows: str = "worst"  # or "median": which window decides
+
+
+@dataclass(frozen=True)
+class JudgedFace:
+    window: Window
+    face: WindowFace
+    score: float
+    moment_scores: tuple[float, ...] = ()  # one for each of `face.moments`
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One video with its verdict; `score` is None where there is none."""
+
+    path: Path
+    verdict: str
+    found: VideoFaces
+    faces: tuple[JudgedFace, ...] = ()  # of all windows, in order
+    decisive: JudgedFace | None = None
+    suspicious_windows: int = 0  # those at or above the threshold
+    seconds: float = 0.0
+
+    @property
+    def score(self) -> float | None:
+        return self.decisive.score if self.decisive else None
+
+    @property
+    def face_share(self) -> float:
+        """Of the frames looked at, those in which a face was detected, 0..1; averaged boxes do not
+        count."""
+        return self.found.frames_with_face / max(1, self.found.frames)
+
+    @property
+    def note(self) -> str:
+        """What else there is to say about the verdict, in words; often nothing."""
+        if self.verdict == NO_FACE:
+            return "; ".join(filter(None, ["no face in any frame", self.found.problem]))
+        notes = []
+        if self.decisive is not None:
+            number, count = self.decisive.face.number, len(self.decisive.window.faces)
+            windows = len({face.window.number for face in self.faces})
+            if count > 1:
+                notes.append(f"face {number + 1} of {count}")
+            if windows > 1:
+                window = self.decisive.window
+                notes.append(f"{window.start_sec:.1f} to {window.end_sec:.1f} s")
+                notes.append(f"{self.suspicious_windows} of {windows} windows suspicious")
+        return "; ".join([*notes, *filter(None, [self.found.problem])])
+
+
+def judge(
+    path: Path,
+    found: VideoFaces,
+    scores: Sequence[float],
+    moment_scores: Sequence[Sequence[float]],
+    rule: Rule,
+    seconds: float = 0.0,
+) -> Judged:
+    """Return the verdict on a video, from the calibrated scores of its faces, window by window.
+
+    A window's score is that of its most suspicious face, because one forged face makes a video a
+    fake however genuine the others are. Of several windows the `worst` decides, that of the highest
+    score, or the `median` one (of an even number the higher of the two in the middle). A last
+    window shorter than half of the others does not decide, unless it is the only one with a face:
+    the model was trained on whole ones. The first of equal scores decides.
+    """
+    if not found.windows:
+        return Judged(path, UNREADABLE, found, seconds=seconds)
+    faces = tuple(
+        JudgedFace(window, face, float(score), tuple(map(float, of_moments)))
+        for (window, face), score, of_moments in zip(
+            faces_of(found), scores, moment_scores, strict=True
+        )
+    )
+    if not faces:
+        return Judged(path, NO_FACE, found, seconds=seconds)
+    worst: dict[int, JudgedFace] = {}
+    for face in faces:
+        if face.score > worst.setdefault(face.window.number, face).score:
+            worst[face.window.number] = face
+    deciding = [face for face in worst.values() if not _is_stump(face.window, found, rule)]
+    deciding = sorted(deciding or worst.values(), key=lambda face: -face.score)
+    decisive = deciding[0 if rule.windows == "worst" else (len(deciding) - 1) // 2]
+    suspicious = sum(face.score >= rule.threshold for face in worst.values())
+    verdict = FAKE if decisive.score >= rule.threshold else REAL
+    return Judged(path, verdict, found, faces, decisive, suspicious, seconds)
+
+
+def faces_of(found: VideoFaces) -> list[tuple[Window, WindowFace]]:
+    """Return the faces of all windows in the order in which they are scored."""
+    return [(window, face) for window in found.windows for face in window.faces]
+
+
+def _is_stump(window: Window, found: VideoFaces, rule: Rule) -> bool:
+    last = window is found.windows[-1] and window.number > 0
+    return last and window.end_sec - window.start_sec < rule.window_sec / 2
+
+
+def printable(text: str) -> str:
+    """Return text that fits in one line of a terminal: no line breaks, no control characters."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def csv_text(rows: Iterable[tuple[str, float]]) -> str:
+    """Return `filename,label` lines, label = P(fake), as Kaggle's DFDC asks for.
+
+    A name that a spreadsheet would take for a formula gets an apostrophe in front and stays text.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["filename", "label"])
+    for name, score in rows:
+        table.writerow([f"'{name}" if name.startswith(FORMULA_STARTS) else name, f"{score:.6f}"])
+    return text.getvalue()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; a name in it that is no Unicode keeps its bytes."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8", errors="surrogateescape")
+    partial.replace(path)
+
+
+def json_entry(judged: Judged) -> dict:
+    """Return all that is known about a video, for a JSON file: times in seconds, boxes in pixels.
+
+    Boxes are those of the crops that were scored.
+    """
+    decided_by = None
+    if judged.decisive is not None:
+        decided_by = {
+            "window": judged.decisive.window.number,
+            "face": judged.decisive.face.number,
+        }
+    return {
+        "path": str(judged.path),
+        "verdict": judged.verdict,
+        "score": judged.score,
+        "note": judged.note,
+        "decided_by": decided_by,
+        "fps": judged.found.fps if math.isfinite(judged.found.fps) else None,
+        "frames": judged.found.frames,
+        "frames_with_face": judged.found.frames_with_face,
+        "seconds": round(judged.seconds, 3),
+        "windows": [
+            {
+                "window": window.number,
+                "start_sec": round(window.start_sec, 3),
+                "end_sec": round(window.end_sec, 3),
+                "frames": window.frames,
+                "frames_with_face": window.frames_with_face,
+                "faces": [_json_face(face) for face in judged.faces if face.window is window],
+            }
+            for window in judged.found.windows
+        ],
+    }
+
+
+def _json_face(judged: JudgedFace) -> dict:
+    face = judged.face
+    moments = zip(face.moments, judged.moment_scores, strict=True)
+    return {
+        "face": face.number,
+        "score": judged.score,
+        "frames": face.num_frames,
+        "detected": face.detected,
+        "crops": [
+            {
+                "frame": crop.index,
+                "time_sec": round(crop.time_sec, 3),
+                "box_xywh": [round(float(side), 1) for side in crop.box_xywh],
+                "source": crop.source,
+            }
+            for crop in face.crops
+        ],
+        "moments": [
+            {"time_sec": round(moment.time_sec, 3), "score": score} for moment, score in moments
+        ],
+    }
