@@ -11,12 +11,13 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from verdicts import Judged, JudgedFace, printable
 
 FACES_SHOWN = 3
 COLOURS = ("tab:blue", "tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
-RAINBOW = colormaps["RdBu_r"]  # red speaks for a forgery, blue against it
+DIVERGING = colormaps["RdBu_r"]  # red speaks for a forgery, blue against it
 
 
 def timeline_chart(path: Path, judged: Judged, threshold: float) -> Path:
@@ -72,35 +73,40 @@ def most_suspicious(judged: Judged) -> list[JudgedFace]:
 def occlusion_chart(
     path: Path, face: JudgedFace, effects: np.ndarray, frame_effects: np.ndarray, clip: np.ndarray
 ) -> Path:
-    """Draw the map of occlusion.py over every frame of a clip, the effects of the frames below.
+    """Draw the map of occlusion.py over every frame of a clip, and the effect of each frame.
 
     `effects` is `(height, width)`, `frame_effects` `(num_frames,)`, `clip` `(num_frames, height,
     width, 3) uint8` RGB. Returns `path`.
     """
     strongest = max(float(np.abs(effects).max()), 1e-3)
-    colours = ScalarMappable(Normalize(-strongest, strongest), RAINBOW)
+    colours = ScalarMappable(Normalize(-strongest, strongest), DIVERGING)
     overlay = colours.to_rgba(effects)[:, :, :3] * 255
-    # What changes nothing stays as it is; what matters most is covered by half.
-    opacity = 0.5 * (np.abs(effects) / strongest)[:, :, None]
+    # What changes nothing stays as it is; what matters most is covered for the larger part.
+    opacity = 0.7 * (np.abs(effects) / strongest)[:, :, None]
     covered = ((1 - opacity) * clip + opacity * overlay).astype(np.uint8)
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    faces, under, below = figure.subplots(3, height_ratios=[1.2, 1.2, 1.6])
-    for axes, images in ((faces, clip), (under, covered)):
-        axes.imshow(np.hstack(list(images)), aspect="equal")
+    figure = Figure(figsize=(10, 5.4), layout="constrained")
+    strips, details = figure.subfigures(2, height_ratios=[1.0, 1.0])
+    for axes, images in zip(strips.subplots(2), (clip, covered), strict=True):
+        axes.imshow(np.hstack(list(images)))
         axes.set_axis_off()
-    faces.set_title(f"{_title(face)}: as seen, and with what the score rests on", loc="left")
-    bar = figure.colorbar(colours, ax=under, aspect=8)
-    bar.set_label("logit", fontsize=8)
-    numbers = np.arange(1, len(clip) + 1)
-    below.bar(
-        numbers, frame_effects, color=["tab:red" if e > 0 else "tab:blue" for e in frame_effects]
-    )
-    below.axhline(0, color="grey", linewidth=1)
-    below.set(
-        xlabel="frame of the clip", ylabel="logit", xticks=numbers, xlim=(0.5, len(clip) + 0.5)
-    )
-    below.set_title("red speaks for a forgery, blue against it", loc="left", fontsize=10)
+    strips.suptitle(_title(face), x=0.01, ha="left", fontsize=10)
+    large, bars = details.subplots(1, 2, width_ratios=[1.0, 2.2])
+    large.imshow(covered[len(covered) // 2])
+    large.set_axis_off()
+    large.set_title("parts of the face", loc="left", fontsize=10)
+    details.colorbar(colours, ax=large).set_label("change of the logit", fontsize=8)
+    _draw_frame_effects(bars, frame_effects)
     return _save(figure, path)
+
+
+def _draw_frame_effects(axes, frame_effects: np.ndarray) -> None:
+    numbers = np.arange(1, len(frame_effects) + 1)
+    colours = [DIVERGING(0.9 if effect > 0 else 0.1) for effect in frame_effects]
+    axes.bar(numbers, frame_effects, color=colours)
+    axes.axhline(0, color="grey", linewidth=1)
+    axes.set(xlabel="frame of the clip", ylabel="change of the logit")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_title("frames; red speaks for a forgery, blue against it", loc="left", fontsize=10)
 
 
 def _title(face: JudgedFace) -> str:
