@@ -190,7 +190,7 @@ class Timeline:
 
     def _segments(self, face: JudgedFace) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """Return the line of one face in one window, in pieces of a pixel column each."""
-        first, last = self._x(face.window.start_sec), self._x(face.window.end_sec)
+        first, last = self._x(face.face.start_sec), self._x(face.face.end_sec)
         points = [
             (x, self._y(score_at(face, self._time_sec(x))))
             for x in range(first, max(first + 1, last) + 1)

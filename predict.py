@@ -53,7 +53,7 @@ import video_search
 import video_windows
 from console import UserError, command, progress
 from faces_folder import FaceSettings
-from verdicts import Judged, Rule
+from verdicts import Judged, Rule, say
 from video_windows import VideoFaces
 
 if TYPE_CHECKING:
@@ -135,8 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     operating_point, threshold = calibration.threshold_of(settings, args.operating_point)
     face_settings = replace(face_settings_of(settings, args.model), faces=args.faces)
     paths = video_search.find_videos(args.videos, args.annotate)
-    for folder in filter(None, [args.annotate, *(p and p.parent for p in (args.csv, args.json))]):
-        folder.mkdir(parents=True, exist_ok=True)
+    prepare_output(args, paths)
 
     print(f"threshold {threshold:.3g} ({operating_point})")
     rule = Rule(threshold, face_settings.capture_sec, args.windows)
@@ -162,6 +161,21 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise UserError(f"workers is {args.workers}; it must be 0 or more")
     if args.explain and args.annotate is None:
         raise UserError("--explain draws into the folder of --annotate; give that one too")
+
+
+def prepare_output(args: argparse.Namespace, videos: Sequence[Path]) -> None:
+    """Make the folders that results go into, now and not after hours of work.
+
+    Raises UserError where a result would take the place of a folder or of a video, OSError where a
+    folder cannot be made.
+    """
+    taken = {path.resolve() for path in videos}
+    for path in filter(None, [args.csv, args.json]):
+        if path.is_dir() or path.resolve() in taken:
+            raise UserError(f"{path} is a folder, or one of the videos; give a file of its own")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if args.annotate is not None:
+        args.annotate.mkdir(parents=True, exist_ok=True)
 
 
 def face_settings_of(settings: Mapping, model_path: Path) -> FaceSettings:
@@ -266,7 +280,7 @@ class Run:
             shutil.rmtree(found.folder, ignore_errors=True)
         self._lines[number] = line_of(judged)
         while self._printed in self._lines:
-            print(self._lines.pop(self._printed), flush=True)
+            say(self._lines.pop(self._printed))
             self._printed += 1
 
     def _draw(self, number: int, judged: Judged, scorer: "video_scoring.ClipScorer") -> None:
@@ -281,8 +295,7 @@ class Run:
             )
         except (OSError, cv2.error) as error:
             reason = " ".join(str(getattr(error, "strerror", "") or error).split())
-            note = f"note: {judged.path}: drawing it failed: {reason}"
-            print(verdicts.printable(note), file=sys.stderr)
+            say(f"note: {judged.path}: drawing it failed: {reason}", sys.stderr)
 
     def write_tables(self) -> None:
         """Write the CSV and the JSON file, of an interrupted run what is done."""
@@ -321,11 +334,11 @@ def load_scorer(model_path: Path, settings: Mapping) -> "video_scoring.ClipScore
 
 
 def line_of(judged: Judged) -> str:
-    """Return the one line about a video: a name in it cannot break it, nor move the cursor."""
+    """Return the one line about a video."""
     score = "-" if judged.score is None else f"{judged.score:.3f}"
     face = "-" if judged.verdict == verdicts.UNREADABLE else f"{judged.face_share:.0%}"
     words = f"{judged.verdict:<10}  {score:>5}  {face:>5}  {judged.seconds:>7.1f}  {judged.path}"
-    return verdicts.printable(f"{words} ({judged.note})" if judged.note else words)
+    return f"{words} ({judged.note})" if judged.note else words
 
 
 def print_summary(summary: Mapping) -> None:

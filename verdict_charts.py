@@ -46,7 +46,7 @@ def _draw_scores(axes, judged: Judged, threshold: float) -> None:
         colour = COLOURS[number % len(COLOURS)]
         label = None if number in labelled else f"face {number + 1}"
         labelled.add(number)
-        span = [face.window.start_sec, face.window.end_sec]
+        span = [face.face.start_sec, face.face.end_sec]
         axes.plot(span, [face.score] * 2, color=colour, linewidth=4, alpha=0.45, label=label)
         times_sec = [moment.time_sec for moment in face.face.moments]
         axes.plot(times_sec, face.moment_scores, color=colour, marker="o", markersize=3)
@@ -110,10 +110,10 @@ def _draw_frame_effects(axes, frame_effects: np.ndarray) -> None:
 
 
 def _title(face: JudgedFace) -> str:
-    window = face.window
+    shown = face.face
     return (
-        f"face {face.face.number + 1} of {len(window.faces)}, {window.start_sec:.1f} to "
-        f"{window.end_sec:.1f} s, P(fake) {face.score:.3f}"
+        f"face {shown.number + 1} of {len(face.window.faces)}, {shown.start_sec:.1f} to "
+        f"{shown.end_sec:.1f} s, P(fake) {face.score:.3f}"
     )
 
 

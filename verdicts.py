@@ -10,9 +10,11 @@ score: none is made up for them. No TensorFlow and no pixels.
 import csv
 import io
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from video_windows import VideoFaces, Window, WindowFace
 
@@ -132,6 +134,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print one line, whatever names of files are in it, also where the terminal lacks letters."""
+    file = sys.stdout if file is None else file
+    encoding = file.encoding or "utf-8"
+    shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
+    print(shown, file=file, flush=True)
+
+
 def csv_text(rows: Iterable[tuple[str, float]]) -> str:
     """Return `filename,label` lines, label = P(fake), as Kaggle's DFDC asks for.
 
@@ -193,6 +203,8 @@ def _json_face(judged: JudgedFace) -> dict:
     return {
         "face": face.number,
         "score": judged.score,
+        "start_sec": round(face.start_sec, 3),
+        "end_sec": round(face.end_sec, 3),
         "frames": face.num_frames,
         "detected": face.detected,
         "crops": [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import layouts
 from console import UserError
-from verdicts import printable
+from verdicts import say
 
 LONGEST_STEM_BYTES = 200  # what a file system takes is 255, and endings are added
 
@@ -27,14 +27,13 @@ def find_videos(places: Sequence[Path], left_out: Path | None = None) -> list[Pa
     """
     found: dict[Path, Path] = {}
     for place in places:
-        videos = _videos_below(place, left_out) if place.is_dir() else [place]
+        videos = _videos_below(place, left_out) if _is_folder(place) else [place]
         if not videos:
-            print(f"note: {printable(str(place))} holds no videos", file=sys.stderr)
+            say(f"note: {place} holds no videos", sys.stderr)
         for path in videos:
             first = found.setdefault(path.resolve(), path)
             if first is not path:
-                note = f"note: {path} is given twice and scored once"
-                print(printable(note), file=sys.stderr)
+                say(f"note: {path} is given twice and scored once", sys.stderr)
     if not found:
         suffixes = " ".join(sorted(layouts.VIDEO_SUFFIXES))
         raise UserError(
@@ -42,6 +41,13 @@ def find_videos(places: Sequence[Path], left_out: Path | None = None) -> list[Pa
             f"({suffixes}), or give them one by one"
         )
     return list(found.values())
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except OSError:  # a name too long, a folder one may not enter
+        return False
 
 
 def _videos_below(folder: Path, left_out: Path | None) -> list[Path]:

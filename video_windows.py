@@ -42,6 +42,8 @@ class WindowFace:
 
     number: int  # 0 is the main face of the window
     folder: Path  # of the crops, with the boxes of all frames in boxes.csv
+    start_sec: float  # of its first frame; the main face has a box in every frame of the window
+    end_sec: float  # of its last
     num_frames: int
     detected: int  # frames; in the others the box is averaged
     crops: tuple[Crop, ...]
@@ -197,9 +199,14 @@ def _window(
 ) -> Window:
     with_face: set[int] = set()
     faces = []
-    for order, crops in enumerate(followed.crops()):
+    crops_of_faces = followed.crops()
+    # Where one face hides another, both may have the same crop.
+    place = Path.rename if len(crops_of_faces) == 1 else shutil.copyfile
+    for order, crops in enumerate(crops_of_faces):
         with_face.update(crop.index for crop in crops if crop.source == "detected")
-        faces.append(_face(order, crops, folder / f"face_{order}", num_frames, timeline))
+        own_folder = folder / f"face_{order}"
+        extraction.write_face(crops, own_folder, place)
+        faces.append(_face(order, crops, own_folder, num_frames, timeline))
     for unused in folder.glob("*.jpeg"):
         unused.unlink()
     times_sec = followed.tracker.times_sec
@@ -209,10 +216,10 @@ def _window(
 def _face(
     number: int, crops: Sequence[Crop], folder: Path, num_frames: int, timeline: bool
 ) -> WindowFace:
-    # Copied, not moved: where one face hides another, both may have the same crop.
-    extraction.write_face(crops, folder, shutil.copyfile)
+    """Return a face whose crops are in `folder`, and delete those that no clip is made of."""
     placed = [
-        Crop(path, crop.index, crop.time_sec, crop.box_xywh, crop.source)
+        # A row of an array would keep the boxes of all frames alive.
+        Crop(path, crop.index, crop.time_sec, tuple(map(float, crop.box_xywh)), crop.source)
         for path, crop in zip(sorted(folder.glob("*.jpeg")), crops, strict=True)
     ]
     chosen = [placed[order] for order in spread(0, len(placed), num_frames)]
@@ -221,8 +228,16 @@ def _face(
     for crop in placed:
         if str(crop.path) not in kept:
             crop.path.unlink()
-    detected = sum(crop.source == "detected" for crop in crops)
-    return WindowFace(number, folder, len(crops), detected, tuple(chosen), moments)
+    return WindowFace(
+        number,
+        folder,
+        crops[0].time_sec,
+        crops[-1].time_sec,
+        num_frames=len(crops),
+        detected=sum(crop.source == "detected" for crop in crops),
+        crops=tuple(chosen),
+        moments=moments,
+    )
 
 
 def _moments(crops: Sequence[Crop], num_frames: int) -> tuple[Moment, ...]:

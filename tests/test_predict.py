@@ -257,6 +257,24 @@ def test_a_wrong_argument_is_one_sentence(run, sample_videos, capsys, words, sen
     assert error.count("\n") == 1
 
 
+def test_a_result_in_the_place_of_a_video_or_a_folder_is_refused(
+    run, sample_videos, tmp_path, capsys
+):
+    video = tmp_path / "a.mp4"
+    shutil.copy(sample_videos / "person_000.mp4", video)
+    for words in (["--csv", video], ["--json", tmp_path]):
+        assert predicted(run, video, *words) == 2
+        assert "is a folder, or one of the videos" in capsys.readouterr().err
+    assert video.read_bytes() == (sample_videos / "person_000.mp4").read_bytes()
+
+
+def test_help_reads_as_the_docstring(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        predict.main(["--help"])
+    assert stopped.value.code == 0
+    assert predict.__doc__.strip() in capsys.readouterr().out
+
+
 def test_a_folder_without_videos_is_one_sentence(run, tmp_path, capsys):
     (tmp_path / "notes.txt").touch()
     assert predicted(run, tmp_path) == 2
@@ -315,13 +333,11 @@ def test_annotate_draws_a_copy_with_boxes_and_a_chart(quick_run, two_heads, tmp_
         assert read_rgb(out / f"two.mp4_{name}.png").shape[1] == 1000
 
 
-def test_pictures_of_an_earlier_run_are_not_judged(quick_run, sample_videos, tmp_path, capsys):
-    folder = tmp_path / "videos"
-    folder.mkdir()
-    shutil.copy(sample_videos / "person_000.mp4", folder)
-    for _ in range(2):
-        assert predicted(quick_run, folder, "--annotate", folder / "pictures") == 0
-        assert len(lines_of(capsys.readouterr().out)) == 1
+def test_pictures_of_an_earlier_run_are_not_judged(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in ("a.mp4", "pictures/a.mp4_annotated.mp4"):
+        (tmp_path / name).touch()
+    assert video_search.find_videos([tmp_path], tmp_path / "pictures") == [tmp_path / "a.mp4"]
 
 
 def test_a_copy_that_cannot_be_made_costs_no_verdict(
@@ -356,11 +372,12 @@ def test_the_command_shares_videos_out_to_processes_and_keeps_the_screen_clean(
 ):
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     command = [sys.executable, str(ROOT / "predict.py"), "--model", str(run / "model.keras")]
-    command += [str(sample_videos), "--workers", "2", "--json-summary", "--json", "all.json"]
+    videos = [sample_videos / f"person_00{number}.mp4" for number in range(3)]
+    command += [*map(str, videos), "--workers", "2", "--json-summary", "--json", "all.json"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout.splitlines()[-1])["videos"] == 16
-    assert predicted(run, sample_videos, "--json", tmp_path / "alone.json") == 0
+    assert json.loads(done.stdout.splitlines()[-1])["videos"] == 3
+    assert predicted(run, *videos, "--json", tmp_path / "alone.json") == 0
     one, other = (
         json.loads((tmp_path / name).read_text())["videos"] for name in ("all.json", "alone.json")
     )

@@ -16,13 +16,14 @@ RULE = Rule(threshold=0.6, window_sec=5.0)
 
 
 def window(number: int, num_faces: int = 1, seconds: float = 5.0, frames: int = 10) -> Window:
+    start_sec, end_sec = 5.0 * number, 5.0 * number + seconds
     crops = (Crop(Path("000.jpeg"), 3, 0.12, [1.26, 2, 3, 4], "detected"),)
     moments = (Moment(0.5, ("000.jpeg",)),)
     faces = tuple(
-        WindowFace(face, Path("face"), frames, frames, crops, moments) for face in range(num_faces)
+        WindowFace(face, Path("face"), start_sec, end_sec, frames, frames, crops, moments)
+        for face in range(num_faces)
     )
-    start_sec = 5.0 * number
-    return Window(number, start_sec, start_sec + seconds, frames, frames - 1, faces)
+    return Window(number, start_sec, end_sec, frames, frames - 1, faces)
 
 
 def judged(windows, scores, rule=RULE, **facts):
