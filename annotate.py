@@ -21,7 +21,7 @@ from video_reader import Frame, VideoReader
 
 FAKE_BGR, REAL_BGR = (60, 60, 230), (90, 190, 60)
 INK_BGR, PAPER_BGR, FAINT_BGR = (255, 255, 255), (32, 28, 28), (110, 100, 100)
-LEAST_WIDTH, MOST_WIDTH = 480, 1280  # of the copy in pixels
+LEAST_WIDTH, LONGEST_SIDE = 480, 1280  # of the picture in pixels
 STRIP_SHARE, LEAST_STRIP = 0.18, 72  # height of the timeline below the picture
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -77,7 +77,7 @@ class Canvas:
         self, judged: Judged, frame_size: tuple[int, int], threshold: float, capture_sec: float
     ):
         height, width = frame_size
-        self._scale = min(max(width, LEAST_WIDTH), MOST_WIDTH) / width
+        self._scale = min(max(1.0, LEAST_WIDTH / width), LONGEST_SIDE / max(width, height))
         self._picture = (_even(width * self._scale), _even(height * self._scale))
         self._frame_size = frame_size
         strip_height = _even(max(LEAST_STRIP, min(160, self._picture[1] * STRIP_SHARE)))
@@ -103,7 +103,7 @@ class Canvas:
 
     @property
     def _text_size(self) -> float:
-        return max(0.45, self._picture[0] / 1280 * 0.8)
+        return max(0.45, 0.8 * max(self._picture) / LONGEST_SIDE)
 
     def _draw_box(
         self,

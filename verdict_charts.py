@@ -3,6 +3,7 @@
 Drawn on matplotlib figures of their own, as in charts.py: no display and no global state.
 """
 
+import warnings
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from verdicts import Judged, JudgedFace, printable
 
 FACES_SHOWN = 3
+LONGEST_NAME = 70  # letters of a file's name in a title
 COLOURS = ("tab:blue", "tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
 DIVERGING = colormaps["RdBu_r"]  # red speaks for a forgery, blue against it
 
@@ -51,11 +53,10 @@ def _draw_scores(axes, judged: Judged, threshold: float) -> None:
         times_sec = [moment.time_sec for moment in face.face.moments]
         axes.plot(times_sec, face.moment_scores, color=colour, marker="o", markersize=3)
     axes.axhline(threshold, color="grey", linestyle="--", label=f"threshold {threshold:.3g}")
+    # A dollar would start a formula.
+    name = printable(judged.path.name)[-LONGEST_NAME:].replace("$", r"\$")
     axes.set(
-        # A dollar would start a formula.
-        title=f"{printable(judged.path.name)}: {judged.verdict} {judged.score:.3f}".replace(
-            "$", r"\$"
-        ),
+        title=f"{name}: {judged.verdict} {judged.score:.3f}",
         xlabel="seconds",
         ylabel="P(fake)",
         ylim=(-0.03, 1.03),
@@ -123,5 +124,8 @@ def _face_rgb(path: Path) -> np.ndarray:
 
 def _save(figure: Figure, path: Path) -> Path:
     partial = path.with_name(f".{path.stem}.partial.png")
-    figure.savefig(partial, dpi=100)
+    with warnings.catch_warnings():
+        # A letter of a name that the font lacks is a box in the title, and no one's concern.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(partial, dpi=100)
     return partial.replace(path)

@@ -347,13 +347,14 @@ def test_a_copy_that_cannot_be_made_costs_no_verdict(
         raise cv2.error("no encoder")
 
     monkeypatch.setattr("annotate._open_writer", fail)
-    video = sample_videos / "person_000.mp4"
+    video = tmp_path / "$x ビデオ$.mp4"  # neither a formula nor letters that the font has
+    shutil.copy(sample_videos / "person_000.mp4", video)
     assert predicted(quick_run, video, "--annotate", tmp_path / "pictures") == 0
     captured = capsys.readouterr()
     assert len(lines_of(captured.out)) == 1
-    assert "drawing it failed: no encoder" in captured.err
+    assert captured.err == f"note: {video}: drawing it failed: no encoder\n"
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == [
-        "person_000.mp4_timeline.png"
+        f"{video.name}_timeline.png"
     ]
 
 
