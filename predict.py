@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 import calibration
+import extraction
 import faces_folder
 import processing
 import trained_model
@@ -138,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_output(args, paths)
 
     print(f"threshold {threshold:.3g} ({operating_point})")
-    rule = Rule(threshold, face_settings.capture_sec, args.windows)
+    rule = Rule(threshold, face_settings.capture_sec, args.windows, operating_point)
     run = Run(args, settings, face_settings, rule, paths)
     started = time.perf_counter()
     try:
@@ -180,19 +181,21 @@ def prepare_output(args: argparse.Namespace, videos: Sequence[Path]) -> None:
 
 def face_settings_of(settings: Mapping, model_path: Path) -> FaceSettings:
     """Return how faces are cut out for a model; raises UserError where this code cannot do so."""
-    try:
-        face_settings = FaceSettings(**settings["faces"])
-    except TypeError:
-        face_settings = None
+    wanted = settings["faces"] if isinstance(settings["faces"], dict) else {}
     ours, known = asdict(FaceSettings()), ("contract", "detector")
-    wanted = {name: dict(settings["faces"]).get(name) for name in known}
     differences = faces_folder.setting_differences(
-        {name: ours[name] for name in known}, wanted, by="the model expects"
+        {name: ours[name] for name in known},
+        {name: wanted.get(name) for name in known},
+        by="the model expects",
     )
-    if differences or face_settings is None:
+    try:
+        face_settings = FaceSettings(**wanted)
+    except TypeError:
+        differences = differences or "its settings.json names others"
+    if differences:
         raise UserError(
-            f"{model_path} was trained on faces that this version does not make: "
-            f"{differences or 'its settings have other names'}; train it anew"
+            f"{model_path} was trained on faces that this version does not make: {differences}; "
+            "train it anew"
         )
     return face_settings
 
@@ -213,6 +216,10 @@ class Run:
         self._lines: dict[int, str] = {}  # that wait for those before them
         self._printed = 0
         self._stems = video_search.file_stems(self.paths)
+        self.machines = processing.Machines(self.args.workers or 0, None, self.args.timeout_sec)
+        # For a process to be ended; nobody knows how long a whole video is before it is read.
+        of_video = self.machines.limit_sec(self.face_settings.capture_sec)
+        self.limit_sec = math.inf if self.args.whole else of_video
 
     def judge_all(self) -> None:
         """Score all videos; lines are printed in the order of `paths`, as soon as they can be."""
@@ -232,10 +239,14 @@ class Run:
 
             def record_death(item: tuple[int, Path], seconds: float) -> None:
                 reason = "the process that read it died; the file may crash the decoder"
+                if seconds > self.limit_sec:
+                    reason = extraction.too_slow(self.limit_sec)["reason"]
                 record((item[0], VideoFaces(readable=False, problem=reason, seconds=seconds)))
 
             try:
                 self._read_videos(Path(folder), record, record_death)
+            except BrokenPipeError:  # whoever reads our lines has seen enough
+                raise
             except OSError as error:
                 raise UserError(
                     f"cannot write to {error.filename or folder}: {error.strerror}; make room "
@@ -243,8 +254,6 @@ class Run:
                 ) from error
 
     def _read_videos(self, folder: Path, record: Callable, record_death: Callable) -> None:
-        machines = processing.Machines(self.args.workers or 0, None, self.args.timeout_sec)
-        limit_sec = machines.limit_sec(self.face_settings.capture_sec)
         job = functools.partial(
             video_windows.find_faces_of,
             folder=folder,
@@ -252,12 +261,10 @@ class Run:
             num_frames=self.settings["num_frames"],
             whole=self.args.whole,
             timeline=self.args.annotate is not None or self.args.json is not None,
-            timeout_sec=limit_sec,
+            timeout_sec=self.machines.limit_sec(self.face_settings.capture_sec),
         )
         items = list(enumerate(self.paths))
-        # Nobody knows how long a whole video is before it has been read.
-        limit_sec = math.inf if self.args.whole else limit_sec
-        processing.run(job, items, record, record_death, machines, limit_sec)
+        processing.run(job, items, record, record_death, self.machines, self.limit_sec)
 
     def _judge(self, number: int, found: VideoFaces, scorer: "video_scoring.ClipScorer") -> None:
         """Score what was found in a video and put it into all results."""
@@ -299,6 +306,8 @@ class Run:
 
     def write_tables(self) -> None:
         """Write the CSV and the JSON file, of an interrupted run what is done."""
+        if not self._rows:  # results of an earlier run are not worth less than none
+            return
         names = video_search.shortest_names(self.paths)
         if self.args.csv is not None:
             rows = (
@@ -309,6 +318,7 @@ class Run:
         if self.args.json is not None:
             about = {
                 "model": str(self.args.model),
+                "operating_point": self.rule.operating_point,
                 "threshold": self.rule.threshold,
                 "faces": asdict(self.face_settings),
                 "videos": [entry for _, entry in sorted(self._entries.items())],

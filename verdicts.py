@@ -31,6 +31,7 @@ class Rule:
     threshold: float  # of the calibrated score; at or above it is fake
     window_sec: float  # length of a whole window
     windows: str = "worst"  # or "median": which window decides
+    operating_point: str = "half"  # name of the threshold
 
 
 @dataclass(frozen=True)

@@ -203,16 +203,18 @@ def test_two_videos_of_one_name_are_told_apart(tmp_path):
 def test_a_video_that_kills_its_reader_is_a_line(quick_run, sample_videos, monkeypatch, capsys):
     def die_at_the_first(job, items, record, record_death, *machines):
         record_death(items[0], 1.5)
-        for item in items[1:]:
-            record(job(item))
+        record_death(items[1], 1e6)
+        record(job(items[2]))
 
     monkeypatch.setattr(processing, "run", die_at_the_first)
-    videos = [sample_videos / f"person_00{number}.mp4" for number in (0, 1)]
+    videos = [sample_videos / f"person_00{number}.mp4" for number in (0, 1, 2)]
     assert predicted(quick_run, *videos) == 1
-    first, second = lines_of(capsys.readouterr().out)
+    first, second, third = lines_of(capsys.readouterr().out)
     assert first.startswith("UNREADABLE")
     assert "the process that read it died" in first
-    assert "person_001" in second
+    assert second.startswith("UNREADABLE")
+    assert "took longer than 126 seconds; give it more with --timeout-sec" in second
+    assert "person_002" in third
 
 
 def test_lines_come_in_the_order_of_the_videos(quick_run, sample_videos, monkeypatch, capsys):
@@ -288,12 +290,21 @@ def test_a_model_of_other_faces_is_refused_with_both_values(run, sample_videos, 
     assert "contract=2 (the model expects: 1)" in capsys.readouterr().err
 
 
+def test_settings_of_other_faces_than_any_are_one_sentence(run, sample_videos, tmp_path, capsys):
+    for number, faces in enumerate(([], {"contract": 2, "colour": "blue"})):
+        odd = changed(run, tmp_path / f"odd_{number}", faces=faces)
+        assert predicted(odd, sample_videos) == 2
+        assert "faces that this version does not make" in capsys.readouterr().err
+
+
 def test_a_model_that_brings_code_along_is_not_opened(run, sample_videos, tmp_path, capsys):
     clip = tf.keras.Input((3, 32, 32, 3))
     x = tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, axis=(1, 2, 3, 4))[:, None])(clip)
     copy = changed(run, tmp_path / "copy")
     tf.keras.Model(clip, x).save(copy / "model.keras")
-    assert predicted(copy, sample_videos / "person_000.mp4") == 2
+    (tmp_path / "a.csv").write_text("of an earlier run")
+    assert predicted(copy, sample_videos / "person_000.mp4", "--csv", tmp_path / "a.csv") == 2
+    assert (tmp_path / "a.csv").read_text() == "of an earlier run"
     assert "cannot be opened as a Keras model" in capsys.readouterr().err
 
 
