@@ -52,7 +52,7 @@ import verdict_pictures
 import verdicts
 import video_search
 import video_windows
-from console import UserError, command, progress
+from console import UserError, add_output_arguments, command, progress
 from faces_folder import FaceSettings
 from verdicts import Judged, Rule, say
 from video_windows import VideoFaces
@@ -112,8 +112,6 @@ def main_arguments() -> argparse.ArgumentParser:
         action="store_true",
         help="with --annotate, a map of what in the most suspicious face the score rests on",
     )
-    add("--json-summary", action="store_true", help="one JSON object as the last line")
-    add("--verbose", action="store_true", help="show what TensorFlow says about the machine")
 
     add = parser.add_argument_group("machine").add_argument
     add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
@@ -123,6 +121,7 @@ def main_arguments() -> argparse.ArgumentParser:
         help="given up after so long, per video, or per window with --whole (by the model's "
         "capture_sec)",
     )
+    add_output_arguments(parser, verbose="what TensorFlow says about the machine")
     return parser
 
 
@@ -130,7 +129,7 @@ def main_arguments() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
     check_arguments(args)
-    if args.verbose:
+    if args.verbose:  # the imports are still to come
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     settings = trained_model.read_settings(args.model)
     operating_point, threshold = calibration.threshold_of(settings, args.operating_point)
