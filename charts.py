@@ -1,4 +1,6 @@
-"""Charts as PNG files: curves of a training; ROC, confusion matrix and face strips of a model.
+"""Charts as PNG files: the curves of a training, and what a model's scores are worth.
+
+Of a model: ROC, precision and recall, reliability, histogram of scores, confusion matrix, faces.
 
 Drawn on matplotlib figures of their own, without pyplot: no display and no global state.
 """
@@ -52,6 +54,82 @@ def roc_chart(
     return _save(figure, path)
 
 
+def precision_recall_chart(
+    path: Path,
+    precisions: Sequence[float],
+    recalls: Sequence[float],
+    average_precision: float,
+    fake_share: float,
+) -> Path:
+    """Draw precision over recall, both 0..1, and return the path written.
+
+    By chance the precision is `fake_share`, the share of fakes among the videos.
+    """
+    figure = Figure(figsize=(5, 5))
+    axes = figure.add_subplot()
+    label = f"average precision {average_precision:.3f}"
+    # Between two thresholds there is nothing: a straight line would be too kind.
+    axes.plot(recalls, precisions, drawstyle="steps-post", label=label)
+    axes.axhline(fake_share, color="grey", linestyle="--", label=f"chance {fake_share:.3f}")
+    axes.set(
+        title="Precision and recall, one score per video",
+        xlabel="fake videos called fake (recall)",
+        ylabel="of those called fake, fake (precision)",
+        xlim=(-0.05, 1.05),
+        ylim=(-0.05, 1.05),
+        aspect="equal",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left")
+    return _save(figure, path)
+
+
+def reliability_chart(path: Path, curves: Mapping[str, Mapping]) -> Path:
+    """Draw how often videos of a score are fake, and return the path written.
+
+    `curves` are results of `figures.reliability` by name. The size of a point is its share of the
+    videos.
+    """
+    figure = Figure(figsize=(5, 5))
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="as often as it says")
+    for name, curve in curves.items():
+        bins = [found for found in curve["bins"] if found["videos"]]
+        counts = np.array([found["videos"] for found in bins])
+        error = "" if curve["ece"] is None else f", error {curve['ece']:.3f}"
+        x, y = ([found[key] for found in bins] for key in ("score", "fake"))
+        (line,) = axes.plot(x, y, alpha=0.6, label=f"{name}{error}")
+        axes.scatter(x, y, s=20 + 180 * counts / counts.sum(), color=line.get_color(), alpha=0.8)
+    axes.set(
+        title="Reliability, both classes counting the same",
+        xlabel="mean score of the videos in a bin",
+        ylabel="share of them that is fake",
+        xlim=(-0.05, 1.05),
+        ylim=(-0.05, 1.05),
+        aspect="equal",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
+    return _save(figure, path)
+
+
+def histogram_chart(
+    path: Path, real_scores: np.ndarray, fake_scores: np.ndarray, threshold: float
+) -> Path:
+    """Draw how many videos of each class have which score, and return the path written."""
+    figure = Figure(figsize=(5, 5))
+    axes = figure.add_subplot()
+    edges = np.linspace(0, 1, 21)
+    for name, scores in (("real", real_scores), ("fake", fake_scores)):
+        axes.hist(scores, edges, alpha=0.55, label=f"{len(scores)} {name}")
+    axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
+    axes.set(title="Scores", xlabel="score, P(fake)", ylabel="videos", xlim=(0, 1))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return _save(figure, path)
+
+
 def confusion_chart(path: Path, counts: np.ndarray, threshold: float) -> Path:
     """Draw the `(2, 2)` counts of label (row) by verdict (column), and return the path written."""
     figure = Figure(figsize=(4.5, 4))
@@ -71,7 +149,7 @@ def confusion_chart(path: Path, counts: np.ndarray, threshold: float) -> Path:
             )
     names = ["REAL", "FAKE"]
     axes.set(
-        title=f"Verdict at threshold {threshold:g}",
+        title=f"Verdict at threshold {threshold:.3g}",
         xlabel="verdict",
         ylabel="label",
         xticks=[0, 1],

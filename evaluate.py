@@ -1,24 +1,36 @@
 """Says how good a model is: one score per video, then the figures of the field.
 
-Goes in: a model.keras with its settings.json, and a folder of faces. Comes out, in the report
+Goes in: a model.keras with its settings.json, and folders of faces. Comes out, in the report
 folder:
 
-    metrics.json      the figures of the table
-    predictions.csv   filename,label,score,face: 1 = fake, score = P(fake)
-    charts/           roc.png  confusion.png  faces.png (the surest and the most mistaken verdicts)
+    report.html       all of it on one page, with the faces and worst mistakes first; needs no
+                      network
+    metrics.json      the figures, with 95 % intervals
+    predictions.csv   filename,label,score,face,data: 1 = fake, score = P(fake); a name that a
+                      spreadsheet would take for a formula has an apostrophe in front
+    charts/           roc.png  precision_recall.png  reliability.png  scores.png  confusion.png
+                      faces.png (the surest and the most mistaken verdicts)
 
     python evaluate.py --model run/model.keras --data faces --out report
+    python evaluate.py --model run/model.keras --data dfdc celebdf --part all --robustness --out all
 
 Where a video has several faces, the most suspicious one decides: its score is that of the video,
 and `face` is its folder.
 
 Videos the model was trained or validated on, and others of the same originals or people, are left
-out, so the same folder can serve for training and evaluation. The last line printed is one JSON
-object with the figures.
+out, so the same folder can serve for training and evaluation. They are known by their names: with
+several folders, a video of another folder that is called like one of them is left out too, and
+counts as the same original.
+
+With --robustness the same faces are scored again after JPEG compression, at half and quarter
+resolution, blurred, noisy and dark. The winner of the DFDC challenge had 82.6 % of the public test
+videos right and 65.2 % of the hidden ones (arXiv:2006.07397).
+
+The last line printed is one JSON object with the figures, those of metrics.json.
 """
 
 import argparse
-import csv
+import functools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,21 +41,26 @@ from console import UserError, command, print_table, quiet_tensorflow
 with quiet_tensorflow():
     import tensorflow as tf
 
+    import clip_scoring
+    import robustness
     import run_folder
     import scoring
+    import timelines
     import trained_model
 
 import numpy as np
-from matplotlib.image import imread
-from sklearn import metrics
+from rich.markup import escape
 
+import bootstrap
 import calibration
-import charts
-import datasets
-import faces_folder
+import evaluated_videos
+import evaluation_files
+import figures
+import group_figures
 import splits
+from evaluated_videos import EvaluatedVideo
 
-LOG_LOSS_CLIP = 1e-7  # a score of exactly 0 or 1 on the wrong side would cost infinitely much
+MOST_GROUPS = 40  # rows of a printed table; metrics.json has all
 
 
 def main_arguments() -> argparse.ArgumentParser:
@@ -52,7 +69,7 @@ def main_arguments() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, metavar="FILE", help="model.keras of a run")
-    add("--data", type=Path, required=True, metavar="DIR", help="folder of faces")
+    add("--data", type=Path, nargs="+", required=True, metavar="DIR", help="folders of faces")
     add("--out", type=Path, required=True, metavar="DIR", help="report folder")
     add(
         "--part",
@@ -66,6 +83,19 @@ def main_arguments() -> argparse.ArgumentParser:
         choices=calibration.OPERATING_POINTS,
         help="threshold of a verdict (that of equal errors; a half where the model has none)",
     )
+    add(
+        "--robustness",
+        action="store_true",
+        help="score altered faces too, which takes about nine times as long",
+    )
+    add(
+        "--strips",
+        type=int,
+        default=100,
+        metavar="N",
+        help="videos that report.html shows with faces and a score over time, worst mistakes "
+        "first; 12 KB and the time of eight videos each (%(default)s)",
+    )
     add("--batch-size", type=int, default=16, help="clips scored at a time (%(default)s)")
     return parser
 
@@ -75,24 +105,111 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
     if args.batch_size < 1:
         raise UserError(f"batch_size is {args.batch_size}; it must be at least 1")
+    if args.strips < 0:
+        raise UserError(f"strips is {args.strips}; it must be 0 or more")
     settings = trained_model.read_settings(args.model)
     operating_point, threshold = calibration.threshold_of(settings, args.operating_point)
-    trained_model.check_faces(args.data, settings)
-    faces = choose_part(splits.list_faces(args.data), args.model, args.part)
+    faces = choose_part(list_faces(args.data, settings), args.model, args.part)
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
         model = trained_model.load(args.model, settings)
+    network = clip_scoring.Network(model, strategy, settings, args.batch_size)
     face_scores = scoring.score_faces(model, faces, settings, args.batch_size, strategy)
 
-    decisive = scoring.decisive_faces(faces, face_scores)
-    videos = [faces[index] for index in decisive]
-    scores = calibration.apply(face_scores[decisive], settings.get("calibration"))
+    decisive = decide(faces, face_scores)
+    videos = describe(args.data, faces, decisive)
+    raw_scores = face_scores[decisive]
+    scores = calibration.apply(raw_scores, settings.get("calibration"))
+    result = {"operating_point": operating_point}
+    result |= all_figures(videos, raw_scores, scores, threshold)
+    if args.robustness:
+        decide_again = functools.partial(decide, faces)
+        result["robustness"] = robustness.table(network, faces, decide_again)
     labels = np.array([video.label for video in videos])
-    figures = video_metrics(labels, scores, threshold, operating_point)
-    written = write_report(args.out, videos, scores, figures)
-    print_figures(figures, written)
-    print(json.dumps(figures))
+    shown = evaluation_files.worst_first(labels, scores)[: args.strips]
+    lines = timelines.score(network, [videos[index].face for index in shown])
+    lines = dict(zip(shown, lines, strict=True))
+    written = evaluation_files.write(
+        args.out, videos, raw_scores, scores, result, lines, args.model
+    )
+    print_figures(result, written)
+    print(json.dumps(result))
     return 0
+
+
+def list_faces(folders: Sequence[Path], settings: Mapping) -> list[splits.FaceVideo]:
+    """Return the faces of all folders.
+
+    Raises UserError for a folder that does not fit the model, is named twice or lists a path.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UserError("--data names a folder twice; its videos would count double")
+    faces = []
+    for folder in folders:
+        trained_model.check_faces(folder, settings)
+        faces += splits.list_faces(folder)
+    for face in faces:
+        if face.name in {"", ".", ".."} or "/" in face.name or "\\" in face.name:
+            raise UserError(
+                f"{face.folder} is listed in metadata.json as {face.name!r}, which is a path and "
+                "not the name of a folder of faces; run processing.py to make the faces anew"
+            )
+    return faces
+
+
+def _folder(face: splits.FaceVideo) -> str:
+    return str(Path(face.folder).parent)
+
+
+def count_videos(faces: Sequence[splits.FaceVideo]) -> int:
+    """Return how many videos the faces are of; two folders may each have one of the same name."""
+    return len({(_folder(face), face.video) for face in faces})
+
+
+def decide(faces: Sequence[splits.FaceVideo], raw_scores: np.ndarray) -> list[int]:
+    """Return for each video the index of the face that speaks for it, folder by folder."""
+    decisive = []
+    folders = [_folder(face) for face in faces]
+    for folder in dict.fromkeys(folders):
+        own = [index for index, other in enumerate(folders) if other == folder]
+        chosen = scoring.decisive_faces([faces[index] for index in own], raw_scores[own])
+        decisive += [own[index] for index in chosen]
+    return decisive
+
+
+def describe(
+    data: Sequence[Path], faces: Sequence[splits.FaceVideo], decisive: Sequence[int]
+) -> list[EvaluatedVideo]:
+    """Return what is known of the videos, in the order of their `decisive` faces."""
+    videos = []
+    for folder in data:
+        own = [face for face in faces if _folder(face) == str(folder)]
+        chosen = [faces[index] for index in decisive if _folder(faces[index]) == str(folder)]
+        videos += evaluated_videos.describe(folder, chosen, own)
+    return videos
+
+
+def all_figures(
+    videos: Sequence[EvaluatedVideo],
+    raw_scores: np.ndarray,
+    scores: np.ndarray,
+    threshold: float,
+) -> dict:
+    """Return what goes into metrics.json, but for the robustness.
+
+    `raw_scores` and calibrated `scores` are `(num_videos,)`.
+    """
+    labels = np.array([video.label for video in videos])
+    families = [video.face.family for video in videos]
+    errors = figures.reliability(labels, scores)
+    del errors["bins"]  # the chart shows them
+    errors["before_temperature"] = figures.reliability(labels, raw_scores)["ece"]
+    return {
+        **figures.video_metrics(labels, scores, threshold),
+        "intervals": bootstrap.intervals(labels, scores, families),
+        "calibration_error": errors,
+        "groups": group_figures.tables(videos, scores, threshold),
+    }
 
 
 def choose_part(
@@ -114,12 +231,12 @@ def choose_part(
         names = {part: set(names[part]) for part in splits.PARTS}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(f"{path} cannot be read; --part all scores every video") from None
-    total = splits.count_videos(videos)
+    total = count_videos(videos)
     if part == "unseen":
         seen = names["train"] | names["validation"]
         ties = set().union(*(video.ties for video in videos if video.name in seen))
         chosen = [v for v in videos if v.name not in left_out and ties.isdisjoint(v.ties)]
-        passed_over = total - splits.count_videos(chosen)
+        passed_over = total - count_videos(chosen)
         if passed_over:
             print(
                 f"{passed_over} of {total} videos are left out: used in training, or of the same "
@@ -135,147 +252,86 @@ def choose_part(
     return chosen
 
 
-def video_metrics(
-    labels: np.ndarray,
-    scores: np.ndarray,
-    threshold: float = 0.5,
-    operating_point: str = calibration.HALF,
-) -> dict:
-    """Return the figures of `labels` (0 or 1) and `scores` (0..1), both `(num_videos,)`.
+def print_figures(result: Mapping, written: Sequence[Path]) -> None:
+    intervals, errors = result["intervals"], result["calibration_error"]
 
-    ROC AUC, average precision and equal error rate are None where only one class is there. A score
-    at the threshold counts as fake. Log loss is of scores clipped to 1e-7 .. 1 - 1e-7.
-    """
-    verdicts = (scores >= threshold).astype(int)
-    confusion = metrics.confusion_matrix(labels, verdicts, labels=[0, 1])
-    clipped = np.clip(scores, LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
-    both = len(set(labels.tolist())) == 2
-    return {
-        "level": "video",
-        "videos": len(labels),
-        "real": int((labels == 0).sum()),
-        "fake": int((labels == 1).sum()),
-        "log_loss": float(metrics.log_loss(labels, clipped, labels=[0, 1])),
-        "roc_auc": float(metrics.roc_auc_score(labels, scores)) if both else None,
-        "average_precision": (
-            float(metrics.average_precision_score(labels, scores)) if both else None
-        ),
-        "eer": equal_error_rate(labels, scores) if both else None,
-        "operating_point": operating_point,
-        "threshold": threshold,
-        "accuracy": float((verdicts == labels).mean()),
-        "real_called_real": int(confusion[0, 0]),
-        "real_called_fake": int(confusion[0, 1]),
-        "fake_called_real": int(confusion[1, 0]),
-        "fake_called_fake": int(confusion[1, 1]),
-    }
-
-
-def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the rate at which as large a share of real as of fake videos is called wrongly.
-
-    Between two thresholds the ROC curve is taken as a straight line.
-    """
-    false_alarms, hits, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
-    misses = 1 - hits
-    # false_alarms - misses rises from -1 to 1; the rate sought is where it crosses 0.
-    after = int(np.argmax(false_alarms >= misses))
-    before = after - 1
-    gap_before = misses[before] - false_alarms[before]
-    gap_after = false_alarms[after] - misses[after]
-    share = gap_before / (gap_before + gap_after)
-    return float(false_alarms[before] + share * (false_alarms[after] - false_alarms[before]))
-
-
-def write_report(
-    out: Path,
-    videos: Sequence[splits.FaceVideo],
-    scores: np.ndarray,
-    figures: Mapping,
-) -> list[Path]:
-    """Write metrics.json, predictions.csv and the charts, and return their paths.
-
-    `videos` are their decisive faces, and `scores` those of these, `(num_videos,)`.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        faces_folder.write_text(out / "metrics.json", json.dumps(dict(figures), indent=1) + "\n")
-        with (out / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["filename", "label", "score", "face"])
-            for face, score in zip(videos, scores, strict=True):
-                table.writerow([face.video, face.label, f"{score:.6f}", face.name])
-        drawn = write_charts(out, videos, scores, figures)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error}; give another --out") from error
-    return [out / "metrics.json", out / "predictions.csv", *drawn]
-
-
-def write_charts(
-    out: Path,
-    videos: Sequence[splits.FaceVideo],
-    scores: np.ndarray,
-    figures: Mapping,
-) -> list[Path]:
-    folder = out / "charts"
-    counts = np.array(
-        [
-            [figures["real_called_real"], figures["real_called_fake"]],
-            [figures["fake_called_real"], figures["fake_called_fake"]],
-        ]
-    )
-    written = [charts.confusion_chart(folder / "confusion.png", counts, figures["threshold"])]
-    labels = np.array([video.label for video in videos])
-    if figures["roc_auc"] is not None:
-        false_alarms, hits, _ = metrics.roc_curve(labels, scores)
-        auc, n = figures["roc_auc"], figures["videos"]
-        written.append(charts.roc_chart(folder / "roc.png", false_alarms, hits, auc, n))
-    shown = surest_and_worst(labels, scores)
-    rows = [(strip_title(videos[i], scores[i]), face_strip(videos[i])) for i in shown]
-    return [*written, charts.faces_chart(folder / "faces.png", rows)]
-
-
-def surest_and_worst(labels: np.ndarray, scores: np.ndarray, each: int = 2) -> list[int]:
-    """Return the indices of the surest right verdicts on fake and on real videos, then of the most
-    mistaken ones of both; fewer where there are fewer videos, none twice."""
-    by_error = np.argsort(np.abs(scores - labels), kind="stable").tolist()
-    fakes, reals = ([i for i in by_error if labels[i] == label][:each] for label in (1, 0))
-    worst = [i for i in by_error if i not in {*fakes, *reals}][-each:]
-    return [*fakes, *reals, *worst]
-
-
-def strip_title(video: splits.FaceVideo, score: float) -> str:
-    label = datasets.FAKE if video.label else datasets.REAL
-    return f"{video.name}   label {label}   P(fake) {score:.3f}"
-
-
-def face_strip(video: splits.FaceVideo, count: int = 8) -> list[np.ndarray]:
-    """Return `count` faces spread over the video, `(face_size, face_size, 3) uint8` RGB each."""
-    indices = np.linspace(0, video.num_frames - 1, count).astype(int)
-    return [imread(f"{video.folder}/{index:0{video.digits}d}.jpeg") for index in indices]
-
-
-def print_figures(figures: Mapping, written: Sequence[Path]) -> None:
     def shown(name: str) -> str:
-        return "needs real and fake videos" if figures[name] is None else f"{figures[name]:.4f}"
+        if result[name] is None:
+            return "needs real and fake videos"
+        return f"{result[name]:.4f}{interval_words(intervals.get(name))}"
 
+    ece = "needs real and fake videos"
+    if errors["ece"] is not None:
+        ece = f"{errors['ece']:.4f} ({errors['before_temperature']:.4f} before the temperature)"
+    reason = intervals.get("reason")
     rows = [
-        ("videos", f"{figures['videos']} ({figures['real']} real, {figures['fake']} fake)"),
+        ("videos", f"{result['videos']} ({result['real']} real, {result['fake']} fake)"),
         ("log loss", shown("log_loss")),
         ("ROC AUC", shown("roc_auc")),
         ("average precision", shown("average_precision")),
         ("equal error rate", shown("eer")),
         (
-            f"accuracy at {figures['threshold']:.3g} ({figures['operating_point']})",
+            f"accuracy at {result['threshold']:.3g} ({result['operating_point']})",
             shown("accuracy"),
         ),
-        ("real called real", str(figures["real_called_real"])),
-        ("real called fake", str(figures["real_called_fake"])),
-        ("fake called real", str(figures["fake_called_real"])),
-        ("fake called fake", str(figures["fake_called_fake"])),
+        (f"calibration error ({errors['num_bins']} bins)", ece),
+        ("95 % intervals", reason or f"bootstrap over {intervals['originals']} originals"),
+        ("real called real", str(result["real_called_real"])),
+        ("real called fake", str(result["real_called_fake"])),
+        ("fake called real", str(result["fake_called_real"])),
+        ("fake called fake", str(result["fake_called_fake"])),
     ]
     rows += [("written", str(path)) for path in written]
     print_table("evaluation, one score per video", rows)
+    for name, groups in result["groups"].items():
+        print_groups(f"by {GROUP_WORDS[name]}", groups)
+    print_robustness(result.get("robustness", []))
+
+
+def interval_words(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+GROUP_WORDS = {
+    "method": "method of manipulation",
+    "location": "source folder",
+    "faces": "number of faces in the video",
+    "data": "folder of faces",
+}
+
+
+def print_groups(title: str, groups: Sequence[Mapping]) -> None:
+    """Print a line per group; nothing where there is none."""
+    if not groups:
+        return
+    rows = []
+    for group in groups[:MOST_GROUPS]:
+        auc = "  -  " if group["roc_auc"] is None else f"{group['roc_auc']:.3f}"
+        against = f" against {group['compared_with']}" if group["compared_with"] else ""
+        rows.append(
+            (
+                escape(group["name"]),
+                f"{group['real']} real, {group['fake']} fake, "
+                f"AUC {auc}{interval_words(group['roc_auc_interval'])}{against}, "
+                f"log loss {group['log_loss']:.3f}, accuracy {group['accuracy']:.3f}",
+            )
+        )
+    if len(groups) > MOST_GROUPS:
+        rows.append((f"and {len(groups) - MOST_GROUPS} more", "see metrics.json"))
+    print_table(title, rows)
+
+
+def print_robustness(rows: Sequence[Mapping]) -> None:
+    """Print AUC and log loss of altered faces beside the clean ones; nothing without rows."""
+    if not rows:
+        return
+    lines = []
+    for row in rows:
+        auc = "AUC -"
+        if row["roc_auc"] is not None:
+            auc = f"AUC {row['roc_auc']:.3f} ({row['roc_auc'] - rows[0]['roc_auc']:+.3f})"
+        lines.append((row["name"], f"{auc}, log loss {row['log_loss']:.3f}"))
+    print_table("altered faces", lines)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""The figures, against values worked out by hand, and the report."""
+"""evaluate.py as it is called: which videos it scores, and what it leaves behind."""
 
 import csv
 import json
-import math
 import shutil
 
 import numpy as np
@@ -10,62 +9,8 @@ import pytest
 
 import evaluate
 import scoring
+import spreadsheet
 from data_pipeline import FaceVideo
-
-# Five real and five fake videos; sorted by score: r r f r r | r f f f f at threshold 0.5.
-LABELS = np.array([0, 0, 1, 0, 0, 0, 1, 1, 1, 1])
-SCORES = np.array([0.1, 0.2, 0.3, 0.35, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9])
-
-
-def test_auc_is_the_share_of_real_fake_pairs_in_the_right_order():
-    # The fake at 0.3 loses against three real ones: 22 of 25 pairs are right.
-    assert evaluate.video_metrics(LABELS, SCORES)["roc_auc"] == pytest.approx(22 / 25)
-
-
-def test_accuracy_and_confusion_count_a_score_of_the_threshold_as_fake():
-    figures = evaluate.video_metrics(LABELS, SCORES, threshold=0.6)
-    assert figures["accuracy"] == pytest.approx(8 / 10)
-    assert figures["real_called_real"] == 4
-    assert figures["real_called_fake"] == 1
-    assert figures["fake_called_real"] == 1
-    assert figures["fake_called_fake"] == 4
-
-
-def test_log_loss_is_the_mean_of_minus_log_of_the_right_probability():
-    figures = evaluate.video_metrics(np.array([1, 0]), np.array([0.8, 0.4]))
-    assert figures["log_loss"] == pytest.approx(-(math.log(0.8) + math.log(0.6)) / 2)
-
-
-def test_a_certain_and_wrong_score_costs_much_but_not_infinitely():
-    figures = evaluate.video_metrics(np.array([1, 0]), np.array([0.0, 0.0]))
-    assert figures["log_loss"] == pytest.approx(-math.log(1e-7) / 2, rel=1e-3)
-
-
-def test_average_precision_by_hand():
-    # Ranked f f r f: precision 1, 1 and 3/4 at the three fakes.
-    figures = evaluate.video_metrics(np.array([1, 1, 0, 1]), np.array([0.9, 0.8, 0.7, 0.6]))
-    assert figures["average_precision"] == pytest.approx((1 + 1 + 3 / 4) / 3)
-
-
-@pytest.mark.parametrize(
-    ("labels", "scores", "expected"),
-    [
-        ([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9], 0.0),
-        ([1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9], 1.0),
-        (LABELS, SCORES, 0.2),  # at 0.6: one of five wrong on either side
-        ([0, 1], [0.5, 0.5], 0.5),  # half-way along a straight line
-    ],
-)
-def test_equal_error_rate_by_hand(labels, scores, expected):
-    assert evaluate.equal_error_rate(np.array(labels), np.array(scores)) == pytest.approx(expected)
-
-
-def test_one_class_only_gives_the_figures_that_exist(capsys):
-    figures = evaluate.video_metrics(np.array([1, 1]), np.array([0.9, 0.4]))
-    assert figures["roc_auc"] is figures["eer"] is figures["average_precision"] is None
-    assert figures["accuracy"] == 0.5
-    evaluate.print_figures(figures, [])
-    assert "needs real and fake videos" in capsys.readouterr().out
 
 
 def face(name, label=0, family=None, people=(), video=None):
@@ -74,12 +19,13 @@ def face(name, label=0, family=None, people=(), video=None):
 
 
 def evaluated(run, faces, out, *flags):
-    model = str(run / "model.keras")
-    return evaluate.main(["--model", model, "--data", str(faces), "--out", str(out), *flags])
+    """Without timelines unless asked for: they take as long as the scores."""
+    command = ["--model", str(run / "model.keras"), "--data", str(faces), "--out", str(out)]
+    return evaluate.main([*command, "--strips", "0", *flags])
 
 
 def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, capsys):
-    assert evaluated(run, sample_faces, tmp_path / "report") == 0
+    assert evaluated(run, sample_faces, tmp_path / "report", "--strips", "100") == 0
     printed = capsys.readouterr().out
     assert "12 of 16 videos are left out: used in training" in printed
     figures = json.loads(printed.splitlines()[-1])
@@ -88,12 +34,14 @@ def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, caps
         rows = list(csv.DictReader(file))
     test_names = json.loads((run / "split.json").read_text())["test"]
     assert [row["filename"] for row in rows] == sorted(test_names)
-    assert list(rows[0]) == ["filename", "label", "score", "face"]
+    assert list(rows[0]) == ["filename", "label", "score", "face", "data"]
     assert all(row["face"] == row["filename"] for row in rows)
     assert all(0 <= float(row["score"]) <= 1 for row in rows)
     assert figures["videos"] == len(rows) == 4
-    for name in ("roc", "confusion", "faces"):
-        assert (tmp_path / "report" / "charts" / f"{name}.png").stat().st_size > 1000
+    charts = {path.stem for path in (tmp_path / "report" / "charts").glob("*.png")}
+    assert charts == {"roc", "precision_recall", "reliability", "scores", "confusion", "faces"}
+    assert "too few for an interval: videos of 2 originals" in printed
+    assert figures["intervals"]["roc_auc"] is None
 
 
 def test_the_most_suspicious_face_decides_for_its_video():
@@ -205,3 +153,66 @@ def test_nothing_unseen_is_one_sentence(run, sample_faces, tmp_path, capsys):
     (copy / "split.json").write_text(json.dumps(seen | {"test": []}))
     assert evaluated(copy, sample_faces, tmp_path / "report") == 2
     assert "none of 16 videos is in the part 'unseen'" in capsys.readouterr().err
+
+
+def test_several_folders_are_one_table_with_a_row_each_and_one_for_all(
+    run, sample_faces, tmp_path, capsys
+):
+    # Compressed anew, for instance: the same names, other crops.
+    shutil.copytree(sample_faces, tmp_path / "again")
+    data = ("--data", str(sample_faces), str(tmp_path / "again"))
+    command = ["--model", str(run / "model.keras"), *data, "--out", str(tmp_path / "report")]
+    assert evaluate.main([*command, "--part", "all", "--robustness", "--strips", "3"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["videos"] == 32
+    assert result["intervals"]["originals"] == 8  # the same originals in both
+    first, second, both = result["groups"]["data"]
+    assert first["roc_auc"] == second["roc_auc"] == both["roc_auc"] == result["roc_auc"]
+    clean, *altered = result["robustness"]
+    assert clean["roc_auc"] == result["roc_auc"]
+    assert clean["log_loss"] == pytest.approx(result["log_loss"], abs=1e-6)
+    assert len(altered) == 8
+    with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["data"] for row in rows} == {str(sample_faces), str(tmp_path / "again")}
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == page.count("image/jpeg") == 3
+    assert page.count('<tr role="row">') == 1 + 32
+
+
+def test_a_folder_named_twice_is_one_sentence(run, sample_faces, tmp_path, capsys):
+    model, out = str(run / "model.keras"), str(tmp_path / "report")
+    twice = [str(sample_faces), f"{sample_faces}/../{sample_faces.name}"]
+    assert evaluate.main(["--model", model, "--data", *twice, "--out", out]) == 2
+    assert "--data names a folder twice" in capsys.readouterr().err
+
+
+def test_a_name_that_is_a_path_is_refused(run, sample_faces, tmp_path, capsys):
+    faces = tmp_path / "faces"
+    shutil.copytree(sample_faces, faces)
+    shutil.copytree(faces / "person_000.mp4", tmp_path / "outside")
+    metadata = json.loads((faces / "metadata.json").read_text())
+    (faces / "metadata.json").write_text(json.dumps(metadata | {"../outside": {"label": "REAL"}}))
+    assert evaluated(run, faces, tmp_path / "report") == 2
+    assert "'../outside', which is a path" in capsys.readouterr().err
+
+
+def test_names_that_are_formulas_or_markup_stay_text(run, sample_faces, tmp_path, capsys):
+    faces = tmp_path / "faces"
+    shutil.copytree(sample_faces, faces)
+    metadata = json.loads((faces / "metadata.json").read_text())
+    name = '=HYPERLINK("x")<script>alert(1)<'  # a slash cannot be in a name
+    (faces / "person_000.mp4").rename(faces / name)
+    metadata[name] = metadata.pop("person_000.mp4")
+    for entry in metadata.values():
+        entry |= {"method": "[/red] <b>"} if entry["label"] == "FAKE" else {}
+    (faces / "metadata.json").write_text(json.dumps(metadata))
+    assert evaluated(run, faces, tmp_path / "report", "--part", "all") == 0
+    assert "[/red] <b>" in capsys.readouterr().out
+    with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
+        names = [row["filename"] for row in csv.DictReader(file)]
+    assert f"'{name}" in names
+    assert name in map(spreadsheet.read_cell, names)
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<script") == 1
+    assert "=HYPERLINK(&quot;x&quot;)&lt;script&gt;" in page
