@@ -30,14 +30,12 @@ def tables(videos: Sequence[EvaluatedVideo], scores: np.ndarray, threshold: floa
         "faces": [str(video.num_faces) for video in videos],
         "data": [video.data for video in videos],
     }
-    result = {
-        name: rows(labels, scores, families, groups, threshold) for name, groups in columns.items()
-    }
-    if {row["name"] for row in result["method"]} <= {evaluated_videos.NOT_NAMED}:
-        result["method"] = []
-    for name in ("location", "faces", "data"):
-        if len(result[name]) < 2:
-            result[name] = []
+    result = {}
+    for name, groups in columns.items():
+        known = {group for group in groups if group is not None}
+        # Every row takes a bootstrap, so a table that would say nothing is not made at all.
+        told = known - {evaluated_videos.NOT_NAMED} if name == "method" else len(known) > 1
+        result[name] = rows(labels, scores, families, groups, threshold) if told else []
     result["faces"].sort(key=lambda row: int(row["name"]))
     if result["data"]:
         everything = np.ones(len(labels), bool)

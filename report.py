@@ -6,8 +6,9 @@ Style, script, charts and faces are in the page itself, and its content security
 browser everything else. Sorting the table takes JavaScript; all else is there without. Text from
 files is escaped, so that a video named <script> is a name.
 
-Size: about 0.5 KB a video, and 12 KB more for each one with faces and a timeline. Of more than
-`MOST_ROWS` videos the page has the worst mistakes; all are in predictions.csv.
+Size: 0.25 MB, 0.5 KB a video, and 7 KB more for one with faces and a timeline. Of more than
+`MOST_ROWS` videos the page has the worst mistakes, which keeps it below 3 MB with 100 of these; all
+videos are in predictions.csv.
 """
 
 import base64
@@ -31,8 +32,9 @@ GROUP_TITLES = {
     "faces": ("Faces in the video", "faces followed"),
 }
 WHAT_A_POINT_IS = (
-    "The timeline has a score for each of a few overlapping windows, the dashed line is the "
-    "threshold. The score of the video comes from faces all over it and need not be their mean."
+    "The timeline has a score for each of a few overlapping windows, from 0 at the bottom to 1 at "
+    "the top; the dashed line is the threshold. The score of the video comes from faces all over "
+    "it and need not be their mean."
 )
 
 
@@ -163,24 +165,26 @@ def _data_uri(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a small table; the first column names its rows, the others are numbers.
+def _table(
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "number"
+) -> str:
+    """Return a small table; the first column names its rows, the others are of `kind`, a class.
 
     Cells are HTML already.
     """
     head = "".join(
-        f'<th scope="col"{" class=number" if column else ""}>{name}</th>'
+        f'<th scope="col" class="{kind if column else "name"}">{name}</th>'
         for column, name in enumerate(heads)
     )
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>'
-        + "".join(f'<td class="number">{cell}</td>' for cell in row[1:])
+        + "".join(f'<td class="{kind}">{cell}</td>' for cell in row[1:])
         + "</tr>\n"
         for row in rows
     )
     return (
-        f'<div class="scroll"><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>\n"
+        f'<div class="scroll" tabindex="0"><table><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n"
     )
 
 
@@ -330,5 +334,5 @@ def _quality(summary: Mapping) -> str:
         for found in summary["without_faces"]
     ]
     if without:
-        parts.append(_table("Videos without faces", ["video", "why"], without))
+        parts.append(_table("Videos without faces", ["video", "why"], without, "name"))
     return "".join(parts)
