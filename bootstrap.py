@@ -45,39 +45,47 @@ def intervals(
     if least < LEAST_ORIGINALS:
         reason = f"too few for an interval: videos of {least} originals in the rarer class, and "
         return result | {"reason": f"{reason}it takes {LEAST_ORIGINALS}"}
-    losses = figures.log_losses(labels, scores)
+    loss_sums = np.bincount(members, figures.log_losses(labels, scores))  # (num_families,)
+    sizes = np.bincount(members)
     rng = np.random.default_rng(seed)
     aucs, means = [], []
-    at_once = max(1, MOST_WEIGHTS // max(len(labels), len(names)))
+    at_once = max(1, MOST_WEIGHTS // len(labels))
     for start in range(0, resamples, at_once):
-        size = (min(at_once, resamples - start), len(names))
-        # How often each original is drawn: (resamples, num_videos) once given to its videos.
-        draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size[0])
-        weights = draws[:, members].astype(np.float64)
-        means.append(weights @ losses / weights.sum(axis=1))
-        aucs.append(weighted_aucs(labels, scores, weights))
+        count = min(at_once, resamples - start)
+        # Several times as fast as asking for a multinomial.
+        draws = np.stack([_draw(rng, len(names)) for _ in range(count)])
+        means.append(draws @ loss_sums / (draws @ sizes))
+        aucs.append(weighted_aucs(labels, scores, draws, members))
     result["log_loss"] = _percentiles(np.concatenate(means))
     if figures.has_both(labels):
         result["roc_auc"] = _percentiles(np.concatenate(aucs))
     return result
 
 
-def weighted_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the ROC AUC under each row of `weights`, `(rows, num_videos)`, as `(rows,) float64`.
+def _draw(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Return how often each of `count` things is drawn in as many draws, `(count,) float64`."""
+    drawn = rng.integers(count, size=count)
+    return np.bincount(drawn, minlength=count).astype(np.float64)
 
-    Not a number where the weights of a class are all 0. One sort serves all rows, where
-    scikit-learn sorts for each.
+
+def weighted_aucs(
+    labels: np.ndarray, scores: np.ndarray, draws: np.ndarray, members: np.ndarray
+) -> np.ndarray:
+    """Return the ROC AUC of each resample, `(resamples,) float64`.
+
+    `draws`, `(resamples, num_families)`, say how often a family is in it, and `members`,
+    `(num_videos,)`, of which family a video is. Not a number where a class is in none. One sort
+    serves all resamples, where scikit-learn sorts for each.
     """
-    values, ranks = np.unique(scores, return_inverse=True)
-    order = np.argsort(ranks, kind="stable")
-    starts = np.searchsorted(ranks[order], np.arange(len(values)))
-    weights = weights[:, order]
-    # Weight of real and fake videos at each distinct score, (rows, num_values).
-    real = np.add.reduceat(weights * (labels[order] == 0), starts, axis=1)
-    fake = np.add.reduceat(weights * (labels[order] == 1), starts, axis=1)
-    below = np.cumsum(real, axis=1) - real / 2
+    real, fake = (np.flatnonzero(labels == label) for label in (0, 1))
+    real, fake = (index[np.argsort(scores[index], kind="stable")] for index in (real, fake))
+    real_weights, fake_weights = draws[:, members[real]], draws[:, members[fake]]
+    # Weight of the first n real videos by score, (resamples, num_real + 1).
+    weight = np.cumsum(np.pad(real_weights, ((0, 0), (1, 0))), axis=1)
+    first, last = (np.searchsorted(scores[real], scores[fake], side) for side in ("left", "right"))
+    below = (weight[:, first] + weight[:, last]) / 2  # (resamples, num_fake); ties are a half
     with np.errstate(invalid="ignore"):
-        return (fake * below).sum(axis=1) / (fake.sum(axis=1) * real.sum(axis=1))
+        return (fake_weights * below).sum(axis=1) / (fake_weights.sum(axis=1) * weight[:, -1])
 
 
 def _percentiles(values: np.ndarray) -> list[float]:
