@@ -1,5 +1,9 @@
 """Altered faces: what is done to them, and that it is always the same."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +12,10 @@ import tensorflow as tf
 import clip_scoring
 import robustness
 import timelines
+from console import UserError
 from splits import FaceVideo
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -119,3 +126,47 @@ def test_a_timeline_without_boxes_has_times_all_the_same(brightness, tmp_path):
     (tmp_path / "v" / "boxes.csv").unlink()
     assert len(timelines.score(brightness, [face])[0]) == 7
     assert timelines.score(brightness, []) == []
+
+
+def test_a_crop_that_is_cut_short_is_named(brightness, tmp_path):
+    face = write_video(tmp_path / "v", [90] * 6)
+    crop = tmp_path / "v" / "003.jpeg"
+    crop.write_bytes(crop.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"003\.jpeg, a crop of v, is no JPEG"):
+        clip_scoring.score(brightness, clip_scoring.whole_videos([face], 3), [face])
+
+
+ON_TWO_DEVICES = """
+import sys
+import numpy as np
+import tensorflow as tf
+import clip_scoring, robustness
+from splits import FaceVideo
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+faces = [FaceVideo(path, path, 0, 5, 3, path, path) for path in sys.argv[1:]]
+found = []
+for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+    strategy = tf.distribute.MirroredStrategy(devices)
+    with strategy.scope():
+        clip = tf.keras.Input((3, 16, 16, 3))
+        score = tf.keras.layers.GlobalAveragePooling3D()(tf.keras.layers.Rescaling(1 / 255)(clip))
+        model = tf.keras.Model(clip, score[:, :1])
+    settings = {"num_frames": 3, "img_size": [16, 16], "faces": {"face_size": 32}}
+    network = clip_scoring.Network(model, strategy, settings, batch_size=5)
+    paths = clip_scoring.whole_videos(faces, 3)
+    variants = len(robustness.CHANGES)
+    found.append(clip_scoring.score(network, paths, faces, robustness.change, variants))
+assert strategy.num_replicas_in_sync == 2
+assert found[0].shape == (3, variants)
+np.testing.assert_allclose(*found, atol=1e-6)
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_score_altered_faces_as_one_does(tmp_path):
+    faces = [write_video(tmp_path / f"v{grey}", [grey] * 5).folder for grey in (40, 120, 200)]
+    command = [sys.executable, "-c", ON_TWO_DEVICES, *faces]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
