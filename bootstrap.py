@@ -18,8 +18,8 @@ import numpy as np
 import figures
 
 LEVEL, RESAMPLES = 0.95, 2000
-# Of each class. The intervals of AUC held the true value in 86 of 100 drawn data sets of 5
-# originals, in 90 of 10, in 93 to 95 of 20 and more; by video, in 98 (benchmarks/bootstrap.py).
+# Of each class. The intervals of AUC held the true value in 87 of 100 drawn data sets of 5
+# originals, in 90 of 10, in 93 to 96 of 20 and more; by video, in 98 (benchmarks/bootstrap.py).
 LEAST_ORIGINALS = 10
 MOST_WEIGHTS = 4_000_000  # held at a time: 32 MB of float64
 

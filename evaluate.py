@@ -86,7 +86,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add(
         "--robustness",
         action="store_true",
-        help="score altered faces too, which takes about nine times as long",
+        help="score altered faces too, which takes about four times as long as the plain ones",
     )
     add(
         "--strips",
@@ -94,7 +94,7 @@ def main_arguments() -> argparse.ArgumentParser:
         default=100,
         metavar="N",
         help="videos that report.html shows with faces and a score over time, worst mistakes "
-        "first; 7 KB and the time of eight videos each (%(default)s)",
+        "first; 7 KB and eight clips to score each (%(default)s)",
     )
     add("--batch-size", type=int, default=16, help="clips scored at a time (%(default)s)")
     return parser
