@@ -23,8 +23,8 @@ several folders, a video of another folder that is called like one of them is le
 counts as the same original.
 
 With --robustness the same faces are scored again after JPEG compression, at half and quarter
-resolution, blurred, noisy and dark. The winner of the DFDC challenge had 82.6 % of the public test
-videos right and 65.2 % of the hidden ones (arXiv:2006.07397).
+resolution, blurred, noisy and dark. In the DFDC challenge (arXiv:2006.07397) the best entry had
+82.6 % of the public test videos right, and the best one on the hidden videos 65.2 % of those.
 
 The last line printed is one JSON object with the figures, those of metrics.json.
 """

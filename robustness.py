@@ -1,8 +1,9 @@
 """How a model's figures hold when the faces have been through what happens to videos on the way.
 
 Recompressed, shrunk, blurred, noisy, dark: detectors that do well on the data they were made for
-fall there. The winner of the DFDC challenge had 82.6 % of the public test videos right and 65.2 %
-of the hidden ones, many of which were altered so (Dolhansky et al., arXiv:2006.07397).
+fall there. In the DFDC challenge (Dolhansky et al., arXiv:2006.07397) the best entry had 82.6 % of
+the public test videos right, and the best one on the hidden videos 65.2 % of those (announcement
+of the results by Facebook AI, June 2020).
 
 Changes are made to the crops, not to the videos: that no face would be found any more in a dark
 video is not in these figures, so they are on the bright side.
