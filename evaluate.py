@@ -57,6 +57,7 @@ import evaluated_videos
 import evaluation_files
 import figures
 import group_figures
+import report
 import splits
 from evaluated_videos import EvaluatedVideo
 
@@ -329,7 +330,8 @@ def print_robustness(rows: Sequence[Mapping]) -> None:
     for row in rows:
         auc = "AUC -"
         if row["roc_auc"] is not None:
-            auc = f"AUC {row['roc_auc']:.3f} ({row['roc_auc'] - rows[0]['roc_auc']:+.3f})"
+            change = report.change(row["roc_auc"], rows[0]["roc_auc"])
+            auc = f"AUC {row['roc_auc']:.3f} ({change})"
         lines.append((row["name"], f"{auc}, log loss {row['log_loss']:.3f}"))
     print_table("altered faces", lines)
 

@@ -39,7 +39,9 @@ def tables(videos: Sequence[EvaluatedVideo], scores: np.ndarray, threshold: floa
     result["faces"].sort(key=lambda row: int(row["name"]))
     if result["data"]:
         everything = np.ones(len(labels), bool)
-        result["data"].append(_row("all", everything, labels, scores, families, threshold))
+        # With as many resamples as the headline has, so that both say the same.
+        row = _row("all", everything, labels, scores, families, threshold, bootstrap.RESAMPLES)
+        result["data"].append(row)
     return result
 
 
@@ -65,6 +67,7 @@ def _row(
     scores: np.ndarray,
     families: Sequence[str],
     threshold: float,
+    resamples: int = RESAMPLES,
 ) -> dict:
     """Return counts, log loss and accuracy of the group, and its ROC AUC.
 
@@ -76,7 +79,7 @@ def _row(
         other = 1 - int(own[0])
         compared, used = ("all real", "all fake")[other], inside | (labels == other)
     interval = bootstrap.intervals(
-        labels[used], scores[used], np.asarray(families, str)[used], RESAMPLES
+        labels[used], scores[used], np.asarray(families, str)[used], resamples
     )
     right = (scores[inside] >= threshold) == (own == 1)
     return {

@@ -118,6 +118,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def change(value: float, before: float) -> str:
+    """Return by how much a figure has changed, with its sign; what rounds to none is +0.000."""
+    return f"{round(value - before, 3) + 0.0:+.3f}"
+
+
 def _tiles(figures: Mapping) -> str:
     intervals, errors = figures["intervals"], figures["calibration_error"]
     point = f"threshold {figures['threshold']:.3g}, {figures['operating_point']}"
@@ -219,7 +224,7 @@ def _robustness(rows: Sequence[Mapping]) -> str:
         (
             escape(row["name"]),
             number(row["roc_auc"]),
-            "–" if row["roc_auc"] is None else f"{row['roc_auc'] - clean:+.3f}",
+            "–" if row["roc_auc"] is None else change(row["roc_auc"], clean),
             number(row["log_loss"]),
         )
         for row in rows

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import bootstrap
 import data_quality
 import evaluated_videos
 import faces_folder
@@ -66,6 +67,17 @@ def test_folders_of_faces_have_a_row_each_and_one_for_all():
         ("more", 0.0),
         ("all", 0.5),
     ]
+
+
+def test_the_row_for_all_folders_has_the_interval_of_the_headline():
+    rng = np.random.default_rng(0)
+    videos = [video(f"{n}", n % 2, data=("a", "b")[n % 3 == 0]) for n in range(60)]
+    scores = rng.random(60)
+    labels, families = zip(*[(v.label, v.face.family) for v in videos], strict=True)
+    headline = bootstrap.intervals(labels, scores, families)
+    row = group_figures.tables(videos, scores, 0.5)["data"][-1]
+    assert row["roc_auc_interval"] == headline["roc_auc"]
+    assert row["roc_auc_interval"] is not None
 
 
 def test_a_table_that_would_say_nothing_is_empty():
