@@ -49,7 +49,6 @@ with quiet_tensorflow():
     import trained_model
 
 import numpy as np
-from rich.markup import escape
 
 import bootstrap
 import calibration
@@ -121,8 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     videos = describe(args.data, faces, decisive)
     raw_scores = face_scores[decisive]
     scores = calibration.apply(raw_scores, settings.get("calibration"))
-    result = {"operating_point": operating_point}
-    result |= all_figures(videos, raw_scores, scores, threshold)
+    result = all_figures(videos, raw_scores, scores, threshold, operating_point)
     if args.robustness:
         decide_again = functools.partial(decide, faces)
         result["robustness"] = robustness.table(network, faces, decide_again)
@@ -195,6 +193,7 @@ def all_figures(
     raw_scores: np.ndarray,
     scores: np.ndarray,
     threshold: float,
+    operating_point: str = calibration.HALF,
 ) -> dict:
     """Return what goes into metrics.json, but for the robustness.
 
@@ -206,7 +205,7 @@ def all_figures(
     del errors["bins"]  # the chart shows them
     errors["before_temperature"] = figures.reliability(labels, raw_scores)["ece"]
     return {
-        **figures.video_metrics(labels, scores, threshold),
+        **figures.video_metrics(labels, scores, threshold, operating_point),
         "intervals": bootstrap.intervals(labels, scores, families),
         "calibration_error": errors,
         "groups": group_figures.tables(videos, scores, threshold),
@@ -311,7 +310,7 @@ def print_groups(title: str, groups: Sequence[Mapping]) -> None:
         against = f" against {group['compared_with']}" if group["compared_with"] else ""
         rows.append(
             (
-                escape(group["name"]),
+                group["name"],
                 f"{group['real']} real, {group['fake']} fake, "
                 f"AUC {auc}{interval_words(group['roc_auc_interval'])}{against}, "
                 f"log loss {group['log_loss']:.3f}, accuracy {group['accuracy']:.3f}",

@@ -7,11 +7,18 @@ Arrays in, plain numbers out. Labels are 1 = fake, 0 = real; scores are P(fake) 
 import numpy as np
 from sklearn import metrics
 
+import calibration
+
 LOG_LOSS_CLIP = 1e-7  # a score of exactly 0 or 1 on the wrong side would cost infinitely much
 MOST_BINS, VIDEOS_A_BIN = 15, 10
 
 
-def video_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> dict:
+def video_metrics(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    threshold: float = 0.5,
+    operating_point: str = calibration.HALF,
+) -> dict:
     """Return the figures of `labels` (0 or 1) and `scores` (0..1), both `(num_videos,)`.
 
     ROC AUC, average precision and equal error rate are None where only one class is there. A score
@@ -31,6 +38,7 @@ def video_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5
             float(metrics.average_precision_score(labels, scores)) if both else None
         ),
         "eer": equal_error_rate(labels, scores) if both else None,
+        "operating_point": operating_point,
         "threshold": threshold,
         "accuracy": float((verdicts == labels).mean()),
         "real_called_real": int(confusion[0, 0]),

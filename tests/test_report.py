@@ -33,7 +33,7 @@ def a_report(num_videos=40, strips=10, names=None) -> report.Content:
     labels = np.arange(len(names)) % 2
     scores = np.clip(0.5 * labels + 0.5 * rng.random(len(names)), 0.001, 0.999)
     videos = [a_video(*words, "Deepfakes") for words in zip(names, labels.tolist(), strict=True)]
-    result = {"operating_point": "half"} | evaluate.all_figures(videos, scores, scores, 0.5)
+    result = evaluate.all_figures(videos, scores, scores, 0.5)
     result["robustness"] = [{"name": "clean", "roc_auc": 0.8, "log_loss": 0.4}]
     jpeg = cv2.imencode(".jpeg", rng.integers(0, 255, (56, 336, 3), np.uint8))[1].tobytes()
     line = [Point(number / 2, number / 9) for number in range(8)]
