@@ -26,7 +26,7 @@ With --robustness the same faces are scored again after JPEG compression, at hal
 resolution, blurred, noisy and dark. In the DFDC challenge (arXiv:2006.07397) the best entry had
 82.6 % of the public test videos right, and the best one on the hidden videos 65.2 % of those.
 
-The last line printed is one JSON object with the figures, those of metrics.json.
+With --json-summary the last line printed is one JSON object, that of metrics.json.
 """
 
 import argparse
@@ -36,7 +36,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from console import UserError, command, print_table, quiet_tensorflow
+from console import (
+    UserError,
+    add_output_arguments,
+    command,
+    print_table,
+    quiet_tensorflow,
+)
 
 with quiet_tensorflow():
     import tensorflow as tf
@@ -97,6 +103,7 @@ def main_arguments() -> argparse.ArgumentParser:
         "first; 7 KB and eight clips to score each (%(default)s)",
     )
     add("--batch-size", type=int, default=16, help="clips scored at a time (%(default)s)")
+    add_output_arguments(parser, verbose="what TensorFlow has to say")
     return parser
 
 
@@ -132,14 +139,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.out, videos, raw_scores, scores, result, lines, args.model
     )
     print_figures(result, written)
-    print(json.dumps(result))
+    if args.json_summary:
+        print(json.dumps(result))
     return 0
 
 
 def list_faces(folders: Sequence[Path], settings: Mapping) -> list[splits.FaceVideo]:
     """Return the faces of all folders.
 
-    Raises UserError for a folder that does not fit the model, is named twice or lists a path.
+    Raises UserError for a folder that does not fit the model or is named twice.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UserError("--data names a folder twice; its videos would count double")
@@ -147,12 +155,6 @@ def list_faces(folders: Sequence[Path], settings: Mapping) -> list[splits.FaceVi
     for folder in folders:
         trained_model.check_faces(folder, settings)
         faces += splits.list_faces(folder)
-    for face in faces:
-        if face.name in {"", ".", ".."} or "/" in face.name or "\\" in face.name:
-            raise UserError(
-                f"{face.folder} is listed in metadata.json as {face.name!r}, which is a path and "
-                "not the name of a folder of faces; run processing.py to make the faces anew"
-            )
     return faces
 
 

@@ -50,8 +50,8 @@ class FaceVideo:
 def list_faces(file_loc: str | Path) -> list[FaceVideo]:
     """Return the faces in a folder of faces, sorted by name: one of each video, or more.
 
-    Raises UserError where there is no metadata.json, where it lists nothing, or where a listed
-    folder is missing, empty or not numbered from 000 on.
+    Raises UserError where there is no metadata.json, where it lists nothing or a path, or where a
+    listed folder is missing, empty or not numbered from 000 on.
     """
     folder = str(Path(file_loc))  # text from here on: a path object for each face costs seconds
     metadata = datasets.read_metadata(Path(folder))
@@ -62,6 +62,11 @@ def list_faces(file_loc: str | Path) -> list[FaceVideo]:
 
 
 def _face_video(folder: str, name: str, entry: Mapping, family: str) -> FaceVideo:
+    if name in {"", ".", ".."} or "/" in name or "\\" in name:
+        raise UserError(
+            f"{folder} lists {name!r}, which is a path and not the name of a folder of faces; run "
+            "processing.py to make the faces anew"
+        )
     own_folder = os.path.join(folder, name)  # noqa: PTH118
     try:
         frames = [file for file in os.listdir(own_folder) if file.endswith(".jpeg")]  # noqa: PTH208

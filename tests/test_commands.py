@@ -39,7 +39,7 @@ def work(tmp_path_factory) -> Path:
 def test_from_videos_to_figures(work):
     done = run(
         *("evaluate.py", "--model", work / "run" / "model.keras"),
-        *("--data", work / "faces", "--out", work / "report"),
+        *("--data", work / "faces", "--out", work / "report", "--json-summary"),
     )
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["videos"] == 6
@@ -62,7 +62,7 @@ def test_the_python_example_of_the_readme_gives_the_score_that_evaluate_gives(wo
     assert float(done.stdout.split()[-1]) == pytest.approx(scores[name], abs=0.002)
 
 
-@pytest.mark.parametrize("script", ["sample_data", "processing", "train", "evaluate"])
+@pytest.mark.parametrize("script", ["sample_data", "processing", "train", "evaluate", "predict"])
 def test_help_reads_as_the_docstring(script):
     done = run(f"{script}.py", "--help")
     assert f"python {script}.py" in done.stdout

@@ -21,7 +21,7 @@ def face(name, label=0, family=None, people=(), video=None):
 def evaluated(run, faces, out, *flags):
     """Without timelines unless asked for: they take as long as the scores."""
     command = ["--model", str(run / "model.keras"), "--data", str(faces), "--out", str(out)]
-    return evaluate.main([*command, "--strips", "0", *flags])
+    return evaluate.main([*command, "--strips", "0", "--json-summary", *flags])
 
 
 def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, capsys):
@@ -162,7 +162,8 @@ def test_several_folders_are_one_table_with_a_row_each_and_one_for_all(
     shutil.copytree(sample_faces, tmp_path / "again")
     data = ("--data", str(sample_faces), str(tmp_path / "again"))
     command = ["--model", str(run / "model.keras"), *data, "--out", str(tmp_path / "report")]
-    assert evaluate.main([*command, "--part", "all", "--robustness", "--strips", "3"]) == 0
+    command += ["--part", "all", "--robustness", "--strips", "3", "--json-summary"]
+    assert evaluate.main(command) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["videos"] == 32
     assert result["intervals"]["originals"] == 8  # the same originals in both
