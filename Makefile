@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 	$(RUN) evaluate.py --model demo/run/model.keras --data demo/faces --out demo/report
 	@echo
 	@echo "These figures are for drawn faces. They show that the pipeline works, and say nothing"
-	@echo "about real deepfakes: for those, train on real videos (README, 'Your own videos')."
+	@echo "about real deepfakes: for those, train on real videos (README, 'Train on your videos')."
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest
