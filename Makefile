@@ -1,5 +1,5 @@
 # make demo   draws sample videos, extracts faces, trains, evaluates; about 3 minutes on 2 cores
-# make test   runs the tests
+# make test   runs the tests; about 4 minutes on 2 cores
 # make lint   checks format and style
 # make clean  removes what the demo made (.venv stays)
 
@@ -19,7 +19,7 @@ demo: $(VENV)/installed
 	@echo "about real deepfakes: for those, train on real videos (README, 'Train on your videos')."
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .

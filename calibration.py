@@ -58,14 +58,19 @@ def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
 
     A score is divided by it as a logit: above 1 the model was too sure of itself, below 1 not sure
     enough. The order of videos, and so the AUC, stay as they are (Guo et al., ICML 2017,
-    arXiv:1706.04599).
+    arXiv:1706.04599). Labels are taken as 1 - 1 / (n + 2) instead of 1, and 1 / (n + 2) instead of
+    0, with n videos of the class: else a few videos that happen to be told apart without a mistake
+    would make all scores 0 or 1 (Platt, "Probabilistic outputs for support vector machines", 1999).
     """
-    logits, signs = _logits(scores), np.where(labels == 1, 1.0, -1.0)
-    weights = np.where(labels == 1, 0.5 / (labels == 1).sum(), 0.5 / (labels == 0).sum())
+    logits, fake = _logits(scores), labels == 1
+    counts = np.where(fake, fake.sum(), (~fake).sum())
+    doubts = 1 / (counts + 2)
+    margins = np.where(fake, logits, -logits)
 
     def loss(log_temperature: float) -> float:
-        margins = signs * logits / math.exp(log_temperature)
-        return float(np.sum(weights * np.logaddexp(0, -margins)))
+        scaled = margins / math.exp(log_temperature)
+        right, wrong = np.logaddexp(0, -scaled), np.logaddexp(0, scaled)
+        return float(np.sum(((1 - doubts) * right + doubts * wrong) / counts))
 
     bounds = (math.log(COLDEST), math.log(HOTTEST))
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)

@@ -41,6 +41,14 @@ def test_a_rare_class_weighs_as_much_as_a_frequent_one():
     )
 
 
+def test_a_few_videos_told_apart_without_a_mistake_do_not_make_all_scores_0_or_1():
+    """The coldest temperature was best for them, and one mistake later cost a log loss of ten."""
+    labels, scores = np.repeat([0, 1], 12), np.repeat([0.3, 0.7], 12)
+    temperature = calibration.fit_temperature(labels, scores)
+    surest = calibration.apply(np.array([0.7]), {"temperature": temperature})[0]
+    assert surest == pytest.approx(1 - 1 / 14, abs=0.001)
+
+
 def test_operating_points_keep_their_promise_on_the_videos_they_come_from():
     labels, scores = drawn(1_000, 2.0)
     found = calibration.calibrate(labels, scores)

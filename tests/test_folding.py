@@ -233,7 +233,7 @@ def train(devices, architecture):
 
 
 results = []
-for architecture in sorted(networks.ARCHITECTURES):
+for architecture in ["small"]:  # the one with dropout
     masks_one, weights_one = train(1, architecture)
     masks_two, weights_two = train(2, architecture)
     same, dropped = bool((masks_one == masks_two).all()), float((masks_one == 0).mean())

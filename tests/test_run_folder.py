@@ -177,7 +177,7 @@ def test_the_best_epoch_before_the_stop_is_not_overwritten_by_a_worse_one(tmp_pa
 def test_killed_again_and_again_it_ends_as_if_it_never_had_been(sample_faces, tmp_path):
     def command(out):
         where = ["--data", str(sample_faces), "--out", str(tmp_path / out), "--deterministic"]
-        tiny = [*TINY, "--epochs", "12", "--patience", "12", "--checkpoint-minutes", "0"]
+        tiny = [*TINY, "--epochs", "8", "--patience", "8", "--checkpoint-minutes", "0"]
         return [sys.executable, str(ROOT / "train.py"), *where, *tiny]
 
     subprocess.run(command("straight"), check=True, capture_output=True)
