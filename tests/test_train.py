@@ -147,3 +147,15 @@ def test_one_class_only_is_one_sentence(sample_faces, tmp_path, capsys):
 def test_a_folder_that_is_no_faces_folder_is_one_sentence(tmp_path, capsys):
     assert train.main(["--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "holds no metadata.json" in capsys.readouterr().err
+
+
+def test_from_python_with_a_keras_callback_as_the_readme_has_it(sample_faces, tmp_path):
+    history = train.train(
+        str(sample_faces),
+        str(tmp_path / "run"),
+        train.TrainSettings(epochs=1, batch_size=4, num_frames=3, img_size=32),
+        callbacks=[tf.keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))],
+    )
+    with (tmp_path / "log.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["val_loss"]) == history[0]["val_loss"]
