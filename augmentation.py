@@ -57,7 +57,7 @@ def fit(
         if chosen.flip:
             cv2.flip(frame, 1, dst=frame)
         if chosen.quality is not None:
-            frame[...] = _compress(frame, chosen.quality)
+            frame[...] = compress(frame, chosen.quality)
     pixels = clip.reshape(-1, clip.shape[2] * 3)  # two axes, as OpenCV likes it
     shift = cv2.mean(pixels)[0] * (1 - chosen.contrast) + chosen.brightness
     cv2.addWeighted(pixels, chosen.contrast, pixels, 0, shift, dst=pixels)
@@ -85,7 +85,7 @@ def _resize(frames: np.ndarray, img_size: tuple[int, int]) -> np.ndarray:
     return clip
 
 
-def _compress(frame: np.ndarray, quality: int) -> np.ndarray:
+def compress(frame: np.ndarray, quality: int) -> np.ndarray:
     """Pass a frame through JPEG, `(height, width, 3) uint8` RGB in and out."""
     words = [cv2.IMWRITE_JPEG_QUALITY, quality]
     encoded = cv2.imencode(".jpeg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), words)[1]

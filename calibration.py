@@ -50,7 +50,7 @@ def apply(scores: np.ndarray, calibration: Mapping | None) -> np.ndarray:
     """Return calibrated scores, `(num_videos,) float64`; unchanged without a temperature."""
     scores = np.asarray(scores, np.float64)
     temperature = (calibration or {}).get("temperature")
-    return scores if temperature is None else 1 / (1 + np.exp(-_logits(scores) / temperature))
+    return scores if temperature is None else 1 / (1 + np.exp(-logits(scores) / temperature))
 
 
 def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -62,10 +62,10 @@ def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
     0, with n videos of the class: else a few videos that happen to be told apart without a mistake
     would make all scores 0 or 1 (Platt, "Probabilistic outputs for support vector machines", 1999).
     """
-    logits, fake = _logits(scores), labels == 1
+    of_scores, fake = logits(scores), labels == 1
     counts = np.where(fake, fake.sum(), (~fake).sum())
     doubts = 1 / (counts + 2)
-    margins = np.where(fake, logits, -logits)
+    margins = np.where(fake, of_scores, -of_scores)
 
     def loss(log_temperature: float) -> float:
         scaled = margins / math.exp(log_temperature)
@@ -99,10 +99,9 @@ def _equal_error_point(labels: np.ndarray, scores: np.ndarray) -> dict:
     counts = {"real": int((labels == 0).sum()), "fake": int((labels == 1).sum())}
     if min(counts.values()) < LEAST_VIDEOS:
         return {"threshold": None, "reason": _too_few(LEAST_VIDEOS, counts)}
-    thresholds = _between(scores)
-    rates = [_rates(labels, scores, threshold) for threshold in thresholds]
-    best = int(np.argmin([abs(alarms - misses) for alarms, misses in rates]))
-    return _point(thresholds[best], rates[best])
+    thresholds, alarms, misses = _rates(labels, scores)
+    best = int(np.argmin(np.abs(alarms - misses)))
+    return _point(thresholds[best], alarms[best], misses[best])
 
 
 def _false_alarm_point(labels: np.ndarray, scores: np.ndarray, share: float) -> dict:
@@ -111,33 +110,27 @@ def _false_alarm_point(labels: np.ndarray, scores: np.ndarray, share: float) -> 
     if real < 1 / share:
         reason = f"{real} real validation videos, and {share:.0%} of them must be at least one"
         return {"threshold": None, "reason": reason}
-    for threshold in _between(scores):
-        rates = _rates(labels, scores, threshold)
-        if rates[0] <= share:
-            break
-    return _point(threshold, rates)
+    thresholds, alarms, misses = _rates(labels, scores)
+    lowest = int(np.argmax(alarms <= share))
+    return _point(thresholds[lowest], alarms[lowest], misses[lowest])
 
 
-def _between(scores: np.ndarray) -> np.ndarray:
-    """Return thresholds half-way between neighbouring scores, ascending, and between them and 0
-    and 1."""
+def _rates(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return thresholds half-way between neighbouring scores, 0 and 1 among them, ascending, and
+    the share of real videos called fake and of fake ones called real at each."""
     edges = np.unique(np.concatenate([[0.0], scores, [1.0]]))
-    return (edges[1:] + edges[:-1]) / 2
+    thresholds = (edges[1:] + edges[:-1]) / 2
+    real, fake = np.sort(scores[labels == 0]), np.sort(scores[labels == 1])
+    alarms = 1 - np.searchsorted(real, thresholds) / len(real)
+    misses = np.searchsorted(fake, thresholds) / max(1, len(fake))
+    return thresholds, alarms, misses
 
 
-def _rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> tuple[float, float]:
-    """Return the share of real videos called fake, and of fake ones called real."""
-    called = scores >= threshold
-    fake = labels == 1
-    misses = float((~called[fake]).mean()) if fake.any() else 0.0
-    return float(called[~fake].mean()), misses
-
-
-def _point(threshold: float, rates: tuple[float, float]) -> dict:
+def _point(threshold: float, alarms: float, misses: float) -> dict:
     return {
         "threshold": float(threshold),
-        "real_called_fake": rates[0],
-        "fake_called_real": rates[1],
+        "real_called_fake": float(alarms),
+        "fake_called_real": float(misses),
     }
 
 
@@ -148,6 +141,7 @@ def _too_few(least: int, counts: Mapping) -> str:
     )
 
 
-def _logits(scores: np.ndarray) -> np.ndarray:
-    scores = np.clip(scores, EPSILON, 1 - EPSILON)
+def logits(scores: np.ndarray) -> np.ndarray:
+    """Return the logits of scores, `float64`, finite also for scores of exactly 0 and 1."""
+    scores = np.clip(np.asarray(scores, np.float64), EPSILON, 1 - EPSILON)
     return np.log(scores) - np.log1p(-scores)

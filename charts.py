@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+UNIT_SQUARE = {"xlim": (-0.05, 1.05), "ylim": (-0.05, 1.05), "aspect": "equal"}
+
 
 def _save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +49,7 @@ def roc_chart(
         title="ROC, one score per video",
         xlabel="real videos called fake",
         ylabel="fake videos called fake",
-        aspect="equal",
+        **UNIT_SQUARE,
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
@@ -75,9 +77,7 @@ def precision_recall_chart(
         title="Precision and recall, one score per video",
         xlabel="fake videos called fake (recall)",
         ylabel="of those called fake, fake (precision)",
-        xlim=(-0.05, 1.05),
-        ylim=(-0.05, 1.05),
-        aspect="equal",
+        **UNIT_SQUARE,
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
@@ -104,9 +104,7 @@ def reliability_chart(path: Path, curves: Mapping[str, Mapping]) -> Path:
         title="Reliability, both classes counting the same",
         xlabel="mean score of the videos in a bin",
         ylabel="share of them that is fake",
-        xlim=(-0.05, 1.05),
-        ylim=(-0.05, 1.05),
-        aspect="equal",
+        **UNIT_SQUARE,
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")

@@ -15,7 +15,6 @@ import tensorflow as tf
 import augmentation
 import data_pipeline
 import scoring
-from console import UserError, progress
 from splits import FaceVideo
 
 
@@ -40,11 +39,7 @@ class Network:
 
 def whole_videos(faces: Sequence[FaceVideo], num_frames: int) -> np.ndarray:
     """Return the crops of the clips that verdicts are made from, `(num_faces, num_frames) str`."""
-    columns = {
-        "folder": tf.constant([face.folder for face in faces], tf.string),
-        "num_frames": tf.constant([face.num_frames for face in faces], tf.int64),
-        "name_base": tf.constant([10**face.digits for face in faces], tf.int64),
-    }
+    columns = data_pipeline.columns_of(faces)
     return data_pipeline.crop_paths(columns, num_frames, 0.5).numpy()
 
 
@@ -63,24 +58,20 @@ def score(
     crops `(num_frames, side, side, 3) uint8` RGB, before they are shrunk to the size of the model;
     each crop is read once for all of them. Raises UserError where a crop cannot be read.
     """
-    replicas = network.strategy.num_replicas_in_sync
-    batch_size = replicas * math.ceil(network.batch_size / replicas)
+    batch_size = scoring.whole_batch(network.batch_size, network.strategy)
     batches = math.ceil(len(paths) * variants / batch_size)
 
-    def clips(_: "tf.distribute.InputContext") -> "tf.data.Dataset":
+    def clips(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
         dataset = _clips(network, paths, change, variants)
         # The last batch is filled up with more of the same, so that no device goes without.
         dataset = dataset.repeat().take(batches * batch_size)
         dataset = dataset.map(lambda clip: (clip, tf.zeros([1]), tf.ones([1])))
-        return dataset.batch(batch_size // replicas, drop_remainder=True).prefetch(2)
+        each = batch_size // context.num_replicas_in_sync
+        return dataset.batch(each, drop_remainder=True).prefetch(2)
 
-    try:
-        with progress(batches, description, "batches") as advance:
-            dataset = network.strategy.distribute_datasets_from_function(clips)
-            scores = scoring.Scorer(network.model, network.strategy).score(dataset, advance)[1]
-    except tf.errors.OpError as error:
-        raise UserError(data_pipeline.explain(error, faces)) from error
-    return scores[: len(paths) * variants].astype(np.float64).reshape(len(paths), variants)
+    scorer = scoring.Scorer(network.model, network.strategy)
+    scores = scoring.score_all(scorer, clips, batches, faces, description)
+    return scores[: len(paths) * variants].reshape(len(paths), variants)
 
 
 def _clips(

@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -92,6 +93,19 @@ def add_output_arguments(parser: argparse.ArgumentParser, verbose: str = "") -> 
     add("--json-summary", action="store_true", help="end with one line of JSON, for programs")
     if verbose:
         add("--verbose", action="store_true", help=f"also show {verbose}")
+
+
+def printable(text: str) -> str:
+    """Return text that fits in one line of a terminal: no line breaks, no control characters."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print one line, whatever names of files are in it, also where the terminal lacks letters."""
+    file = sys.stdout if file is None else file
+    encoding = file.encoding or "utf-8"
+    shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
+    print(shown, file=file, flush=True)
 
 
 def print_table(title: str, rows: Sequence[tuple[str, str]]) -> None:

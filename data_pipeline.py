@@ -80,13 +80,7 @@ def build_dataset(
     """
     rows = _rows_of_shard(batch_size, num_replicas, shard)
     videos = list_faces(file_loc) if videos is None else list(videos)
-    columns = {
-        "folder": tf.constant([video.folder for video in videos], tf.string),
-        "num_frames": tf.constant([video.num_frames for video in videos], tf.int64),
-        # 1000 + 7 is "1007", and without its first digit "007": the name of frame 7.
-        "name_base": tf.constant([10**video.digits for video in videos], tf.int64),
-        "label": tf.constant([[video.label] for video in videos], tf.float32),
-    }
+    columns = columns_of(videos)
 
     def name_crops(indices: tf.Tensor, draws_or_weights: tf.Tensor):
         videos = {name: tf.gather(column, indices) for name, column in columns.items()}
@@ -113,6 +107,17 @@ def build_dataset(
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size // num_replicas, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def columns_of(videos: Sequence[FaceVideo]) -> dict[str, tf.Tensor]:
+    """Return what the graph must know of the videos, `(num_videos,)` each, label `(num_videos, 1)`;
+    see `crop_paths`."""
+    return {
+        "folder": tf.constant([video.folder for video in videos], tf.string),
+        "num_frames": tf.constant([video.num_frames for video in videos], tf.int64),
+        "name_base": tf.constant([10**video.digits for video in videos], tf.int64),
+        "label": tf.constant([[video.label] for video in videos], tf.float32),
+    }
 
 
 def check_batch(batch_size: int, num_replicas: int) -> None:

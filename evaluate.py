@@ -170,9 +170,10 @@ def count_videos(faces: Sequence[splits.FaceVideo]) -> int:
 def decide(faces: Sequence[splits.FaceVideo], raw_scores: np.ndarray) -> list[int]:
     """Return for each video the index of the face that speaks for it, folder by folder."""
     decisive = []
-    folders = [_folder(face) for face in faces]
-    for folder in dict.fromkeys(folders):
-        own = [index for index, other in enumerate(folders) if other == folder]
+    of_folders: dict[str, list[int]] = {}
+    for index, face in enumerate(faces):
+        of_folders.setdefault(_folder(face), []).append(index)
+    for own in of_folders.values():
         chosen = scoring.decisive_faces([faces[index] for index in own], raw_scores[own])
         decisive += [own[index] for index in chosen]
     return decisive

@@ -12,6 +12,7 @@ from pathlib import Path
 import datasets
 import faces_folder
 import splits
+from console import printable
 
 NOT_NAMED, NOT_KNOWN = "not named", "not known"
 
@@ -74,9 +75,8 @@ def _method(entry: Mapping) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return text on one line; what a terminal would obey or UTF-8 cannot hold becomes a "?"."""
-    words = " ".join(text.split())
-    return "".join(character if character.isprintable() else "?" for character in words)
+    """Return text on one line, without what a terminal would obey or UTF-8 cannot hold."""
+    return printable(" ".join(text.split()))
 
 
 def frame_counts(row: Mapping) -> tuple[int | None, int | None]:

@@ -355,7 +355,10 @@ def _write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it, so that readers never see half of it."""
+    """Write a file under a temporary name and rename it, so that readers never see half of it.
+
+    A file name in the text that is no Unicode keeps its bytes.
+    """
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", errors="surrogateescape")
     partial.replace(path)

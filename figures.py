@@ -53,9 +53,13 @@ def has_both(labels: np.ndarray) -> bool:
     return len(set(labels.tolist())) == 2
 
 
-def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
+def roc_auc(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
+) -> float | None:
     """Return the share of pairs of a real and a fake video in the right order; ties are a half."""
-    return float(metrics.roc_auc_score(labels, scores)) if has_both(labels) else None
+    if not has_both(labels):
+        return None
+    return float(metrics.roc_auc_score(labels, scores, sample_weight=weights))
 
 
 def log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+import calibration
+
 GREY = 128  # the middle of the pixel values, which the models scale to 0
 PATCH_SHARE = 0.25  # side of the square, as a share of the side of the face
 POSITIONS = 9  # of the square, along each side
 CLIPS_AT_ONCE = 16
-EPSILON = 1e-6  # scores are kept this far from 0 and 1, whose logits are infinite
 
 
 def occlusion_map(
@@ -69,10 +70,5 @@ def _effects(
         clips = np.repeat(clip[None], len(part), axis=0)
         for occluded, where in zip(clips, part, strict=True):
             occluded[where] = GREY
-        logits.append(_logits(score(clips)))
-    return _logits(score(clip[None]))[0] - np.concatenate(logits)
-
-
-def _logits(scores: np.ndarray) -> np.ndarray:
-    scores = np.clip(np.asarray(scores, np.float64), EPSILON, 1 - EPSILON)
-    return np.log(scores) - np.log1p(-scores)
+        logits.append(calibration.logits(score(clips)))
+    return calibration.logits(score(clip[None]))[0] - np.concatenate(logits)

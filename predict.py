@@ -52,9 +52,9 @@ import verdict_pictures
 import verdicts
 import video_search
 import video_windows
-from console import UserError, add_output_arguments, command, progress
+from console import UserError, add_output_arguments, command, progress, say
 from faces_folder import FaceSettings
-from verdicts import Judged, Rule, say
+from verdicts import Judged, Rule
 from video_windows import VideoFaces
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ class Run:
                 (names[number], self.args.no_face_score if score is None else score)
                 for number, (_, score) in sorted(self._rows.items())
             )
-            verdicts.write_text(self.args.csv, verdicts.csv_text(rows))
+            faces_folder.write_text(self.args.csv, verdicts.csv_text(rows))
         if self.args.json is not None:
             about = {
                 "model": str(self.args.model),
@@ -322,7 +322,7 @@ class Run:
                 "faces": asdict(self.face_settings),
                 "videos": [entry for _, entry in sorted(self._entries.items())],
             }
-            verdicts.write_text(self.args.json, json.dumps(about, indent=1) + "\n")
+            faces_folder.write_text(self.args.json, json.dumps(about, indent=1) + "\n")
 
     def summary(self, seconds: float) -> dict:
         """Return counts by verdict and the speed."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 
+import augmentation
 import calibration
 import clip_scoring
 import figures
@@ -30,14 +31,7 @@ SEED = 0
 
 def jpeg(crops: np.ndarray, quality: int) -> np.ndarray:
     """Return crops after JPEG of this quality, `(num_frames, height, width, 3) uint8` RGB."""
-
-    def through(crop: np.ndarray) -> np.ndarray:
-        # Which channel is which matters to JPEG: red and blue weigh differently in its luma.
-        words = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        encoded = cv2.imencode(".jpeg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), words)[1]
-        return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-
-    return np.stack([through(crop) for crop in crops])
+    return np.stack([augmentation.compress(crop, quality) for crop in crops])
 
 
 def smaller(crops: np.ndarray, divisor: int) -> np.ndarray:

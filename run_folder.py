@@ -1,7 +1,7 @@
 """The run folder: what a training leaves behind, and what it needs to go on where it stopped.
 
     model.keras      the best epoch by validation loss; opens with tf.keras.models.load_model
-    settings.json    what the model expects: face settings, frames, image size, label, threshold
+    settings.json    what the model expects, and what its scores mean
     split.json       which videos were trained on, validated on, held out and left out
     history.csv      a row per epoch
     checkpoints/     state.npz: weights, optimizer and progress, to go on from after a stop

@@ -12,21 +12,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-from sklearn.metrics import roc_auc_score
 
 import data_pipeline
+import figures
 from console import UserError, progress
 from splits import FaceVideo
 
 keras = tf.keras
-EPSILON = 1e-7  # scores are kept this far from 0 and 1 in a log loss, as Keras does in training
 
 
 class Scorer:
     """Scores clips with `model`, which lies in the scope of `strategy` and gives `(batch, 1)`."""
 
     def __init__(self, model: "keras.Model", strategy: "tf.distribute.Strategy"):
-        self._model, self._strategy = model, strategy
+        self._model, self.strategy = model, strategy
 
     def score(
         self, dataset: Iterable, advance: Callable[[], None] = lambda: None
@@ -46,12 +45,12 @@ class Scorer:
 
     def rows(self, gathered: Sequence) -> list[np.ndarray]:
         """Return what `gather` gave, `(batch, 1)` and the same on all replicas, as `(batch,)`."""
-        first = [self._strategy.experimental_local_results(values)[0] for values in gathered]
+        first = [self.strategy.experimental_local_results(values)[0] for values in gathered]
         return [values.numpy()[:, 0] for values in first]
 
     @tf.function
     def _step(self, batch):
-        return self._strategy.run(self._replica_step, args=batch)
+        return self.strategy.run(self._replica_step, args=batch)
 
     def _replica_step(
         self, clips: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
@@ -78,23 +77,18 @@ def gather(*values: tf.Tensor) -> tuple[tf.Tensor, ...]:
     return tuple(context.all_gather(tf.identity(rows), axis=0) for rows in values)
 
 
-def log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the binary cross-entropy of each score, `(num_clips,) float64`."""
-    scores = np.clip(scores.astype(np.float64), EPSILON, 1 - EPSILON)
-    return -np.log(np.where(labels > 0.5, scores, 1 - scores))
-
-
 def classification_figures(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Return weighted log loss, accuracy at 0.5 and ROC AUC (not a number with one class only)."""
     weights = np.ones(len(labels)) if weights is None else weights
     right = (scores >= 0.5) == (labels > 0.5)
-    both = len(set(labels[weights > 0])) == 2
+    counted = weights > 0  # the others only fill up the last batch
+    auc = figures.roc_auc(labels[counted], scores[counted], weights[counted])
     return {
-        "loss": float(np.average(log_losses(labels, scores), weights=weights)),
+        "loss": float(np.average(figures.log_losses(labels, scores), weights=weights)),
         "accuracy": float(np.average(right, weights=weights)),
-        "auc": float(roc_auc_score(labels, scores, sample_weight=weights)) if both else np.nan,
+        "auc": np.nan if auc is None else auc,
     }
 
 
@@ -111,8 +105,7 @@ def score_faces(
     Raises UserError where a crop cannot be read.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    replicas = strategy.num_replicas_in_sync
-    batch_size = replicas * math.ceil(batch_size / replicas)
+    batch_size = whole_batch(batch_size, strategy)
 
     def clips(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
         return data_pipeline.build_dataset(
@@ -120,18 +113,38 @@ def score_faces(
             num_frames=settings["num_frames"],
             batch_size=batch_size,
             videos=faces,
-            num_replicas=replicas,
+            num_replicas=context.num_replicas_in_sync,
             shard=(context.input_pipeline_id, context.num_input_pipelines),
         )
 
     batches = math.ceil(len(faces) / batch_size)
+    return score_all(Scorer(model, strategy), clips, batches, faces)[: len(faces)]
+
+
+def whole_batch(batch_size: int, strategy: "tf.distribute.Strategy") -> int:
+    """Return the batch size, rounded up to a multiple of the devices."""
+    replicas = strategy.num_replicas_in_sync
+    return replicas * math.ceil(batch_size / replicas)
+
+
+def score_all(
+    scorer: Scorer,
+    clips: Callable[["tf.distribute.InputContext"], "tf.data.Dataset"],
+    batches: int,
+    faces: Sequence[FaceVideo],
+    description: str = "scoring",
+) -> np.ndarray:
+    """Return raw scores of all that `clips` gives each worker, what fills up the last batch too,
+    `(num_clips,) float64`, and show how far it is.
+
+    Raises UserError where a crop of these faces cannot be read.
+    """
     try:
-        with progress(batches, "scoring", "batches") as advance:
-            dataset = strategy.distribute_datasets_from_function(clips)
-            scores = Scorer(model, strategy).score(dataset, advance)[1]
+        with progress(batches, description, "batches") as advance:
+            dataset = scorer.strategy.distribute_datasets_from_function(clips)
+            return scorer.score(dataset, advance)[1].astype(np.float64)
     except tf.errors.OpError as error:
         raise UserError(data_pipeline.explain(error, faces)) from error
-    return scores[: len(faces)].astype(np.float64)  # the last batch is filled up
 
 
 def decisive_faces(faces: Sequence[FaceVideo], scores: np.ndarray) -> list[int]:

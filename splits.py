@@ -181,13 +181,18 @@ def _draw(
     Videos that share an original or a person are in one group, and so are those that a chain of
     such videos joins. Groups are drawn as a whole, unless that cannot give a part of half its share
     to twice its share and people are named: where everybody's face is put on everybody else, as in
-    Celeb-DF, a few groups hold nearly all. Then people are drawn.
+    Celeb-DF, a few groups hold nearly all. Then people are drawn, if that comes nearer.
     """
     groups = datasets.connect({video.name: video.ties for video in videos})
     by_group = _draw_groups(videos, np.array([groups[v.name] for v in videos]), share, seed)
     if by_group and share / 2 <= len(by_group[1]) / len(videos) <= 2 * share:
         return by_group
-    drawn = _draw_people(videos, share, seed) or by_group
+    by_people = _draw_people(videos, share, seed)
+    drawn = min(
+        filter(None, [by_group, by_people]),
+        key=lambda parts: abs(len(parts[1]) / len(videos) - share),
+        default=None,
+    )
     if drawn is None:
         raise UserError(
             f"cannot draw a {part} part from {len(videos)} videos of {len(set(groups.values()))} "
@@ -257,7 +262,8 @@ def _draw_groups(
     shuffled = np.random.default_rng(seed).permutation(len(names))[numbers] % MOST_BUNDLES
     candidates = list(StratifiedGroupKFold(folds).split(labels, labels, shuffled))
     # Small sets leave folds of unequal make-up: the first of the most typical ones is taken.
-    target = np.array([labels.mean(), 1 / folds])
+    # Few groups make few, large folds: then the size asked for decides between them.
+    target = np.array([labels.mean(), share])
     drawn = min(
         (held_out for _, held_out in candidates),
         key=lambda held_out: np.abs(

@@ -3,7 +3,8 @@
 Goes in: what processing.py wrote. Comes out, in the run folder:
 
     model.keras      the best epoch by validation loss; opens with tf.keras.models.load_model
-    settings.json    what the model expects: face settings, frames, image size, label, threshold
+    settings.json    what the model expects and its scores mean: face settings, frames,
+                     image size, label, calibration, operating points
     split.json       which videos were trained on, validated on, held out and left out
     history.csv      of every epoch: loss, accuracy, AUC, learning rate, seconds, clips per second,
                      and the share of the seconds spent waiting for data
@@ -149,7 +150,7 @@ def main_arguments() -> argparse.ArgumentParser:
     )
     add("--overwrite", action="store_true", help="replace whatever run is there")
     add("--initial-model", type=Path, metavar="FILE", help="begin with the weights of this .keras")
-    add("--cache", type=Path, metavar="DIR", help="keep decoded frames there")
+    add("--cache", type=Path, metavar="DIR", help="keep decoded crops there")
     add("--deterministic", action="store_true", help="bit-equal runs also on GPUs, but slower")
     add("--tensorboard", action="store_true", help="also write logs for TensorBoard")
     add(
@@ -229,7 +230,6 @@ def run_settings(
         "img_size": [settings.img_size, settings.img_size],
         "label": {"0": "REAL", "1": "FAKE"},
         "score": "P(fake), 0..1",
-        "threshold": 0.5,
         "training": asdict(settings),
         "initial_model": str(initial_model) if initial_model else None,
         "versions": {
@@ -279,7 +279,7 @@ def train_parts(
         if chief:
             run_folder.begin(out, stored, parts, afresh=not known)
             listed.append(RunState(out, trainer, options.checkpoint_minutes, facts))
-        fit(trainer, parts, settings, options, listed)
+        fit(trainer, parts, settings, options, steps_per_epoch, listed)
         if chief:
             run_folder.save_state(out, trainer, **facts | {"finished": True})
         return trainer.progress.history
@@ -334,6 +334,7 @@ def fit(
     parts: Mapping[str, Sequence[splits.FaceVideo]],
     settings: TrainSettings,
     options: RunOptions,
+    steps_per_epoch: int,
     callbacks: Sequence["keras.callbacks.Callback"],
 ) -> None:
     """Train on the videos of two parts until the epochs are done or a callback stops it."""
@@ -360,7 +361,7 @@ def fit(
             distribute(clips("train", training=True, **begin)),
             distribute(clips("validation", equal_classes=True)),
             settings.epochs,
-            data_pipeline.steps_per_epoch(parts["train"], settings.batch_size),
+            steps_per_epoch,
             callbacks,
             verbose,
         )

@@ -3,7 +3,7 @@
 settings = trained_model.read_settings(Path("run/model.keras"))
 model = trained_model.load(Path("run/model.keras"), settings)
 
-Only `load` and `export` need TensorFlow: the processes that read videos for predict.py do without.
+Only models need TensorFlow: the processes that read videos for predict.py do without.
 """
 
 import json
@@ -26,7 +26,7 @@ def read_settings(model_path: Path) -> dict:
     path = model_path.parent / faces_folder.SETTINGS_NAME
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"faces", "num_frames", "img_size", "threshold"} - settings.keys()
+        missing = {"faces", "num_frames", "img_size"} - settings.keys()
     except (OSError, ValueError, AttributeError):
         settings, missing = {}, {"everything"}
     if missing:
@@ -49,21 +49,27 @@ def check_faces(data: Path, settings: Mapping) -> None:
         )
 
 
-def load(model_path: Path, settings: Mapping) -> "tf.keras.Model":
-    """Return the model, folded for speed; raises UserError for a file that is none.
+def open_model(model_path: Path) -> "tf.keras.Model":
+    """Return the model as it was saved; raises UserError for a file that is none.
 
     Keras's safe mode is on: a file that asks for code of its own to be run is none either
     (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
     """
     with quiet_tensorflow():
         import tensorflow as tf
-
-        import model as networks
     try:
-        model = tf.keras.models.load_model(model_path, compile=False, safe_mode=True)
+        return tf.keras.models.load_model(model_path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{model_path} cannot be opened as a Keras model: {reason}") from error
+
+
+def load(model_path: Path, settings: Mapping) -> "tf.keras.Model":
+    """Return the model, folded for speed; raises UserError for a file that is none, or one that
+    does not fit its settings."""
+    model = open_model(model_path)
+    with quiet_tensorflow():
+        import model as networks
     expected = (settings["num_frames"], *settings["img_size"], 3)
     if tuple(model.input_shape[1:]) != expected:
         raise UserError(

@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from console import UserError
-from scoring import Scorer, classification_figures, gather, log_losses, timed
+from figures import log_loss
+from scoring import Scorer, classification_figures, gather, timed
 
 keras = tf.keras
 
@@ -124,13 +125,13 @@ class Trainer:
     ) -> dict[str, float]:
         progress = self.progress
         known = zip(progress.labels, progress.scores, strict=True)
-        loss_sum = sum(_mean_loss(*pair) for pair in known)
+        loss_sum = sum(log_loss(*pair) for pair in known)
         while progress.step < steps_per_epoch:
             started = time.perf_counter()
             callbacks.on_train_batch_begin(progress.step)
             batch, waited_sec = next(batches)
             labels, scores = self._scorer.rows(self._train_step(batch))
-            loss_sum += _mean_loss(labels, scores)
+            loss_sum += log_loss(labels, scores)
             if not np.isfinite(loss_sum):
                 raise UserError(
                     f"the loss is no number any more in step {progress.step + 1} of epoch "
@@ -208,7 +209,3 @@ def _agree_on_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     context = tf.distribute.get_replica_context()
     overflows = context.all_reduce(tf.distribute.ReduceOp.SUM, 1 - tf.cast(finite, tf.float32))
     return [tf.where(overflows > 0, tf.constant(np.nan, part.dtype), part) for part in gradients]
-
-
-def _mean_loss(labels: np.ndarray, scores: np.ndarray) -> float:
-    return float(log_losses(labels, scores).mean())

@@ -3,7 +3,6 @@
 network, trained, trainer = build(settings, strategy, "float32", steps_per_epoch)
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 import faces_folder
 import model as networks
+import trained_model
 from console import UserError
 from training_loop import Trainer
 
@@ -63,19 +63,14 @@ def _set_weights(network: "keras.Model", weights: Sequence[np.ndarray]) -> None:
 
 
 def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
-    """Return the weights of a .keras file; raises UserError where it is none, or where the
-    settings.json beside it tells of other faces than these."""
-    try:
-        weights = keras.models.load_model(path, compile=False).get_weights()
-    except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} cannot be opened as a Keras model: {reason}") from error
-    beside = path.parent / faces_folder.SETTINGS_NAME
-    if beside.exists():
+    """Return the weights of a .keras file, and say where they come from other faces than these.
+
+    Raises UserError where it is no model, or its settings.json beside it cannot be read.
+    """
+    weights = trained_model.open_model(path).get_weights()
+    if (path.parent / faces_folder.SETTINGS_NAME).exists():
         differences = faces_folder.setting_differences(
-            json.loads(beside.read_text(encoding="utf-8")).get("faces", {}),
-            face_settings,
-            by="these faces",
+            trained_model.read_settings(path)["faces"], face_settings, by="these faces"
         )
         if differences:
             print(f"note: {path} was trained on other faces: {differences}")

@@ -14,7 +14,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from verdicts import Judged, JudgedFace, printable
+from console import printable
+from verdicts import Judged, JudgedFace
 
 FACES_SHOWN = 3
 LONGEST_NAME = 70  # letters of a file's name in a title

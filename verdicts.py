@@ -10,18 +10,15 @@ score: none is made up for them. No TensorFlow and no pixels.
 import csv
 import io
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
+import spreadsheet
 from video_windows import VideoFaces, Window, WindowFace
 
 FAKE, REAL, NO_FACE, UNREADABLE = VERDICTS = ("FAKE", "REAL", "NO FACE", "UNREADABLE")
 WINDOW_RULES = ("worst", "median")
-# What a spreadsheet would take for a formula: https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -130,37 +127,17 @@ def _is_stump(window: Window, found: VideoFaces, rule: Rule) -> bool:
     return last and window.end_sec - window.start_sec < rule.window_sec / 2
 
 
-def printable(text: str) -> str:
-    """Return text that fits in one line of a terminal: no line breaks, no control characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def say(text: str, file: TextIO | None = None) -> None:
-    """Print one line, whatever names of files are in it, also where the terminal lacks letters."""
-    file = sys.stdout if file is None else file
-    encoding = file.encoding or "utf-8"
-    shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
-    print(shown, file=file, flush=True)
-
-
 def csv_text(rows: Iterable[tuple[str, float]]) -> str:
     """Return `filename,label` lines, label = P(fake), as Kaggle's DFDC asks for.
 
-    A name that a spreadsheet would take for a formula gets an apostrophe in front and stays text.
+    Names are guarded as `spreadsheet.text_cell` says.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["filename", "label"])
     for name, score in rows:
-        table.writerow([f"'{name}" if name.startswith(FORMULA_STARTS) else name, f"{score:.6f}"])
+        table.writerow([spreadsheet.text_cell(name), f"{score:.6f}"])
     return text.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; a name in it that is no Unicode keeps its bytes."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8", errors="surrogateescape")
-    partial.replace(path)
 
 
 def json_entry(judged: Judged) -> dict:

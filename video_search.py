@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import layouts
-from console import UserError
-from verdicts import say
+from console import UserError, say
 
 LONGEST_STEM_BYTES = 200  # what a file system takes is 255, and endings are added
 

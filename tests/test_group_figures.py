@@ -112,7 +112,7 @@ def test_method_location_and_boxes_come_from_the_files_beside_the_faces(tmp_path
     face = FaceVideo("f0#1", "", 1, 9, 3, "f0", "f0")
     other = FaceVideo("f1", "", 1, 9, 3, "f1", "f1")
     known, unknown = evaluated_videos.describe(faces, [face, other], [face, face, other])
-    assert known.method == "Face?[2J Swap ?"  # nothing that a terminal would obey
+    assert known.method == r"Face\x1b[2J Swap \ud800"  # nothing that a terminal would obey
     assert (known.location, known.num_faces) == ("/v", 2)
     assert (known.frames_averaged, known.frames_total) == (10, 40)
     assert (unknown.method, unknown.location) == ("not named", "not known")

@@ -194,6 +194,21 @@ def celeb_df(num_people=12, videos_each=3):
     return videos
 
 
+def test_a_few_large_groups_do_not_put_most_videos_into_validation():
+    """Two people in a dozen videos each and four in two: 24 of 38 were validated on, 8 trained."""
+    sizes = {"Ann": (2, 10), "Bob": (2, 10), "Cy": (3, 3), "Di": (1, 1)} | {
+        name: (1, 1) for name in ("Ed", "Flo", "Gus")
+    }
+    videos = [
+        video(f"{person}_{label}_{k}.mp4", label, people=[person])
+        for person, counts in sizes.items()
+        for label in (0, 1)
+        for k in range(counts[label])
+    ]
+    parts = splits.split(videos, seed=0)
+    assert len(parts["train"]) > len(parts["validation"]) + len(parts["test"])
+
+
 def marked(videos, *names):
     """Return the videos with those whose name begins with one of the names marked test."""
     return [replace(v, split="test" if v.name.startswith(names) else "train") for v in videos]

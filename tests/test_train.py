@@ -29,7 +29,11 @@ def test_a_run_leaves_model_settings_history_and_the_seeds_three_charts(run, sam
     assert settings["num_frames"] == 3
     assert settings["img_size"] == [32, 32]
     assert settings["label"] == {"0": "REAL", "1": "FAKE"}
-    assert settings["threshold"] == 0.5
+    assert settings["operating_points"].keys() == {
+        "equal-error",
+        "false-alarms-5",
+        "false-alarms-1",
+    }
     with (run / "history.csv").open(newline="") as file:
         history = list(csv.DictReader(file))
     assert [row["epoch"] for row in history] == ["1", "2"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import console
 import verdicts
 from extraction import Crop
 from verdicts import Rule, judge
@@ -86,7 +87,7 @@ def test_a_cell_that_looks_like_a_formula_stays_text():
 
 
 def test_a_name_can_neither_break_its_line_nor_move_the_cursor():
-    shown = verdicts.printable("a\nb\x1b[2J\udc80 ビデオ.mp4")
+    shown = console.printable("a\nb\x1b[2J\udc80 ビデオ.mp4")
     assert shown == "a\\nb\\x1b[2J\\udc80 ビデオ.mp4"
 
 
