@@ -44,9 +44,7 @@ def build_model(
     with _dtype_policy(precision):
         encoder, sequence_layers = ARCHITECTURES[architecture]((*img_size, 3))
         clip = keras.Input((num_frames, *img_size, 3), dtype="float32", name="clip")
-        # Always in 32 bits: 1 / 127.5 is not a number of 16 bits, nor are most pixels scaled by it.
-        x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale")(clip)
-        x = layers.TimeDistributed(encoder, name="frames")(x)  # (batch, num_frames, features)
+        x = layers.TimeDistributed(encoder, name="frames")(clip)  # (batch, num_frames, features)
         for layer in sequence_layers:
             x = layer(x)
         return keras.Model(clip, x, name=f"deepfake_detector_{architecture}")
@@ -91,6 +89,12 @@ def fold_time(
     return keras.Model(clip, x, name=f"{model.name}_folded")
 
 
+def _scaled(image: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Return 0..255 as -1..1. Always in 32 bits: 1 / 127.5 is no number of 16 bits, nor are most
+    pixels scaled by it."""
+    return layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale")(image)
+
+
 def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     """Four convolutions for each frame, their map kept coarse rather than averaged, because where
     in the face something looks odd matters; trains on a laptop's CPU.
@@ -99,8 +103,8 @@ def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     unlike batch normalisation it does not care how many clips share a batch or a device, nor that
     the frames of a clip are alike.
     """
-    image = keras.Input(frame_shape, name="frame")
-    x = image
+    image = keras.Input(frame_shape, dtype="float32", name="frame")
+    x = _scaled(image)
     for filters, kernel_size, strides in ((16, 5, 2), (32, 3, 1), (48, 3, 1), (64, 3, 1)):
         x = layers.Conv2D(
             filters,
@@ -126,15 +130,10 @@ def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
 def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     """The network of the project this one grew out of (microcoder-py/deepfake-detector, 2021): one
     convolution, a flat frame, an LSTM with relu. The baseline that others are measured against."""
-    encoder = keras.Sequential(
-        [
-            keras.Input(frame_shape, name="frame"),
-            layers.Conv2D(32, (2, 2), activation="relu"),
-            layers.AveragePooling2D((2, 2)),
-            layers.Flatten(),
-        ],
-        name="frame_encoder",
-    )
+    image = keras.Input(frame_shape, dtype="float32", name="frame")
+    x = layers.Conv2D(32, (2, 2), activation="relu")(_scaled(image))
+    x = layers.Flatten()(layers.AveragePooling2D((2, 2))(x))
+    encoder = keras.Model(image, x, name="frame_encoder")
     return encoder, [
         layers.LSTM(16, activation="relu", name="lstm"),
         layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake"),

@@ -131,7 +131,7 @@ def test_pixels_are_scaled_in_32_bits_before_a_network_of_16_bits():
     """bfloat16 has 8 digits: 1 / 127.5 and half pixels would be rounded, white would not be 1."""
     network = networks.build_model(CLIP[0], CLIP[1:3], precision="mixed_bfloat16")
     pixels = np.array([0, 100.25, 255], np.float32)
-    scaled = network.get_layer("scale")(pixels)
+    scaled = network.get_layer("frames").layer.get_layer("scale")(pixels)
     assert scaled.dtype == tf.float32
     assert scaled.numpy() == pytest.approx(pixels / 127.5 - 1, abs=1e-6)
 
