@@ -8,8 +8,9 @@ Goes in: what processing.py wrote. Comes out: batches of clips, `(batch, num_fra
                                         videos=parts["train"], training=True)
 """
 
+import functools
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 import augmentation
+import blending
+import epochs
 import frame_cache
 from console import UserError
 from splits import FaceVideo, list_faces
@@ -26,6 +29,7 @@ END_OF_IMAGE = b"\xff\xd9"  # what every whole JPEG ends with (ITU-T T.81, B.1.1
 NOT_WHOLE = "no JPEG, or one that is cut short:"
 NAMED_AT_ONCE = 32  # clips
 MOST_DIGITS = 18  # of an int64
+MOST_SEEDS = 2**62
 
 
 def build_dataset(
@@ -40,6 +44,8 @@ def build_dataset(
     first_epoch: int = 0,
     first_step: int = 0,
     equal_classes: bool = False,
+    self_blend: float = 0.0,
+    min_steps: int = 1,
     seed: int = 0,
     num_replicas: int = 1,
     shard: tuple[int, int] = (0, 1),
@@ -48,14 +54,17 @@ def build_dataset(
     """Return batches of clips of the faces in `file_loc`, or of those `videos` of it.
 
     With `training`: endless full batches of `(clips, labels)`, augmented, one epoch after the
-    other from batch `first_step` of `first_epoch` on. `steps_per_epoch` says how many batches make
-    an epoch and `draw_epoch` what is in it. `shuffle_buffer` counts couples of a real and a fake
-    video, not pixels: how far the order within an epoch is mixed; None mixes all.
+    other from batch `first_step` of `first_epoch` on. `epochs.steps_per_epoch` says how many
+    batches make an epoch, at least `min_steps`, and `epochs.draw_epoch` what is in it: with
+    `self_blend`, that share of the fakes are made from real videos, see blending.py.
+    `shuffle_buffer` counts couples of a real and a fake video, not pixels: how far the order within
+    an epoch is mixed; None mixes all.
 
     Without it every video comes once, in the given order, as `(clips, labels, weights)`: the last
     batch is filled up to `batch_size` with copies of weight 0. Weights are scaled so that the mean
     of weight times loss over all that is delivered is the mean loss over the videos; with
-    `equal_classes`, the mean of the loss over the real and that over the fake ones.
+    `equal_classes`, the mean of the loss over the real and that over the fake ones. With
+    `self_blend`, each real video comes a second time as a fake made from it, always the same one.
 
     Clips are `(batch_size, num_frames, *img_size, 3) uint8` RGB, labels and weights
     `(batch_size, 1) float32`. Every clip spans the whole video: its frames lie evenly, and a
@@ -82,21 +91,32 @@ def build_dataset(
     videos = list_faces(file_loc) if videos is None else list(videos)
     columns = columns_of(videos)
 
-    def name_crops(indices: tf.Tensor, draws_or_weights: tf.Tensor):
+    def name_crops(indices: tf.Tensor, roles: tf.Tensor, draws_or_weights: tf.Tensor):
         videos = {name: tf.gather(column, indices) for name, column in columns.items()}
         phases = draws_or_weights[:, :1] if training else 0.5
-        return crop_paths(videos, num_frames, phases), videos["label"], draws_or_weights
+        labels = tf.maximum(videos["label"], tf.cast(roles[:, :1] == epochs.BLEND, tf.float32))
+        return crop_paths(videos, num_frames, phases), roles, labels, draws_or_weights
 
-    def load(paths: tf.Tensor, label: tf.Tensor, draws_or_weight: tf.Tensor):
+    def load(paths: tf.Tensor, role: tf.Tensor, label: tf.Tensor, draws_or_weight: tf.Tensor):
         draws = draws_or_weight if training else None
-        clip = load_clip(paths, draws, tuple(img_size), cache and Path(cache))
+        blends = role if self_blend else None
+        clip = load_clip(paths, draws, tuple(img_size), cache and Path(cache), blends)
         return (clip, label) if training else (clip, label, draws_or_weight)
 
     if training:
-        dataset = _epochs(videos, batch_size, rows, first_epoch, shuffle_buffer, seed)
+        steps = epochs.steps_per_epoch(videos, batch_size, self_blend, min_steps)
+        draw = functools.partial(
+            epochs.draw_epoch,
+            videos,
+            seed,
+            shuffle_buffer=shuffle_buffer,
+            self_blend=self_blend,
+            num_clips=steps * batch_size,
+        )
+        dataset = _epochs(draw, steps, batch_size, rows, first_epoch, seed)
         dataset = dataset.skip(first_step * (rows.stop - rows.start))
     else:
-        dataset = _in_order(videos, batch_size, rows, equal_classes)
+        dataset = _in_order(videos, batch_size, rows, equal_classes, bool(self_blend))
     # Paths are made for many clips at once, to start fewer small operations.
     named = dataset.batch(NAMED_AT_ONCE).flat_map(
         lambda *clips: tf.data.Dataset.from_tensor_slices(name_crops(*clips))
@@ -147,119 +167,72 @@ def _take_rows(of_clips: np.ndarray, batch_size: int, rows: slice) -> np.ndarray
     return batches[:, rows].reshape(-1, *of_clips.shape[1:])
 
 
-def steps_per_epoch(videos: Sequence[FaceVideo], batch_size: int) -> int:
-    """Return how many batches of training clips make an epoch.
-
-    Raises UserError where a class is missing or the clips are fewer than one batch.
-    """
-    counts = Counter(video.label for video in videos)
-    if not (counts[0] and counts[1]):
-        raise UserError(
-            f"training needs real and fake videos, but {len(videos)} videos hold {counts[0]} real "
-            f"and {counts[1]} fake; add the missing class"
-        )
-    clips = 2 * min(counts.values())
-    if clips < batch_size:
-        raise UserError(
-            f"{counts[0]} real and {counts[1]} fake videos make {clips} balanced clips, less than "
-            f"a batch of {batch_size}; add videos or lower the batch size"
-        )
-    return clips // batch_size
-
-
-def draw_epoch(
-    videos: Sequence[FaceVideo], seed: int, epoch: int, shuffle_buffer: int | None = None
-) -> np.ndarray:
-    """Return the indices of an epoch's videos, `(2 * n,) int64`: real, fake, real, fake, ...
-
-    n is the size of the smaller class. Each of its videos comes once, beside a video of the other
-    class drawn anew every epoch: if possible one of the same family, because between a fake and
-    its original only the forgery differs. Videos that merely show the same person are strangers.
-    The epoch and the seed alone decide the order.
-    """
-    rng = np.random.default_rng([seed, epoch])
-    by_class = [[i for i, video in enumerate(videos) if video.label == label] for label in (0, 1)]
-    smaller, larger = sorted(by_class, key=len)
-    partners: dict[str, list[int]] = defaultdict(list)
-    for index in rng.permutation(larger):
-        partners[videos[index].family].append(int(index))
-    couples = {}
-    for index in rng.permutation(smaller):
-        of_family = partners[videos[index].family]
-        couples[int(index)] = of_family.pop() if of_family else None
-    left_over = [index for indices in partners.values() for index in indices]
-    strangers = iter(rng.permutation(left_over))
-    order = [
-        sorted(
-            (index, int(next(strangers)) if partner is None else partner),
-            key=lambda i: videos[i].label,
-        )
-        for index, partner in couples.items()
-    ]
-    return _mix(np.array(order, np.int64), shuffle_buffer, rng).reshape(-1)
-
-
-def _mix(couples: np.ndarray, shuffle_buffer: int | None, rng: np.random.Generator) -> np.ndarray:
-    """Shuffle the rows; with a buffer, only within that many rows of the order by name."""
-    if shuffle_buffer is None:
-        return couples  # permuted already when the couples were made
-    couples = couples[np.argsort(couples[:, 0])]
-    return couples[np.argsort(np.arange(len(couples)) + shuffle_buffer * rng.random(len(couples)))]
-
-
 def _epochs(
-    videos: Sequence[FaceVideo],
+    draw: Callable[..., tuple[np.ndarray, np.ndarray]],
+    steps: int,
     batch_size: int,
     rows: slice,
     first_epoch: int,
-    shuffle_buffer: int | None,
     seed: int,
 ) -> tf.data.Dataset:
-    """Endless `(index, draws)` of clips; only whole batches of an epoch, so that epochs align.
+    """Endless `(index, role, draws)` of clips; only whole batches of an epoch, so epochs align.
 
-    Of every batch only the `rows` of this worker.
+    Of every batch only the `rows` of this worker. A role is `(2,) int64`: what is made of the video
+    and the seed it is made with.
     """
-    steps = steps_per_epoch(videos, batch_size)
     clips, own_clips = steps * batch_size, steps * (rows.stop - rows.start)
 
-    def epoch_of_clips(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        indices = draw_epoch(videos, seed, int(epoch), shuffle_buffer)[:clips]
+    def epoch_of_clips(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
+        indices, kinds = draw(epoch=int(epoch))
         # The two clips of a couple are augmented alike, so that it tells nothing about the label.
         rng = np.random.default_rng([seed, int(epoch), 1])  # another one than that of the order
-        draws = rng.random((clips // 2 + clips % 2, augmentation.NUM_DRAWS), np.float32)
-        draws = np.repeat(draws, 2, axis=0)[:clips]
-        return _take_rows(indices, batch_size, rows), _take_rows(draws, batch_size, rows)
+        couples = clips // 2 + clips % 2
+        draws = rng.random((couples, augmentation.NUM_DRAWS), np.float32)
+        seeds = rng.integers(MOST_SEEDS, size=couples)
+        draws, seeds = (np.repeat(each, 2, axis=0)[:clips] for each in (draws, seeds))
+        roles = np.column_stack([kinds, seeds])
+        return tuple(_take_rows(each, batch_size, rows) for each in (indices, roles, draws))
 
     def dataset_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        indices, draws = tf.numpy_function(epoch_of_clips, [epoch], (tf.int64, tf.float32))
+        types = (tf.int64, tf.int64, tf.float32)
+        indices, roles, draws = tf.numpy_function(epoch_of_clips, [epoch], types)
         indices = tf.ensure_shape(indices, (own_clips,))
+        roles = tf.ensure_shape(roles, (own_clips, 2))
         draws = tf.ensure_shape(draws, (own_clips, augmentation.NUM_DRAWS))
-        return tf.data.Dataset.from_tensor_slices((indices, draws))
+        return tf.data.Dataset.from_tensor_slices((indices, roles, draws))
 
     endless = tf.data.Dataset.counter(first_epoch).flat_map(dataset_of_epoch)
     return endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
 
 def _in_order(
-    videos: Sequence[FaceVideo], batch_size: int, rows: slice, equal_classes: bool
+    videos: Sequence[FaceVideo],
+    batch_size: int,
+    rows: slice,
+    equal_classes: bool,
+    with_blends: bool,
 ) -> tf.data.Dataset:
-    """Each `(index, weight)` once, then copies of the first of weight 0 up to a full batch.
+    """Each `(index, role, weight)` once, then copies of the first of weight 0 up to a full batch.
 
-    Of every batch only the `rows` of this worker.
+    Of every batch only the `rows` of this worker. For roles see `_epochs`.
     """
-    padding = -len(videos) % batch_size
-    delivered = len(videos) + padding
-    counts = Counter(video.label for video in videos)
+    clips = [(index, epochs.AS_IT_IS, video.label) for index, video in enumerate(videos)]
+    if with_blends:
+        clips += [(index, epochs.BLEND, 1) for index, _, label in clips if not label]
+    padding = -len(clips) % batch_size
+    delivered = len(clips) + padding
+    counts = Counter(label for _, _, label in clips)
     if equal_classes:
         shares = {label: 1 / (len(counts) * count) for label, count in counts.items()}
     else:
-        shares = dict.fromkeys(counts, 1 / max(1, len(videos)))
-    weights = [delivered * shares[video.label] for video in videos] + [0.0] * padding
-    indices = _take_rows(
-        np.array([*range(len(videos)), *[0] * padding], np.int64), batch_size, rows
+        shares = dict.fromkeys(counts, 1 / max(1, len(clips)))
+    weights = [delivered * shares[label] for _, _, label in clips] + [0.0] * padding
+    indices, kinds, _ = np.array([*clips, *[(0, 0, 0)] * padding], np.int64).reshape(-1, 3).T
+    seeds = np.random.default_rng(0).integers(MOST_SEEDS, size=len(indices))
+    columns = (indices, np.column_stack([kinds, seeds]), np.array(weights, np.float32)[:, None])
+    return tf.data.Dataset.from_tensor_slices(
+        tuple(_take_rows(column, batch_size, rows) for column in columns)
     )
-    weights = _take_rows(np.array(weights, np.float32)[:, None], batch_size, rows)
-    return tf.data.Dataset.from_tensor_slices((indices, weights))
 
 
 def crop_paths(
@@ -286,8 +259,10 @@ def load_clip(
     draws: tf.Tensor | None,
     img_size: tuple[int, int],
     cache: Path | None = None,
+    role: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Return the clip of these crops, `(num_frames, *img_size, 3) uint8`; with `draws` augmented.
+    """Return the clip of these crops, `(num_frames, *img_size, 3) uint8`; with `draws` augmented,
+    with a `role` `(2,) int64` one side of a self-blend if that says so, see epochs.py.
 
     Runs in a graph, which fails with a `tf.errors.OpError` where a crop is missing, cut short or
     refused by the decoder, or where the crops of a clip differ in size; see `explain`.
@@ -301,13 +276,23 @@ def load_clip(
     clip = frames.stack()  # (num_frames, height, width, 3)
     # OpenCV works on bytes where TensorFlow works on floats, in a quarter of the time or less.
     clip = tf.numpy_function(
-        lambda *arrays: augmentation.fit(arrays[0], img_size, *arrays[1:]),
-        [clip] if draws is None else [clip, draws],
+        lambda frames, draws, role: _altered(frames, img_size, draws, role),
+        [clip, *([] if given is None else given for given in (draws, role))],
         tf.uint8,
         stateful=False,
     )
     # Without a static number of frames Keras's TimeDistributed loops over the wrong axis.
     return tf.ensure_shape(clip, (num_frames, *img_size, 3))
+
+
+def _altered(
+    frames: np.ndarray, img_size: tuple[int, int], draws: np.ndarray, role: np.ndarray
+) -> np.ndarray:
+    """Return the frames as a clip is to show them; without draws or role these are empty."""
+    if len(role) and role[0] != epochs.AS_IT_IS:
+        target, blend, _ = blending.blend(frames, np.random.default_rng(role[1]))
+        frames = blend if role[0] == epochs.BLEND else target
+    return augmentation.fit(frames, img_size, draws if len(draws) else None)
 
 
 def _reader(paths: tf.Tensor, cache: Path | None) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -62,7 +62,10 @@ def _dtype_policy(name: str) -> Iterator[None]:
 
 
 def fold_time(
-    model: "keras.Model", seed: int | None = None, step: "tf.Variable | None" = None
+    model: "keras.Model",
+    seed: int | None = None,
+    step: "tf.Variable | None" = None,
+    frame_scores: bool = False,
 ) -> "keras.Model":
     """Return a model over the very weights of `model` that runs all frames as one batch of images.
 
@@ -72,12 +75,15 @@ def fold_time(
     With `seed` and `step`, an int64 variable that the training loop counts up, Dropout draws its
     masks from these two alone: the same ones on one device and on many, and after a resume. Raises
     ValueError where only one of the two is given.
+
+    With `frame_scores` a second output follows, `(batch, num_frames, 1)`: P(fake) of each frame by
+    itself, from a layer of its own that only training knows.
     """
     if (seed is None) != (step is None):
         raise ValueError("give both seed and step, or neither")
     draws = None if seed is None else folding.Draws(seed, step)
     clip = keras.Input(model.input_shape[1:], name="clip")
-    x = clip
+    x, of_frames = clip, []
     for layer in model.layers[1:]:
         if not isinstance(layer, layers.TimeDistributed):
             x = folding.replacement(layer, draws)(x)
@@ -86,7 +92,10 @@ def fold_time(
         x = keras.ops.reshape(x, (-1, *frame_shape))  # (batch * num_frames, height, width, 3)
         x = folding.replacement(layer.layer, draws)(x)  # (batch * num_frames, features)
         x = keras.ops.reshape(x, (-1, num_frames, *x.shape[1:]))  # (batch, num_frames, features)
-    return keras.Model(clip, x, name=f"{model.name}_folded")
+        if frame_scores:
+            head = layers.Dense(1, "sigmoid", kernel_initializer="zeros", dtype="float32")
+            of_frames = [head(x)]
+    return keras.Model(clip, [x, *of_frames] if of_frames else x, name=f"{model.name}_folded")
 
 
 def _scaled(image: "keras.KerasTensor") -> "keras.KerasTensor":

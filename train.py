@@ -47,6 +47,7 @@ with quiet_tensorflow():
 
     import data_pipeline
     import devices
+    import epochs
     import model as networks
     import run_folder
     import scoring
@@ -81,6 +82,9 @@ class TrainSettings:
     img_size: int = 128  # side of a face in pixels, as the network sees it
     learning_rate: float = 1e-3  # highest value of the schedule
     patience: int = 12  # epochs without a better validation before it stops
+    min_steps: int = 1  # in an epoch: a small set is passed several times
+    self_blend: float = 0.0  # share of the fakes that are made from real videos, see blending.py
+    frame_loss: float = 0.0  # weight of a loss on each frame beside that of the clip
     validation_share: float = 0.15
     test_share: float = 0.15
     seed: int = 0
@@ -90,6 +94,11 @@ class TrainSettings:
         for name in ("epochs", "batch_size", "num_frames", "img_size", "learning_rate", "patience"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("min_steps", "frame_loss"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must not be below 0")
+        if not 0 <= self.self_blend <= 1:
+            raise UserError(f"self_blend is {self.self_blend}; it must lie between 0 and 1")
         if not (0 < self.validation_share < 1 and 0 <= self.test_share < 1):
             raise UserError(
                 f"validation_share is {self.validation_share} and test_share {self.test_share}; "
@@ -126,6 +135,9 @@ def main_arguments() -> argparse.ArgumentParser:
         "img_size": "side of a face in pixels, as the network sees it",
         "learning_rate": "highest value of the schedule",
         "patience": "epochs without a better validation before it stops",
+        "min_steps": "fewest steps in an epoch; a small set is passed several times",
+        "self_blend": "share of the fakes that are made from real videos, 1 needs no others",
+        "frame_loss": "weight of a loss on each frame beside that of the clip",
         "validation_share": "share of the videos that chooses the best epoch",
         "test_share": "share of the videos held out for evaluate.py",
         "seed": "draws the split, the order, the first weights and the augmentation",
@@ -200,7 +212,7 @@ def train(
     if options.ignore_marks:
         faces = splits.without_marks(faces)
     parts = splits.split(faces, settings.validation_share, settings.test_share, settings.seed)
-    data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)  # says what is missing
+    count_steps(parts["train"], settings)  # says what is missing
     stored = run_settings(settings, faces_folder.read_settings(data), options.initial_model)
     strategy = strategy or devices.choose_strategy()
     if options.deterministic:
@@ -254,7 +266,7 @@ def train_parts(
     A run that is there already goes on where it stopped; a finished one is left as it is.
     """
     data_pipeline.check_batch(settings.batch_size, strategy.num_replicas_in_sync)
-    steps_per_epoch = data_pipeline.steps_per_epoch(parts["train"], settings.batch_size)
+    steps_per_epoch = count_steps(parts["train"], settings)
     chief = devices.is_chief(strategy)
     with run_folder.only_run(out) if chief else contextlib.nullcontext():
         known = not options.overwrite and run_folder.check_same_run(out, stored, parts)
@@ -283,6 +295,13 @@ def train_parts(
         if chief:
             run_folder.save_state(out, trainer, **facts | {"finished": True})
         return trainer.progress.history
+
+
+def count_steps(videos: Sequence[splits.FaceVideo], settings: TrainSettings) -> int:
+    """Return how many steps an epoch of these videos has."""
+    return epochs.steps_per_epoch(
+        videos, settings.batch_size, settings.self_blend, settings.min_steps
+    )
 
 
 def calibrate(out: Path, videos: Sequence[splits.FaceVideo]) -> dict:
@@ -345,6 +364,8 @@ def fit(
             img_size=(settings.img_size, settings.img_size),
             num_frames=settings.num_frames,
             batch_size=settings.batch_size,
+            self_blend=settings.self_blend,
+            min_steps=settings.min_steps,
             seed=settings.seed,
             num_replicas=context.num_replicas_in_sync,
             shard=(context.input_pipeline_id, context.num_input_pipelines),

@@ -46,8 +46,10 @@ def build(
             trained = networks.build_model(*shape, precision=precision)
             trained.set_weights(network.get_weights())
         # Trains the same weights without a copy of the encoder for each frame, see model.py.
-        folded = networks.fold_time(trained, settings.seed, optimizer.iterations.value)
-    return network, trained, Trainer(folded, optimizer, strategy)
+        folded = networks.fold_time(
+            trained, settings.seed, optimizer.iterations.value, frame_scores=settings.frame_loss > 0
+        )
+    return network, trained, Trainer(folded, optimizer, strategy, settings.frame_loss)
 
 
 def _set_weights(network: "keras.Model", weights: Sequence[np.ndarray]) -> None:

@@ -39,6 +39,7 @@ import numpy as np
 
 import data_pipeline
 import drawn_people
+import epochs
 import splits
 
 PARTS = ("speed", "memory", "start", "cache", "index")
@@ -320,8 +321,8 @@ def index(work: Path, num_videos: int) -> tuple[str, list]:
     parts = timed("split, leak checks included", lambda: splits.split(faces))
     timed("check_no_leak", lambda: splits.check_no_leak(parts))
     train = parts["train"]
-    timed("steps_per_epoch", lambda: data_pipeline.steps_per_epoch(train, BATCH_SIZE))
-    timed("draw_epoch", lambda: data_pipeline.draw_epoch(train, seed=0, epoch=0))
+    timed("steps_per_epoch", lambda: epochs.steps_per_epoch(train, BATCH_SIZE))
+    timed("draw_epoch", lambda: epochs.draw_epoch(train, seed=0, epoch=0))
     for name, training in (("training", True), ("scoring", False)):
         timed(
             f"build_dataset for {name}",

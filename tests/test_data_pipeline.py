@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_splits import celeb_df, dfdc_part, video
 
 import data_pipeline
 import splits
@@ -31,63 +29,6 @@ def numbered_faces(tmp_path) -> Path:
         metadata[name] = {"label": label, "split": "train", "original": None}
     (tmp_path / "metadata.json").write_text(json.dumps(metadata))
     return tmp_path
-
-
-# The order of an epoch
-
-
-def test_an_epoch_has_every_real_once_beside_a_fake_of_the_same_original():
-    videos = dfdc_part(num_originals=10, fakes_each=4)
-    order = data_pipeline.draw_epoch(videos, seed=0, epoch=0)
-    drawn = [videos[index] for index in order]
-    assert [member.label for member in drawn] == [0, 1] * 10
-    assert len({member.name for member in drawn}) == 20
-    assert all(a.family == b.family for a, b in zip(drawn[::2], drawn[1::2], strict=True))
-
-
-def test_a_fake_is_paired_with_its_own_original_not_with_one_of_the_same_people():
-    videos = [member for member in celeb_df(4, 2) if member.people]
-    drawn = [videos[index] for index in data_pipeline.draw_epoch(videos, seed=0, epoch=0)]
-    assert [member.label for member in drawn] == [0, 1] * 8
-    assert all(a.family == b.family for a, b in zip(drawn[::2], drawn[1::2], strict=True))
-
-
-def test_the_larger_class_is_drawn_anew_each_epoch():
-    videos = dfdc_part(num_originals=5, fakes_each=4)
-    epochs = [data_pipeline.draw_epoch(videos, seed=0, epoch=epoch) for epoch in range(30)]
-    used = Counter(int(index) for order in epochs for index in order if videos[index].label == 1)
-    assert len(used) == 20
-    assert not np.array_equal(epochs[0], epochs[1])
-    assert np.array_equal(epochs[1], data_pipeline.draw_epoch(videos, seed=0, epoch=1))
-
-
-def test_videos_without_a_relative_are_paired_with_strangers():
-    videos = [video(f"r{i}.mp4") for i in range(6)] + [video(f"f{i}.mp4", 1) for i in range(3)]
-    drawn = [videos[index] for index in data_pipeline.draw_epoch(videos, seed=0, epoch=0)]
-    assert [member.label for member in drawn] == [0, 1] * 3
-    assert len({member.name for member in drawn}) == 6
-
-
-def test_a_shuffle_buffer_mixes_only_nearby_couples():
-    videos = dfdc_part(num_originals=100, fakes_each=1)
-    order = data_pipeline.draw_epoch(videos, seed=0, epoch=0, shuffle_buffer=5)[::2] // 2
-    assert sorted(order) == list(range(100))
-    assert 0 < np.abs(order - np.arange(100)).max() <= 5
-
-
-@pytest.mark.parametrize(
-    ("videos", "sentence"),
-    [
-        ([video("a.mp4"), video("b.mp4")], "2 real and 0 fake; add the missing class"),
-        (dfdc_part(2), "2 real and 6 fake videos make 4 balanced clips, less than a batch of 8"),
-    ],
-)
-def test_training_data_that_make_no_batch_are_one_sentence(videos, sentence):
-    with pytest.raises(UserError, match=sentence):
-        data_pipeline.build_dataset(videos=videos, training=True, batch_size=8)
-
-
-# The arrays
 
 
 def test_the_seeds_words_still_work(sample_faces):

@@ -1,0 +1,137 @@
+"""Which clips make an epoch of training, and beside which others: couples of a real and a fake.
+
+No pixels and no TensorFlow.
+
+    indices, roles = epochs.draw_epoch(videos, seed=0, epoch=0, self_blend=0.5)
+
+With `self_blend` a share of the couples needs no fake: both sides come from one real video, one of
+them with a face of its own blended into it (blending.py). The roles say so.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from console import UserError
+from splits import FaceVideo
+
+# What a clip is: a video as it is, or one side of a couple made from a real video.
+AS_IT_IS, TARGET, BLEND = 0, 1, 2
+
+
+def steps_per_epoch(
+    videos: Sequence[FaceVideo], batch_size: int, self_blend: float = 0.0, min_steps: int = 1
+) -> int:
+    """Return how many batches of training clips make an epoch: every couple once, or as often as
+    `min_steps` batches take.
+
+    Raises UserError where a class is missing or the clips are fewer than one batch.
+    """
+    counts = Counter(video.label for video in videos)
+    found = f"{counts[0]} real and {counts[1]} fake"
+    if not counts[0] or not (counts[1] or self_blend):
+        needed = "real videos" if self_blend else "real and fake videos"
+        raise UserError(
+            f"training needs {needed}, but {len(videos)} videos hold {found}; add the missing class"
+            + (
+                ""
+                if counts[1] or not counts[0]
+                else ", or make fakes from the real: --self-blend 1"
+            )
+        )
+    clips = 2 * (counts[0] if self_blend else min(counts.values()))
+    if clips < batch_size:
+        raise UserError(
+            f"{found} videos make {clips} balanced clips, less than a batch of {batch_size}; add "
+            "videos or lower the batch size"
+        )
+    return max(clips // batch_size, min_steps)
+
+
+def draw_epoch(
+    videos: Sequence[FaceVideo],
+    seed: int,
+    epoch: int,
+    shuffle_buffer: int | None = None,
+    self_blend: float = 0.0,
+    num_clips: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of an epoch's videos and their roles, `(num_clips,) int64` each: real,
+    fake, real, fake, ... The epoch and the seed alone decide.
+
+    Without `num_clips` it is every couple once, see `_couples` and `_with_self_blends`; with more
+    than that, further rounds of them follow. With `shuffle_buffer` the order within a round is
+    mixed within that many couples of the order by name only.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    rounds, drawn = [], 0
+    while drawn < (num_clips or 1):
+        couples = (
+            _with_self_blends(videos, self_blend, rng) if self_blend else _couples(videos, rng)
+        )
+        rounds.append(_mix(couples, shuffle_buffer, rng).reshape(-1, 2))
+        drawn += len(rounds[-1])
+    clips = np.concatenate(rounds)[:num_clips]
+    return clips[:, 0], clips[:, 1]
+
+
+def _couples(videos: Sequence[FaceVideo], rng: np.random.Generator) -> np.ndarray:
+    """Return couples of a real and a fake video, `(n, 2, 2) int64`: index and role of each.
+
+    n is the size of the smaller class. Each of its videos comes once, beside a video of the other
+    class drawn anew every epoch: if possible one of the same family, because between a fake and
+    its original only the forgery differs. Videos that merely show the same person are strangers.
+    """
+    by_class = [[i for i, video in enumerate(videos) if video.label == label] for label in (0, 1)]
+    smaller, larger = sorted(by_class, key=len)
+    partners: dict[str, list[int]] = defaultdict(list)
+    for index in rng.permutation(larger):
+        partners[videos[index].family].append(int(index))
+    couples = {}
+    for index in rng.permutation(smaller):
+        of_family = partners[videos[index].family]
+        couples[int(index)] = of_family.pop() if of_family else None
+    left_over = [index for indices in partners.values() for index in indices]
+    strangers = iter(rng.permutation(left_over))
+    order = [
+        sorted(
+            (index, int(next(strangers)) if partner is None else partner),
+            key=lambda i: videos[i].label,
+        )
+        for index, partner in couples.items()
+    ]
+    return np.stack([np.array(order), np.full((len(order), 2), AS_IT_IS)], axis=-1)
+
+
+def _with_self_blends(
+    videos: Sequence[FaceVideo], self_blend: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return as many couples as there are real videos, `(n, 2, 2) int64`: index and role of each.
+
+    A share `self_blend` of them, or more where the fakes do not suffice, is a real video and a
+    fake made from it. The others are a fake and its original, or a stranger where that is missing.
+    Real videos of which there is no fake are blended only: beside a stranger's fake, a network
+    would learn to tell where the two come from.
+    """
+    reals = [index for index, video in enumerate(videos) if video.label == 0]
+    fakes = [index for index, video in enumerate(videos) if video.label == 1]
+    of_family: dict[str, list[int]] = defaultdict(list)
+    for index in reals:
+        of_family[videos[index].family].append(index)
+    forged = rng.permutation(fakes)[: round((1 - self_blend) * len(reals))].astype(int)
+    couples = [
+        ((rng.choice(of_family.get(videos[fake].family, reals)), AS_IT_IS), (fake, AS_IT_IS))
+        for fake in forged
+    ]
+    blended = rng.permutation(reals)[: len(reals) - len(couples)]
+    couples += [((index, TARGET), (index, BLEND)) for index in blended]
+    return rng.permutation(np.array(couples, np.int64))
+
+
+def _mix(couples: np.ndarray, shuffle_buffer: int | None, rng: np.random.Generator) -> np.ndarray:
+    """Shuffle the rows; with a buffer, only within that many rows of the order by name."""
+    if shuffle_buffer is None:
+        return couples  # permuted already when the couples were made
+    couples = couples[np.argsort(couples[:, 0, 0], kind="stable")]
+    return couples[np.argsort(np.arange(len(couples)) + shuffle_buffer * rng.random(len(couples)))]
