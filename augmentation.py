@@ -4,7 +4,10 @@ Arrays in, arrays out, with OpenCV and NumPy. Everything is drawn once a clip an
 frames, because flicker between frames is what fakes are known by.
 
     clip = augmentation.fit(frames, (128, 128))                           # as it is
-    clip = augmentation.fit(frames, (128, 128), rng.random(9))            # augmented
+    clip = augmentation.fit(frames, (128, 128), rng.random(15))           # augmented
+
+The looks are many, because cameras, encoders and websites are: a network that has seen a few people
+in one look takes the look of others for a forgery.
 """
 
 from dataclasses import dataclass
@@ -12,8 +15,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-NUM_DRAWS = 9  # random numbers an augmentation takes; the first is for the choice of frames
-COMPRESSED_SHARE = 0.2  # of the clips: encoding and decoding again costs as much as reading does
+import image_changes
+from image_changes import Change
+
+NUM_DRAWS = 15  # random numbers an augmentation takes; the first is for the choice of frames
+COMPRESSED_SHARE = 0.4  # of the clips: encoding and decoding again costs as much as reading does
+RESAMPLED_SHARE, BLURRED_SHARE, SHARPENED_SHARE, NOISY_SHARE = 0.35, 0.1, 0.1, 0.2
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,16 @@ class Look:
     crop_x: float
     brightness: float  # grey levels
     contrast: float  # factor around the mean of the clip
+    gamma: float
+    saturation: float
+    hue: float  # in radians
+    detail: Change | None  # another resolution or sharpness
+    noise: Change | None
     quality: int | None  # of the JPEG the frames go through, or None
 
 
 def look(draws: np.ndarray) -> Look:
-    """Return the look for `draws`, `(9,)` numbers in [0, 1)."""
+    """Return the look for `draws`, `(15,)` numbers in [0, 1)."""
     return Look(
         flip=bool(draws[1] < 0.5),
         crop=1 - 0.15 * float(draws[2]),
@@ -38,8 +50,31 @@ def look(draws: np.ndarray) -> Look:
         crop_x=float(draws[4]),
         brightness=40 * (float(draws[5]) - 0.5),
         contrast=1 + 0.5 * (float(draws[6]) - 0.5),
-        quality=int(50 + 45 * draws[8]) if draws[7] < COMPRESSED_SHARE else None,
+        quality=int(35 + 60 * draws[8]) if draws[7] < COMPRESSED_SHARE else None,
+        gamma=float(np.exp(draws[9] - 0.5)),
+        saturation=1 + 0.6 * (float(draws[10]) - 0.5),
+        hue=0.3 * (float(draws[11]) - 0.5),
+        detail=_detail(float(draws[12]), float(draws[13])),
+        noise=_noise(float(draws[14])),
     )
+
+
+def _detail(kind: float, amount: float) -> Change | None:
+    """Return a change of resolution or sharpness, or none, for numbers in [0, 1)."""
+    if kind < RESAMPLED_SHARE:
+        factor = 1.1 * (2.5 / 1.1) ** amount
+        return lambda frame: image_changes.resampled(frame, factor)
+    if kind < RESAMPLED_SHARE + BLURRED_SHARE:
+        return lambda frame: cv2.GaussianBlur(frame, (0, 0), 0.4 + amount)
+    if kind < RESAMPLED_SHARE + BLURRED_SHARE + SHARPENED_SHARE:
+        return lambda frame: image_changes.sharpened(frame, 1.2, 0.2 + amount)
+    return None
+
+
+def _noise(drawn: float) -> Change | None:
+    if drawn >= NOISY_SHARE:
+        return None
+    return image_changes.noise(1 + 5 * drawn / NOISY_SHARE, int(drawn * 2**24))
 
 
 def fit(
@@ -47,21 +82,37 @@ def fit(
 ) -> np.ndarray:
     """Return frames `(n, *img_size, 3) uint8`, made from `(n, height, width, 3) uint8` RGB.
 
-    With `draws`, `(9,)` numbers in [0, 1), they are augmented.
+    With `draws`, `(15,)` numbers in [0, 1), they are augmented.
     """
     if draws is None:
         return frames if frames.shape[1:3] == img_size else _resize(frames, img_size)
     chosen = look(draws)
     clip = _resize(_window(frames, chosen), img_size)
+    mean = cv2.mean(clip.reshape(-1, clip.shape[2] * 3))[0]  # two axes, as OpenCV likes it
+    changes = _changes(chosen, mean)
     for frame in clip:
         if chosen.flip:
             cv2.flip(frame, 1, dst=frame)
-        if chosen.quality is not None:
-            frame[...] = compress(frame, chosen.quality)
-    pixels = clip.reshape(-1, clip.shape[2] * 3)  # two axes, as OpenCV likes it
-    shift = cv2.mean(pixels)[0] * (1 - chosen.contrast) + chosen.brightness
-    cv2.addWeighted(pixels, chosen.contrast, pixels, 0, shift, dst=pixels)
+        changed = frame
+        for change in changes:
+            changed = change(changed)
+        frame[...] = changed
     return clip
+
+
+def _changes(chosen: Look, mean: float) -> list[Change]:
+    """Return what happens to the pixels, in the order in which it does on their way from a camera
+    to a website; `mean` is that of the clip."""
+    shift = mean * (1 - chosen.contrast) + chosen.brightness
+    changes = [
+        image_changes.colour(chosen.contrast, shift, chosen.saturation, chosen.hue),
+        image_changes.tone(chosen.gamma),
+        chosen.detail,
+        chosen.noise,
+    ]
+    if chosen.quality is not None:
+        changes.append(lambda frame: image_changes.compress(frame, chosen.quality))
+    return [change for change in changes if change is not None]
 
 
 def _window(frames: np.ndarray, chosen: Look) -> np.ndarray:
@@ -83,10 +134,3 @@ def _resize(frames: np.ndarray, img_size: tuple[int, int]) -> np.ndarray:
     for frame, resized in zip(frames, clip, strict=True):
         cv2.resize(frame, (width, height), dst=resized, interpolation=interpolation)
     return clip
-
-
-def compress(frame: np.ndarray, quality: int) -> np.ndarray:
-    """Pass a frame through JPEG, `(height, width, 3) uint8` RGB in and out."""
-    words = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    encoded = cv2.imencode(".jpeg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), words)[1]
-    return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

@@ -10,19 +10,20 @@ everything is drawn once a clip, with a little flicker from frame to frame.
     target, blend, mask = blending.blend(frames, np.random.default_rng(7))
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-GRID = 96  # side of the grid a mask is drawn on, in pixels
-NOISE_SIDE = 256  # of the field of noise that frames take windows of, in pixels
-INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
-# Hue, saturation and brightness as a colour's parts across and along grey (ITU-R BT.601, YIQ).
-RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+import image_changes
+from image_changes import Change
 
-Change = Callable[[np.ndarray], np.ndarray]
+GRID = 96  # side of the grid a mask is drawn on, in pixels
+INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
+# What generators make is seldom as sharp as what cameras see: mostly it is the face that is
+# altered, and altered to be smoother. Real faces are often sharper than what lies behind them.
+SOURCE_ALTERED_SHARE = 0.9
+DETAIL_SHARES = (0.55, 0.2, 0.08, 0.12, 0.05)
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ def blend(
     another version of the same frame in it. `mask`, `(height, width) float32` 0..1, says how much
     of it is from there. The face is expected in the middle of the frames, with about 30 % margin.
 
-    In half of the draws the source is altered and in half the target, so that neither alteration
-    means fake; only their difference does. `strength` above 1 makes differences plainer.
+    Now and then the target is altered and not the face, so that no alteration by itself means fake.
+    `strength` above 1 makes differences plainer.
     """
     height, width = frames.shape[1:3]
     altered = _changed(frames, _changes(rng, strength))
-    source, target = (altered, frames) if rng.random() < 0.5 else (frames, altered)
+    source, target = (altered, frames) if rng.random() < SOURCE_ALTERED_SHARE else (frames, altered)
     move, bend = _draw_move(rng, strength), _draw_bend(rng, (height, width), strength)
     mask = draw_mask(rng, (height, width))
     opacity = float(rng.choice([0.5, 0.75, 1, 1, 1]))
@@ -121,74 +122,33 @@ def _changed(frames: np.ndarray, changes: list[Change]) -> np.ndarray:
 def draw_colour(rng: np.random.Generator, strength: float = 1.0) -> Change:
     """Return a change of hue, saturation, contrast, brightness and white balance of a frame."""
     applied = rng.random(4) < 0.6
-    shift = applied[0] * rng.uniform(-20, 20, 3) * strength  # grey levels
     contrast = 1 + applied[1] * rng.uniform(-0.15, 0.15) * strength
     brightness = applied[1] * rng.uniform(-25, 25) * strength
-    turn = applied[2] * rng.uniform(-0.2, 0.2) * strength  # of the hue, in radians
-    saturation = 1 + applied[3] * rng.uniform(-0.3, 0.3) * strength
-    cos, sin = saturation * np.cos(turn), saturation * np.sin(turn)
-    in_yiq = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-    matrix = contrast * (np.linalg.inv(RGB_TO_YIQ) @ in_yiq @ RGB_TO_YIQ)
-    offset = 127 * (1 - contrast) + brightness + shift
-    matrix = np.column_stack([matrix, offset])  # (3, 4)
-    return lambda frame: cv2.transform(frame, matrix)
+    return image_changes.colour(
+        contrast,
+        127 * (1 - contrast) + brightness + applied[0] * rng.uniform(-20, 20, 3) * strength,
+        saturation=1 + applied[3] * rng.uniform(-0.3, 0.3) * strength,
+        hue=applied[2] * rng.uniform(-0.2, 0.2) * strength,
+    )
 
 
 def draw_detail(rng: np.random.Generator, strength: float = 1.0) -> Change:
     """Return a change of a frame's resolution, sharpness, coding or noise."""
-    kind = rng.choice(
-        ["resolution", "blur", "sharpen", "coding", "noise"], p=[0.45, 0.15, 0.15, 0.15, 0.1]
-    )
+    kind = rng.choice(["resolution", "blur", "sharpen", "coding", "noise"], p=DETAIL_SHARES)
     if kind == "resolution":
         factor = np.exp(rng.uniform(np.log(1.3), np.log(1 + 2.5 * strength)))
         down, up = (INTERPOLATIONS[i] for i in (rng.integers(3), rng.integers(2)))
-        return lambda frame: resampled(frame, factor, down, up)
+        return lambda frame: image_changes.resampled(frame, factor, down, up)
     if kind == "blur":
         sigma = rng.uniform(0.5, 1 + 0.8 * strength)
         return lambda frame: cv2.GaussianBlur(frame, (0, 0), sigma)
     if kind == "sharpen":
         sigma, amount = rng.uniform(0.8, 2), strength * rng.uniform(0.3, 1)
-        return lambda frame: sharpened(frame, sigma, amount)
+        return lambda frame: image_changes.sharpened(frame, sigma, amount)
     if kind == "coding":
         quality = int(rng.uniform(25, 75))
-        return lambda frame: compress(frame, quality)
-    return draw_noise(rng, strength * rng.uniform(2, 6))
-
-
-def resampled(frame: np.ndarray, factor: float, down: int, up: int) -> np.ndarray:
-    """Return the frame shrunk by `factor` and brought back to its size."""
-    height, width = frame.shape[:2]
-    small = (max(1, round(width / factor)), max(1, round(height / factor)))
-    return cv2.resize(
-        cv2.resize(frame, small, interpolation=down), (width, height), interpolation=up
-    )
-
-
-def sharpened(frame: np.ndarray, sigma: float, amount: float) -> np.ndarray:
-    """Return the frame with `amount` of what is finer than `sigma` pixels added."""
-    return cv2.addWeighted(frame, 1 + amount, cv2.GaussianBlur(frame, (0, 0), sigma), -amount, 0)
-
-
-def compress(frame: np.ndarray, quality: int) -> np.ndarray:
-    """Pass a frame through JPEG, `(height, width, 3) uint8` RGB in and out."""
-    words = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    encoded = cv2.imencode(".jpeg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), words)[1]
-    return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-
-
-def draw_noise(rng: np.random.Generator, sigma: float) -> Change:
-    """Return grey noise of `sigma` grey levels, another one for each frame."""
-    field = rng.normal(0, sigma, (NOISE_SIDE, NOISE_SIDE)).astype(np.float32)
-    places = np.random.default_rng(rng.integers(2**32))
-
-    def add(frame: np.ndarray) -> np.ndarray:
-        height, width = frame.shape[:2]
-        shifted = np.roll(field, places.integers(NOISE_SIDE, size=2), (0, 1))
-        repeats = (-(-height // NOISE_SIDE), -(-width // NOISE_SIDE))
-        noise = np.tile(shifted, repeats)[:height, :width, None]
-        return np.clip(frame + noise, 0, 255).astype(np.uint8)
-
-    return add
+        return lambda frame: image_changes.compress(frame, quality)
+    return image_changes.noise(strength * rng.uniform(2, 6), int(rng.integers(2**32)))
 
 
 # Where it lies

@@ -16,12 +16,16 @@ outputs are the same; its summary is not the one a reader wants to see.
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 import folding
 
 keras = tf.keras
 layers = keras.layers
+WHOLE_SIDE = 128  # of the frame as the network that looks at the whole face sees it, in pixels
+# Brightness and the differences from it, of the columns; ITU-R BT.601.
+RGB_TO_YCBCR = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]])
 
 
 def build_model(
@@ -136,6 +140,82 @@ def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     ]
 
 
+def _views(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
+    """Two looks at each frame: the whole face, and how fine detail is spread over it.
+
+    What forgeries share is a face of other sharpness, resolution or colour than the picture around
+    it. A convolutional network learns to see that, but slowly: `_detail_maps` gives it as maps.
+    """
+    image = keras.Input(frame_shape, dtype="float32", name="frame")
+    whole = _scaled(image)
+    if max(frame_shape[:2]) > WHOLE_SIDE:
+        whole = layers.Resizing(WHOLE_SIDE, WHOLE_SIDE, dtype="float32")(whole)
+    for filters, kernel_size, strides in (
+        (24, 5, 2),
+        (32, 3, 2),
+        (32, 3, 1),
+        (64, 3, 2),
+        (64, 3, 1),
+        (96, 3, 2),
+        (96, 3, 1),
+        (96, 3, 1),
+    ):
+        whole = _convolved(whole, filters, kernel_size, strides)
+    detail = _detail_maps(image)
+    for filters, strides in ((48, 1), (48, 1), (64, 2), (64, 1), (64, 1)):
+        detail = _convolved(detail, filters, 3, strides)
+    pooled = [
+        pool()(maps)
+        for maps in (whole, detail)
+        for pool in (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+    ]
+    x = layers.Dropout(0.3)(layers.Concatenate()(pooled))
+    encoder = keras.Model(image, x, name="frame_encoder")
+    return encoder, [
+        layers.LSTM(32, name="lstm"),
+        layers.Dropout(0.3, name="dropout"),
+        layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake"),
+    ]
+
+
+def _convolved(x, filters: int, kernel_size: int, strides: int):
+    """Return a convolution, normalised, of `x`; added to it where both have the same shape."""
+    y = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+    )(x)
+    y = layers.Activation("relu")(layers.GroupNormalization(groups=8)(y))
+    return layers.Add()([x, y]) if y.shape == x.shape else y
+
+
+def _detail_maps(image):
+    """Return how strong three octaves of detail are in each cell of 8 x 8 pixels of a frame,
+    `(batch, height / 8, width / 8, 12)`, and the cell's colour, each less its mean over the frame.
+
+    Detail is the logarithm of the mean square of a Laplacian pyramid (Burt and Adelson 1983,
+    doi:10.1109/TCOM.1983.1095851) in brightness and colour difference. As a logarithm less its
+    mean, what was done to the whole picture, as blur, compression or light, drops out; what was
+    done to a part of it stays.
+    """
+    split = layers.Conv2D(3, 1, use_bias=False, trainable=False, dtype="float32", name="ycbcr")
+    x = split(image)
+    split.set_weights([RGB_TO_YCBCR[None, None]])
+    maps = []
+    for cell in (8, 4, 2):
+        low = layers.AveragePooling2D(3, 1, "same", dtype="float32")(x)
+        detail = layers.Subtract(dtype="float32")([x, low])
+        energy = layers.AveragePooling2D(cell, dtype="float32")(keras.ops.square(detail))
+        maps.append(0.5 * keras.ops.log(energy + 0.1))
+        x = layers.AveragePooling2D(2, dtype="float32")(low)
+    colour = x * (1 / 32)
+    maps = layers.Concatenate(dtype="float32")([*maps, colour])
+    return maps - keras.ops.mean(maps, axis=(1, 2), keepdims=True)
+
+
 def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     """The network of the project this one grew out of (microcoder-py/deepfake-detector, 2021): one
     convolution, a flat frame, an LSTM with relu. The baseline that others are measured against."""
@@ -149,5 +229,5 @@ def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     ]
 
 
-ARCHITECTURES: dict[str, Callable] = {"small": _small, "seed": _seed}
+ARCHITECTURES: dict[str, Callable] = {"views": _views, "small": _small, "seed": _seed}
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

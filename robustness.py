@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 
-import augmentation
 import calibration
 import clip_scoring
 import figures
+import image_changes
 from splits import FaceVideo
 
 BLUR_SIGMA = 2.0  # pixels of a crop
@@ -31,7 +31,7 @@ SEED = 0
 
 def jpeg(crops: np.ndarray, quality: int) -> np.ndarray:
     """Return crops after JPEG of this quality, `(num_frames, height, width, 3) uint8` RGB."""
-    return np.stack([augmentation.compress(crop, quality) for crop in crops])
+    return np.stack([image_changes.compress(crop, quality) for crop in crops])
 
 
 def smaller(crops: np.ndarray, divisor: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import augmentation
 
-AS_IT_IS = np.array([0, 0.9, 0, 0, 0, 0.5, 0.5, 0.9, 0], np.float32)
+AS_IT_IS = np.array([0, 0.9, 0, 0, 0, *[0.5] * 2, 0.9, 0, *[0.5] * 3, *[0.9] * 3], np.float32)
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def frames() -> np.ndarray:
 def drawn(**changes: float) -> np.ndarray:
     """Return draws that change nothing, but for those named."""
     names = ["phase", "flip", "crop", "crop_y", "crop_x", "brightness", "contrast", "compress"]
+    names += ["quality", "gamma", "saturation", "hue", "detail", "amount", "noise"]
     draws = AS_IT_IS.copy()
     for name, value in changes.items():
         draws[names.index(name)] = value
@@ -81,3 +82,23 @@ def test_compression_changes_little_and_leaves_red_red(frames):
     red[..., 0] = 200
     colour = augmentation.fit(red, (32, 32), drawn(compress=0.0)).mean(axis=(0, 1, 2))
     assert colour == pytest.approx([200, 0, 0], abs=5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"gamma": 0.7}, {"saturation": 0.0}, {"hue": 0.9}, {"detail": 0.4}, {"noise": 0.1}],
+)
+def test_every_further_look_changes_the_pixels_but_not_the_picture(frames, changes):
+    changed = augmentation.fit(frames, (80, 80), drawn(**changes)).astype(float)
+    assert 0.2 < np.abs(changed - frames).mean() < 25
+    assert np.corrcoef(changed.ravel(), frames.ravel())[0, 1] > 0.8
+
+
+def test_resampling_blurs_and_sharpening_sharpens():
+    noise = np.random.default_rng(0).integers(90, 160, (1, 64, 64, 3), np.uint8)
+
+    def detail(**changes):
+        return augmentation.fit(noise, (64, 64), drawn(**changes)).std()
+
+    resampled, blurred, sharpened = (detail(detail=share, amount=0.5) for share in (0.1, 0.4, 0.5))
+    assert max(resampled, blurred) < noise.std() < sharpened

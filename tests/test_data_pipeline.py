@@ -102,8 +102,14 @@ def batches(sample_faces, count=4, **options):
     return [clips.numpy() for clips, _ in dataset.take(count)]
 
 
+def test_an_epoch_of_more_steps_is_filled_with_further_rounds(sample_faces):
+    assert np.array_equal(batches(sample_faces, 6, min_steps=6)[:4], batches(sample_faces, 4))
+    later = batches(sample_faces, 2, min_steps=6, first_epoch=1)
+    assert np.array_equal(later, batches(sample_faces, 8, min_steps=6)[6:])
+
+
 def test_training_clips_are_the_same_for_the_same_seed_and_differ_between_epochs(sample_faces):
-    first, again = batches(sample_faces, 8), batches(sample_faces, 8)
+    first, again = (batches(sample_faces, 8, self_blend=0.5) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0], first[4])  # 8 couples: an epoch is four batches
     assert not np.array_equal(first[0], batches(sample_faces, 1, seed=1)[0])
@@ -112,6 +118,35 @@ def test_training_clips_are_the_same_for_the_same_seed_and_differ_between_epochs
 def test_a_later_epoch_can_be_started_from(sample_faces):
     later = batches(sample_faces, 4, first_epoch=1)
     assert np.array_equal(later[0], batches(sample_faces, 5)[4])
+
+
+def test_self_blends_of_real_videos_alone_are_labelled_as_fakes_and_differ_from_their_target(
+    sample_faces,
+):
+    reals = [face for face in splits.list_faces(sample_faces) if face.label == 0]
+    options = {"videos": reals, "img_size": (64, 64), "batch_size": 4, "self_blend": 1.0}
+    dataset = data_pipeline.build_dataset(training=True, **options)
+    for clips, labels in dataset.take(3):
+        assert labels.numpy().ravel().tolist() == [0, 1, 0, 1]
+        differences = np.abs(np.diff(clips.numpy().astype(int), axis=0))[::2]
+        assert all(0 < difference.mean() < 30 for difference in differences)
+
+
+def test_validation_has_each_real_video_once_more_as_a_fake_always_the_same(sample_faces):
+    faces = splits.list_faces(sample_faces)[:6]
+    num_reals = sum(face.label == 0 for face in faces)
+    options = {"videos": faces, "img_size": (32, 32), "batch_size": 3, "equal_classes": True}
+    dataset = data_pipeline.build_dataset(self_blend=0.5, **options)
+    first, again = ([batch[0].numpy() for batch in dataset] for _ in range(2))
+    assert np.array_equal(first, again)
+    labels, weights = (
+        np.concatenate([batch[column].numpy() for batch in dataset]).ravel() for column in (1, 2)
+    )
+    assert (weights > 0).sum() == 6 + num_reals
+    assert labels[weights > 0].tolist() == [face.label for face in faces] + [1] * num_reals
+    assert (weights * labels).sum() / weights.sum() == pytest.approx(0.5)
+    plain = np.concatenate([batch[0].numpy() for batch in data_pipeline.build_dataset(**options)])
+    assert np.array_equal(np.concatenate(first)[:6], plain)
 
 
 def test_one_draw_a_clip_the_frames_of_a_still_video_stay_alike(tmp_path):
