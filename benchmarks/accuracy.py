@@ -11,16 +11,20 @@ was stopped: a fold that is finished is scored again, not trained again.
 
 The videos of --data are dealt to folds, everybody in one only (folds.py); each fold is tested by a
 network that was trained on the others and on the extra videos, real ones only, without those of
-people it is tested on. Two others stand beside train.py, on the same folds: the predecessor's
-network in its own training, and a figure that needs none (detectors.py).
+people it is tested on. Three others stand beside train.py, on the same folds (detectors.py):
+
+    seed           the predecessor's network in its own training
+    control        no network: how blurred the inside of a face is
+    source         no pixels: the share of fakes in training among videos of the same `source` of
+                   the metadata, where that names two
 
 How to read the tables: AUCs are of videos, each told by its most suspicious face.
 
     fold AUC       mean over the folds, because scores of two networks do not compare
     pooled         AUC of ranks within the folds, pooled; its interval is over groups of people
     by method      fakes of a method against all real test videos, by the same ranks
-    tells source   AUC of the score for the `source` of the metadata, among videos of one label and
-                   fold: 0.5 is as it should be, else the score is about codec and size as well
+    tells source   AUC of the score for the source among videos of one label and fold: 0.5 is as it
+                   should be, else the score is about codec and size as well
     tells extras   the same for real videos of --data against extra ones, in training
     files          AUC of the label by size, rate and face width alone; no pixel was looked at
     altered        the same faces under JPEG and at half resolution: what rests on the traces of one
@@ -50,10 +54,10 @@ import numpy as np
 import faces_folder
 from benchmarks import accuracy_figures, folds
 from benchmarks.accuracy_figures import FoldScores
-from benchmarks.detectors import ALTERED, CLEAN, Prepared
+from benchmarks.detectors import ALTERED, CLEAN, CannotTrain, Prepared
 from splits import FaceVideo
 
-DETECTORS = ("ours", "seed", "control")
+DETECTORS = ("ours", "seed", "control", "source")
 LEAVE_OUT = "leave-method-out"
 RESULT_NAME = "accuracy.json"
 CHANGES = (CLEAN, *ALTERED)
@@ -90,12 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     dealt = folds.deal(videos, args.folds, args.seed)
     # A new network for each fold is what it warns of.
     detectors.tf.get_logger().setLevel("ERROR")
-    prepare = preparations(args.out, videos.face_settings, settings, options, args.seed)
+    prepare = preparations(args.out, videos, settings, options, args.seed)
     result = {"detectors": {}, "folds": args.folds, "seed": args.seed, "training": asdict(settings)}
     result["files"] = accuracy_figures.aucs_of_files([*videos.faces, *videos.extras], videos.about)
     print_videos(videos, dealt)
-    print_files(result["files"])
-    for name in [name for name in DETECTORS if name in args.only]:
+    print_files(result["files"], bool(videos.extras))
+    for name in chosen_detectors(args.only, videos.about):
         scores = [
             measure(fold, prepare[name](fold, f"{name}/fold-{fold.number}")) for fold in dealt
         ]
@@ -111,9 +115,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def chosen_detectors(only: Sequence[str], about: Mapping[str, folds.About]) -> list[str]:
+    """Return which of DETECTORS to run: that by source needs two of them."""
+    two_sources = len(folds.all_sources(about)) > 1
+    if "source" in only and not two_sources:
+        print("the metadata.json of --data name no two sources, so that control is left out")
+    return [name for name in DETECTORS if name in only and (name != "source" or two_sources)]
+
+
 def preparations(
     out: Path,
-    face_settings: Mapping,
+    videos: folds.Videos,
     settings: "detectors.train.TrainSettings",
     options: "detectors.train.RunOptions",
     seed: int,
@@ -122,10 +134,13 @@ def preparations(
     recipe = detectors.SeedRecipe(seed=seed)
     return {
         "ours": lambda fold, name: detectors.prepare_ours(
-            fold, out / name, face_settings, settings, options
+            fold, out / name, videos.face_settings, settings, options
         ),
-        "seed": lambda fold, name: detectors.prepare_seed(fold, out / name, face_settings, recipe),
+        "seed": lambda fold, name: detectors.prepare_seed(
+            fold, out / name, videos.face_settings, recipe
+        ),
         "control": lambda fold, name: detectors.prepare_control(fold),
+        "source": lambda fold, name: detectors.prepare_source(fold, videos.about),
     }
 
 
@@ -155,7 +170,7 @@ def leave_method_out(
 ) -> dict[str, dict]:
     """Return figures for each method, of networks that saw no fake of it.
 
-    Folds without a fake of the method, or without any other to train on, are passed over. Raises
+    Folds without a fake of the method, or with too few others to train on, are passed over. Raises
     UserError where the metadata name less than two methods.
     """
     methods = folds.all_methods(about)
@@ -169,10 +184,13 @@ def leave_method_out(
         short = re.sub(r"[^A-Za-z0-9]+", "-", method).strip("-")
         scores = []
         for fold in dealt:
+            name = f"without/{number}-{short}/fold-{fold.number}"
             without = folds.without_method(fold, method, about)
             if without:
-                name = f"without/{number}-{short}/fold-{fold.number}"
-                scores.append(measure(without, train_ours(without, name), (CLEAN,)))
+                try:
+                    scores.append(measure(without, train_ours(without, name), (CLEAN,)))
+                except CannotTrain as error:
+                    print(f"{method} is not left out in {error}")
         if scores:
             found = accuracy_figures.of_detector(scores, about, (CLEAN,))
             result[method] = found | {"videos": every_score(scores, about)}
@@ -213,9 +231,9 @@ def print_videos(videos: folds.Videos, dealt: Sequence[folds.Fold]) -> None:
             print(f"{count} videos of --extra are not used: {reason}")
 
 
-def print_files(aucs: Mapping[str, tuple[float | None, float | None]]) -> None:
+def print_files(aucs: Mapping[str, tuple[float | None, float | None]], with_extras: bool) -> None:
     rows = [
-        (name, f"{shown(own)}, with the extra videos {shown(joined)}")
+        (name, shown(own) + (f", with the extra videos {shown(joined)}" if with_extras else ""))
         for name, (own, joined) in aucs.items()
     ]
     print_table("files: AUC of the label by what is known without the pixels", rows)
@@ -226,8 +244,10 @@ def print_detector(name: str, found: Mapping) -> None:
     rows = []
     columns = (found["test"], found["training"], found["training_of_data"], found["minutes"])
     for number, (test, training, of_data, minutes) in enumerate(zip(*columns, strict=True), 1):
-        text = f"test {shown(test)}, training {shown(training)} (without extra videos "
-        rows.append((f"fold {number}", f"{text}{shown(of_data)}), {minutes:.1f} min"))
+        text = f"test {shown(test)}, training {shown(training)}"
+        if found["extras"] is not None:
+            text += f" (without extra videos {shown(of_data)})"
+        rows.append((f"fold {number}", f"{text}, {minutes:.1f} min"))
     rows.append(("fold AUC", mean_and_folds(found["test"])))
     rows.append(("fold AUC in training", mean_and_folds(found["training"])))
     rows += [(change, mean_and_folds(aucs)) for change, aucs in found["altered"].items()]

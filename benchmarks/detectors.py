@@ -1,6 +1,6 @@
 """What the accuracy benchmark compares: train.py as it is, the predecessor, and no network at all.
 
-Each of the three prepares a fold and returns a `Prepared`, whose `score` takes faces and names of
+Each of them prepares a fold and returns a `Prepared`, whose `score` takes faces and names of
 robustness.CHANGES and returns raw scores, `(num_faces,)` for each name.
 
 The predecessor (microcoder-py/deepfake-detector, 2021) has its own network, optimizer, rate and
@@ -10,7 +10,8 @@ it, so that the recipe alone is compared: it sees the same crops, evenly spread 
 trains on all that the others train and validate on.
 
 The figure without a network says how blurred the middle of a face is: whatever tells fakes from
-reals has to be better than that, or it tells no more than sharpness.
+reals has to be better than that, or it tells no more than sharpness. And the source alone, without
+a pixel, is what a network scores that has learned to tell sources instead of forgeries.
 """
 
 import contextlib
@@ -41,7 +42,7 @@ import calibration
 import faces_folder
 import robustness
 import splits
-from benchmarks.folds import Fold
+from benchmarks.folds import About, Fold
 from splits import FaceVideo
 
 keras = tf.keras
@@ -52,6 +53,10 @@ BATCH_SIZE = 16  # of scoring
 
 CONTROL_FRAMES = 8
 INNER_FACE = (0.5, 0.54, 0.225, 0.27)  # centre x, y and half axes, in sides of the crop
+
+
+class CannotTrain(UserError):
+    """The training videos of a fold are of too few people."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,10 @@ def prepare_ours(
     Validation is drawn from the fold's training videos as train.py draws it; nothing of the test
     videos is looked at.
     """
-    parts = splits.split(fold.rest, settings.validation_share, 0, settings.seed)
+    try:
+        parts = splits.split(fold.rest, settings.validation_share, 0, settings.seed)
+    except UserError as error:
+        raise CannotTrain(f"fold {fold.number}: {error}") from error
     stored = train.run_settings(settings, face_settings, options.initial_model)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -270,3 +278,21 @@ def blur_of(crops: np.ndarray) -> float:
         high_pass = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
         details.append(np.median(high_pass[inside]))
     return -float(np.mean(details))
+
+
+# Not even a pixel
+
+
+def prepare_source(fold: Fold, about: Mapping[str, About]) -> Prepared:
+    """Return what scores a video by the share of fakes among the training videos of its source."""
+    labels: dict[str | None, list[int]] = {}
+    for face in fold.rest:
+        labels.setdefault(about[face.video].source, []).append(face.label)
+    shares = {source: float(np.mean(of_source)) for source, of_source in labels.items()}
+    otherwise = float(np.mean([face.label for face in fold.rest]))
+
+    def score(faces: Sequence[FaceVideo], changes: Sequence[str]) -> dict[str, np.ndarray]:
+        scores = np.array([shares.get(about[face.video].source, otherwise) for face in faces])
+        return {name: scores for name in changes}
+
+    return Prepared(score, list(fold.rest), 0.0)

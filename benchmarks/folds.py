@@ -8,7 +8,6 @@ Videos that share an original or a person, directly or over others, are one grou
 group is in one fold as a whole. Marks of the metadata (`split`) are passed over.
 """
 
-import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -217,5 +216,10 @@ def _counts(faces: Sequence[FaceVideo]) -> str:
 
 def all_methods(about: Mapping[str, About]) -> list[str]:
     """Return the methods of the videos that are folded, sorted; empty where none is named."""
-    methods = {known.method for known in about.values() if not known.extra} - {None}
-    return [] if methods == {NOT_NAMED} else sorted(itertools.filterfalse(lambda m: not m, methods))
+    methods = {known.method for known in about.values() if known.method and not known.extra}
+    return [] if methods == {NOT_NAMED} else sorted(methods)
+
+
+def all_sources(about: Mapping[str, About]) -> list[str]:
+    """Return the sources of the videos that are folded, sorted, as far as they are named."""
+    return sorted({known.source for known in about.values() if known.source and not known.extra})

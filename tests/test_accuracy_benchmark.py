@@ -212,6 +212,16 @@ def test_the_figure_without_a_network_rises_with_blur(head_frames):
     assert detectors.blur_of(blurred) > detectors.blur_of(crops)
 
 
+def test_the_source_alone_scores_by_the_share_of_its_fakes_in_training():
+    faces = [face("a.mp4"), face("b.mp4", 1), face("c.mp4", 1), face("d.mp4")]
+    sources = {"a.mp4": "x", "b.mp4": "x", "c.mp4": "y", "d.mp4": None}
+    about = {
+        one.name: folds.About(one.label, one.name, None, sources[one.name], False) for one in faces
+    }
+    prepared = detectors.prepare_source(folds.Fold(1, [], faces[:3], 0), about)
+    assert prepared.score(faces, ["clean"])["clean"] == pytest.approx([0.5, 0.5, 1, 2 / 3])
+
+
 # The whole benchmark
 
 
@@ -232,14 +242,14 @@ def test_a_tiny_run_prints_all_tables_and_goes_on_where_it_stopped(named_faces, 
     out = tmp_path / "runs"
     words = ["--data", str(named_faces), "--folds", "2", "--out", str(out), "--only", "ours"]
     recipe = ["--", *TINY, "--epochs", "1", "--validation-share", "0.3", "--architecture", "seed"]
-    assert accuracy.main([*words, "control", *recipe]) == 0
+    assert accuracy.main([*words, "control", "source", *recipe]) == 0
     text = capsys.readouterr().out
     for shown in ("folds;", "files:", "ours", "control", "fold AUC", "half resolution"):
         assert shown in text
     for shown in ("by method: Face2Face", "tells source, fake: even", "beside each other"):
         assert shown in text
     result = json.loads((out / accuracy.RESULT_NAME).read_text())
-    assert set(result["detectors"]) == {"ours", "control"}
+    assert set(result["detectors"]) == {"ours", "control", "source"}
     scored = [row for row in result["detectors"]["ours"]["videos"] if row["part"] == "test"]
     assert len(scored) == 16
     assert set(scored[0]["scores"]) == set(accuracy.CHANGES)
@@ -267,6 +277,20 @@ def test_every_method_left_out_has_networks_of_its_own(named_faces):
     assert {method: set(of["methods"]) for method, of in found.items()} == {
         method: {method} for method in METHODS
     }
+
+
+def test_a_fold_of_too_few_people_without_a_method_is_passed_over(named_faces, tmp_path, capsys):
+    metadata = json.loads((named_faces / "metadata.json").read_text())
+    two_people = {
+        name: entry
+        for name, entry in metadata.items()
+        if name.startswith(("person_000", "person_001"))
+    }
+    few = copy_of(named_faces, tmp_path / "few")
+    (few / "metadata.json").write_text(json.dumps(two_people))
+    words = ["--data", str(few), "--folds", "2", "--out", str(tmp_path / "runs")]
+    assert accuracy.main([*words, "--only", "leave-method-out"]) == 0
+    assert "Deepfakes is not left out in fold" in capsys.readouterr().out
 
 
 def test_the_predecessor_is_trained_once_and_not_taken_for_another_recipe(named_faces, tmp_path):
