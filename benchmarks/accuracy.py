@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings, options = detectors.read_options(words[split_at + 1 :], args.seed)
     videos = folds.list_videos(args.data, args.extra)
     dealt = folds.deal(videos, args.folds, args.seed)
-    # A new network for each fold is what it warns of.
+    # TensorFlow warns of a function traced anew, and each fold has a network of its own.
     detectors.tf.get_logger().setLevel("ERROR")
     prepare = preparations(args.out, videos, settings, options, args.seed)
     result = {"detectors": {}, "folds": args.folds, "seed": args.seed, "training": asdict(settings)}
@@ -100,9 +100,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_videos(videos, dealt)
     print_files(result["files"], bool(videos.extras))
     for name in chosen_detectors(args.only, videos.about):
-        scores = [
-            measure(fold, prepare[name](fold, f"{name}/fold-{fold.number}")) for fold in dealt
-        ]
+        scores = []
+        for fold in dealt:
+            print(f"{name}, fold {fold.number} of {len(dealt)}")
+            prepared = prepare[name](fold, f"{name}/fold-{fold.number}")
+            scores.append(measure(fold, prepared))
         found = accuracy_figures.of_detector(scores, videos.about, CHANGES)
         print_detector(name, found)
         result["detectors"][name] = found | {"videos": every_score(scores, videos.about)}
@@ -187,10 +189,11 @@ def leave_method_out(
             name = f"without/{number}-{short}/fold-{fold.number}"
             without = folds.without_method(fold, method, about)
             if without:
+                print(f"without {method}, fold {fold.number} of {len(dealt)}")
                 try:
                     scores.append(measure(without, train_ours(without, name), (CLEAN,)))
                 except CannotTrain as error:
-                    print(f"{method} is not left out in {error}")
+                    print(f"passed over: {error}")
         if scores:
             found = accuracy_figures.of_detector(scores, about, (CLEAN,))
             result[method] = found | {"videos": every_score(scores, about)}
