@@ -56,7 +56,7 @@ INNER_FACE = (0.5, 0.54, 0.225, 0.27)  # centre x, y and half axes, in sides of 
 
 
 class CannotTrain(UserError):
-    """The training videos of a fold are of too few people."""
+    """The training videos of a fold are too few, or of too few people."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ def prepare_ours(
     """
     try:
         parts = splits.split(fold.rest, settings.validation_share, 0, settings.seed)
+        train.count_steps(parts["train"], settings)  # says what is missing
     except UserError as error:
         raise CannotTrain(f"fold {fold.number}: {error}") from error
     stored = train.run_settings(settings, face_settings, options.initial_model)

@@ -180,12 +180,11 @@ def _fold(
 def without_method(fold: Fold, method: str, about: Mapping[str, About]) -> Fold | None:
     """Return the fold trained without the fakes of a method, tested on these and all real videos.
 
-    None where the test videos hold no such fake, or training would be left without any.
+    None where the test videos hold no such fake.
     """
     test = [f for f in fold.test if about[f.video].method in (None, method)]
     rest = [f for f in fold.rest if about[f.video].method != method]
-    has_fakes = any(face.label for face in rest)
-    if not has_fakes or not any(face.label for face in test):
+    if not any(face.label for face in test):
         return None
     return Fold(fold.number, test, rest, fold.left_out)
 
