@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+import backbones
 import folding
 
 keras = tf.keras
@@ -33,20 +34,27 @@ def build_model(
     img_size: Sequence[int] = (128, 128),
     architecture: str = "small",
     precision: str = "float32",
+    backbone_weights: str = backbones.DRAWN,
 ) -> "keras.Model":
     """Return an uncompiled model from `(batch, num_frames, height, width, 3)`, 0..255 RGB of any
     numeric dtype, to `(batch, 1) float32`, P(fake).
 
-    `architecture` is one of ARCHITECTURES, `precision` one of PRECISIONS: the mixed ones compute
-    in 16 bits and keep weights in 32, https://keras.io/api/mixed_precision/. Raises ValueError for
-    any other name.
+    `architecture` is one of ARCHITECTURES or, with the weights that `backbone_weights` says, one of
+    backbones.NAMES; `precision` is one of PRECISIONS: the mixed ones compute in 16 bits and keep
+    weights in 32, https://keras.io/api/mixed_precision/. Raises ValueError for any other name, and
+    UserError where backbones.frame_encoder does.
     """
-    if architecture not in ARCHITECTURES:
-        raise ValueError(f"architecture {architecture!r} is none of {', '.join(ARCHITECTURES)}")
+    known = (*ARCHITECTURES, *backbones.NAMES)
+    if architecture not in known:
+        raise ValueError(f"architecture {architecture!r} is none of {', '.join(known)}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
     with _dtype_policy(precision):
-        encoder, sequence_layers = ARCHITECTURES[architecture]((*img_size, 3))
+        if architecture in ARCHITECTURES:
+            encoder, sequence_layers = ARCHITECTURES[architecture]((*img_size, 3))
+        else:
+            encoder = backbones.frame_encoder(architecture, (*img_size, 3), backbone_weights)
+            sequence_layers = _small_sequence()
         clip = keras.Input((num_frames, *img_size, 3), dtype="float32", name="clip")
         x = layers.TimeDistributed(encoder, name="frames")(clip)  # (batch, num_frames, features)
         for layer in sequence_layers:
@@ -132,8 +140,11 @@ def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
         x = layers.Activation("relu")(x)
     x = layers.Conv2D(16, 1, activation="relu", kernel_initializer="he_normal")(x)
     x = layers.Dropout(0.3)(layers.Flatten()(x))
-    encoder = keras.Model(image, x, name="frame_encoder")
-    return encoder, [
+    return keras.Model(image, x, name="frame_encoder"), _small_sequence()
+
+
+def _small_sequence() -> list:
+    return [
         layers.LSTM(32, name="lstm"),
         layers.Dropout(0.3, name="dropout"),
         layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake"),

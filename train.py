@@ -13,6 +13,14 @@ Goes in: what processing.py wrote. Comes out, in the run folder:
 
     python train.py --data faces --out run --epochs 40
 
+With a network of keras.applications whose first weights are those of ImageNet: what is new is
+trained on top of it first, then all of it at a lower rate.
+
+    python train.py --data faces --out head --backbone efficientnetv2-b0 --freeze-backbone \
+        --epochs 10
+    python train.py --data faces --out tuned --backbone efficientnetv2-b0 \
+        --initial-model head/model.keras --learning-rate 1e-5
+
 The split is by original and, where the metadata names them, by people: a video, everything made
 from it and everybody in it stay on one side. Each face of a video is trained on as a clip of its
 own, with the label of the video.
@@ -45,6 +53,7 @@ from console import (
 with quiet_tensorflow():
     import tensorflow as tf
 
+    import backbones
     import data_pipeline
     import devices
     import epochs
@@ -89,6 +98,8 @@ class TrainSettings:
     test_share: float = 0.15
     seed: int = 0
     precision: str = "auto"  # of the arithmetic; the saved model is float32 in any case
+    backbone_weights: str | None = None  # of an architecture in backbones.NAMES; None: imagenet
+    freeze_backbone: bool = False  # train only what comes after it
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "num_frames", "img_size", "learning_rate", "patience"):
@@ -104,6 +115,17 @@ class TrainSettings:
                 f"validation_share is {self.validation_share} and test_share {self.test_share}; "
                 "the first must lie between 0 and 1, the second may also be 0"
             )
+        if self.has_backbone:
+            backbones.check_frame_size(self.architecture, self.img_size, self.img_size)
+        elif self.backbone_weights or self.freeze_backbone:
+            raise UserError(
+                f"{self.architecture} has no backbone to take weights for or to freeze; name one "
+                "with --backbone"
+            )
+
+    @property
+    def has_backbone(self) -> bool:
+        return self.architecture in backbones.NAMES
 
 
 @dataclass(frozen=True)
@@ -127,8 +149,8 @@ def main_arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="folder of faces")
     add("--out", type=Path, required=True, metavar="DIR", help="run folder")
+    add_network_arguments(parser)
     helps = {
-        "architecture": f"network: {', '.join(networks.ARCHITECTURES)}",
         "epochs": "most epochs; it stops earlier when validation no longer improves",
         "batch_size": "clips in a step, over all devices together",
         "num_frames": "frames in a clip, spread over the video",
@@ -143,17 +165,15 @@ def main_arguments() -> argparse.ArgumentParser:
         "seed": "draws the split, the order, the first weights and the augmentation",
         "precision": "of the arithmetic; auto: what the GPUs are quickest with",
     }
-    choices = {
-        "architecture": sorted(networks.ARCHITECTURES),
-        "precision": ["auto", *devices.PRECISIONS],
-    }
-    for name, default in asdict(TrainSettings()).items():
+    choices = {"precision": ["auto", *devices.PRECISIONS]}
+    for name, text in helps.items():
+        default = getattr(TrainSettings(), name)
         add(
             f"--{name.replace('_', '-')}",
             type=type(default),
             default=default,
             choices=choices.get(name),
-            help=f"{helps[name]} (%(default)s)",
+            help=f"{text} (%(default)s)",
         )
     add(
         "--ignore-marks",
@@ -174,6 +194,33 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--export", action="store_true", help="also write a SavedModel, for TensorFlow Serving")
     add_output_arguments(parser, verbose="what TensorFlow has to say")
     return parser
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--architecture",
+        default=TrainSettings.architecture,
+        choices=sorted(networks.ARCHITECTURES),
+        help=f"network: {', '.join(networks.ARCHITECTURES)} (%(default)s)",
+    )
+    which.add_argument(
+        "--backbone",
+        dest="architecture",
+        default=argparse.SUPPRESS,
+        choices=backbones.NAMES,
+        metavar="NAME",
+        help=f"instead: a network of keras.applications, {', '.join(backbones.NAMES)}",
+    )
+    parser.add_argument(
+        "--backbone-weights",
+        metavar="imagenet|none|FILE",
+        help="its first weights: downloaded, drawn, or a .weights.h5, .h5 or .keras file of it "
+        "without its classification layer (imagenet)",
+    )
+    parser.add_argument(
+        "--freeze-backbone", action="store_true", help="train only what comes after the backbone"
+    )
 
 
 @command
@@ -242,7 +289,7 @@ def run_settings(
         "img_size": [settings.img_size, settings.img_size],
         "label": {"0": "REAL", "1": "FAKE"},
         "score": "P(fake), 0..1",
-        "training": asdict(settings),
+        "training": told_settings(settings, initial_model),
         "initial_model": str(initial_model) if initial_model else None,
         "versions": {
             "tensorflow": tf.__version__,
@@ -250,6 +297,24 @@ def run_settings(
             "python": platform.python_version(),
         },
     }
+
+
+def told_settings(settings: TrainSettings, initial_model: Path | None) -> dict:
+    """Return the settings as settings.json has them: of backbones only where there is one, and of
+    its first weights only where they are not those of an initial model.
+
+    Raises UserError where two places are given to take them from.
+    """
+    told = asdict(settings)
+    if initial_model and settings.backbone_weights:
+        raise UserError("--initial-model has all weights; leave --backbone-weights out")
+    if not settings.has_backbone:
+        del told["backbone_weights"], told["freeze_backbone"]
+    elif initial_model:
+        del told["backbone_weights"]
+    else:
+        told["backbone_weights"] = settings.backbone_weights or backbones.IMAGENET
+    return told
 
 
 def train_parts(
@@ -275,11 +340,13 @@ def train_parts(
             print(f"{out} holds this very run already; --overwrite trains it again")
             return facts["history"]
         facts = next_facts(facts, settings)
-        weights = None
-        if options.initial_model and not known:
-            weights = initial_weights(options.initial_model, stored["faces"])
+        weights, backbone_weights = None, backbones.DRAWN
+        if not known:  # one that goes on has all of them in its state
+            if options.initial_model:
+                weights = initial_weights(options.initial_model, stored["faces"])
+            backbone_weights = stored["training"].get("backbone_weights", backbones.DRAWN)
         network, trained, trainer = build(
-            settings, strategy, facts["precision"], steps_per_epoch, weights
+            *(settings, strategy, facts["precision"], steps_per_epoch, weights, backbone_weights)
         )
         if known:
             run_folder.restore_state(out, trainer)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+import backbones
 import faces_folder
 import model as networks
 import trained_model
@@ -28,23 +29,27 @@ def build(
     precision: str,
     steps_per_epoch: int,
     weights: Sequence[np.ndarray] | None = None,
+    backbone_weights: str = backbones.DRAWN,
 ) -> tuple["keras.Model", "keras.Model", Trainer]:
     """Return the network that is saved, the one whose weights are trained, and their trainer.
 
-    They are the same one where the precision is float32. `weights` replace the drawn ones; raises
-    UserError where they do not fit.
+    They are the same one where the precision is float32. `weights` replace the drawn ones,
+    `backbone_weights` those of a backbone; raises UserError where they do not fit.
     """
     shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():
         optimizer = make_optimizer(settings, steps_per_epoch, precision)
-        network = networks.build_model(*shape)
+        network = networks.build_model(*shape, backbone_weights=backbone_weights)
         if weights is not None:
             _set_weights(network, weights)
         trained = network
         if precision != "float32":
             trained = networks.build_model(*shape, precision=precision)
             trained.set_weights(network.get_weights())
+        if settings.freeze_backbone:
+            for model in (network, trained):
+                backbones.freeze(model.get_layer("frames").layer)
         # Trains the same weights without a copy of the encoder for each frame, see model.py.
         folded = networks.fold_time(
             trained, settings.seed, optimizer.iterations.value, frame_scores=settings.frame_loss > 0
