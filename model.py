@@ -54,7 +54,7 @@ def build_model(
             encoder, sequence_layers = ARCHITECTURES[architecture]((*img_size, 3))
         else:
             encoder = backbones.frame_encoder(architecture, (*img_size, 3), backbone_weights)
-            sequence_layers = _small_sequence()
+            sequence_layers = _sequence_layers()
         clip = keras.Input((num_frames, *img_size, 3), dtype="float32", name="clip")
         x = layers.TimeDistributed(encoder, name="frames")(clip)  # (batch, num_frames, features)
         for layer in sequence_layers:
@@ -140,10 +140,10 @@ def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
         x = layers.Activation("relu")(x)
     x = layers.Conv2D(16, 1, activation="relu", kernel_initializer="he_normal")(x)
     x = layers.Dropout(0.3)(layers.Flatten()(x))
-    return keras.Model(image, x, name="frame_encoder"), _small_sequence()
+    return keras.Model(image, x, name="frame_encoder"), _sequence_layers()
 
 
-def _small_sequence() -> list:
+def _sequence_layers() -> list:
     return [
         layers.LSTM(32, name="lstm"),
         layers.Dropout(0.3, name="dropout"),
@@ -181,12 +181,7 @@ def _views(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
         for pool in (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
     ]
     x = layers.Dropout(0.3)(layers.Concatenate()(pooled))
-    encoder = keras.Model(image, x, name="frame_encoder")
-    return encoder, [
-        layers.LSTM(32, name="lstm"),
-        layers.Dropout(0.3, name="dropout"),
-        layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake"),
-    ]
+    return keras.Model(image, x, name="frame_encoder"), _sequence_layers()
 
 
 def _convolved(x, filters: int, kernel_size: int, strides: int):

@@ -84,7 +84,7 @@ WORKER_GONE = (
 class TrainSettings:
     """Everything a training depends on besides the faces."""
 
-    architecture: str = "small"
+    architecture: str = "small"  # of model.ARCHITECTURES, or a backbone of backbones.NAMES
     epochs: int = 40
     batch_size: int = 8  # clips in a step, over all devices together
     num_frames: int = 8  # in a clip, spread over the video
