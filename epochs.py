@@ -40,13 +40,19 @@ def steps_per_epoch(
                 else ", or make fakes from the real: --self-blend 1"
             )
         )
-    clips = 2 * (counts[0] if self_blend else min(counts.values()))
+    clips = count_clips(videos, self_blend)
     if clips < batch_size:
         raise UserError(
             f"{found} videos make {clips} balanced clips, less than a batch of {batch_size}; add "
             "videos or lower the batch size"
         )
     return max(clips // batch_size, min_steps)
+
+
+def count_clips(videos: Sequence[FaceVideo], self_blend: float = 0.0) -> int:
+    """Return how many clips it takes to show every couple once."""
+    counts = Counter(video.label for video in videos)
+    return 2 * (counts[0] if self_blend else min(counts[0], counts[1]))
 
 
 def draw_epoch(

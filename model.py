@@ -24,7 +24,6 @@ import folding
 
 keras = tf.keras
 layers = keras.layers
-WHOLE_SIDE = 128  # of the frame as the network that looks at the whole face sees it, in pixels
 # Brightness and the differences from it, of the columns; ITU-R BT.601.
 RGB_TO_YCBCR = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]])
 
@@ -37,7 +36,7 @@ def build_model(
     backbone_weights: str = backbones.DRAWN,
 ) -> "keras.Model":
     """Return an uncompiled model from `(batch, num_frames, height, width, 3)`, 0..255 RGB of any
-    numeric dtype, to `(batch, 1) float32`, P(fake).
+    numeric dtype, to `(batch, 1) float32`, P(fake). With one frame there is no LSTM.
 
     `architecture` is one of ARCHITECTURES or, with the weights that `backbone_weights` says, one of
     backbones.NAMES; `precision` is one of PRECISIONS: the mixed ones compute in 16 bits and keep
@@ -57,6 +56,8 @@ def build_model(
             sequence_layers = _sequence_layers()
         clip = keras.Input((num_frames, *img_size, 3), dtype="float32", name="clip")
         x = layers.TimeDistributed(encoder, name="frames")(clip)  # (batch, num_frames, features)
+        if num_frames == 1:  # one frame has no order: an LSTM would only stand in the way
+            sequence_layers = [layers.Flatten(name="only_frame"), *sequence_layers[1:]]
         for layer in sequence_layers:
             x = layer(x)
         return keras.Model(clip, x, name=f"deepfake_detector_{architecture}")
@@ -74,10 +75,7 @@ def _dtype_policy(name: str) -> Iterator[None]:
 
 
 def fold_time(
-    model: "keras.Model",
-    seed: int | None = None,
-    step: "tf.Variable | None" = None,
-    frame_scores: bool = False,
+    model: "keras.Model", seed: int | None = None, step: "tf.Variable | None" = None
 ) -> "keras.Model":
     """Return a model over the very weights of `model` that runs all frames as one batch of images.
 
@@ -87,15 +85,12 @@ def fold_time(
     With `seed` and `step`, an int64 variable that the training loop counts up, Dropout draws its
     masks from these two alone: the same ones on one device and on many, and after a resume. Raises
     ValueError where only one of the two is given.
-
-    With `frame_scores` a second output follows, `(batch, num_frames, 1)`: P(fake) of each frame by
-    itself, from a layer of its own that only training knows.
     """
     if (seed is None) != (step is None):
         raise ValueError("give both seed and step, or neither")
     draws = None if seed is None else folding.Draws(seed, step)
     clip = keras.Input(model.input_shape[1:], name="clip")
-    x, of_frames = clip, []
+    x = clip
     for layer in model.layers[1:]:
         if not isinstance(layer, layers.TimeDistributed):
             x = folding.replacement(layer, draws)(x)
@@ -104,10 +99,7 @@ def fold_time(
         x = keras.ops.reshape(x, (-1, *frame_shape))  # (batch * num_frames, height, width, 3)
         x = folding.replacement(layer.layer, draws)(x)  # (batch * num_frames, features)
         x = keras.ops.reshape(x, (-1, num_frames, *x.shape[1:]))  # (batch, num_frames, features)
-        if frame_scores:
-            head = layers.Dense(1, "sigmoid", kernel_initializer="zeros", dtype="float32")
-            of_frames = [head(x)]
-    return keras.Model(clip, [x, *of_frames] if of_frames else x, name=f"{model.name}_folded")
+    return keras.Model(clip, x, name=f"{model.name}_folded")
 
 
 def _scaled(image: "keras.KerasTensor") -> "keras.KerasTensor":
@@ -151,74 +143,60 @@ def _sequence_layers() -> list:
     ]
 
 
-def _views(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
-    """Two looks at each frame: the whole face, and how fine detail is spread over it.
+def _detail(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
+    """How fine detail is spread over each frame: the convolutions see no pixels, but how much of
+    each kind of detail there is in every cell of 4 x 4 of them (`_detail_maps`).
 
     What forgeries share is a face of other sharpness, resolution or colour than the picture around
-    it. A convolutional network learns to see that, but slowly: `_detail_maps` gives it as maps.
+    it. From pixels a network learns to see that slowly, and from few people hardly at all.
     """
     image = keras.Input(frame_shape, dtype="float32", name="frame")
-    whole = _scaled(image)
-    if max(frame_shape[:2]) > WHOLE_SIDE:
-        whole = layers.Resizing(WHOLE_SIDE, WHOLE_SIDE, dtype="float32")(whole)
-    for filters, kernel_size, strides in (
-        (24, 5, 2),
-        (32, 3, 2),
-        (32, 3, 1),
-        (64, 3, 2),
-        (64, 3, 1),
-        (96, 3, 2),
-        (96, 3, 1),
-        (96, 3, 1),
-    ):
-        whole = _convolved(whole, filters, kernel_size, strides)
-    detail = _detail_maps(image)
-    for filters, strides in ((48, 1), (48, 1), (64, 2), (64, 1), (64, 1)):
-        detail = _convolved(detail, filters, 3, strides)
-    pooled = [
-        pool()(maps)
-        for maps in (whole, detail)
-        for pool in (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
-    ]
-    x = layers.Dropout(0.3)(layers.Concatenate()(pooled))
+    x = _detail_maps(image)
+    for filters, strides in ((32, 1), (48, 2), (48, 1), (48, 1), (64, 2), (64, 1), (64, 1)):
+        x = _convolved(x, filters, strides)
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    # Small numbers: a step of Adam moves a sum of many large ones too far.
+    x = layers.Rescaling(0.1)(x)
     return keras.Model(image, x, name="frame_encoder"), _sequence_layers()
 
 
-def _convolved(x, filters: int, kernel_size: int, strides: int):
-    """Return a convolution, normalised, of `x`; added to it where both have the same shape."""
+def _convolved(x: "keras.KerasTensor", filters: int, strides: int) -> "keras.KerasTensor":
+    """Return a normalised convolution of `x`, added to it where both have the same shape (He et
+    al., CVPR 2016, arXiv:1512.03385)."""
     y = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
+        filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
     )(x)
     y = layers.Activation("relu")(layers.GroupNormalization(groups=8)(y))
     return layers.Add()([x, y]) if y.shape == x.shape else y
 
 
-def _detail_maps(image):
-    """Return how strong three octaves of detail are in each cell of 8 x 8 pixels of a frame,
-    `(batch, height / 8, width / 8, 12)`, and the cell's colour, each less its mean over the frame.
+def _detail_maps(image: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Return `(batch, height / 4, width / 4, 18)` float32: how strong the detail of three octaves
+    is in each cell, and the cell's colour, each less its mean over the frame.
 
-    Detail is the logarithm of the mean square of a Laplacian pyramid (Burt and Adelson 1983,
-    doi:10.1109/TCOM.1983.1095851) in brightness and colour difference. As a logarithm less its
-    mean, what was done to the whole picture, as blur, compression or light, drops out; what was
-    done to a part of it stays.
+    Detail is what a Laplacian pyramid takes out (Burt and Adelson 1983,
+    doi:10.1109/TCOM.1983.1095851), in brightness and both colour differences, and the differences
+    of neighbours down and across, in brightness. As a logarithm less its mean over the frame, what
+    was done to the whole picture drops out: blur, compression, light. What was done to a part of it
+    stays.
     """
+
+    def strength(detail: "keras.KerasTensor", cell: int) -> "keras.KerasTensor":
+        mean = layers.AveragePooling2D(cell, dtype="float32")(keras.ops.absolute(detail))
+        return keras.ops.log(mean + 0.25)  # a quarter of a grey level is nothing
+
     split = layers.Conv2D(3, 1, use_bias=False, trainable=False, dtype="float32", name="ycbcr")
     x = split(image)
     split.set_weights([RGB_TO_YCBCR[None, None]])
-    maps = []
-    for cell in (8, 4, 2):
-        low = layers.AveragePooling2D(3, 1, "same", dtype="float32")(x)
-        detail = layers.Subtract(dtype="float32")([x, low])
-        energy = layers.AveragePooling2D(cell, dtype="float32")(keras.ops.square(detail))
-        maps.append(0.5 * keras.ops.log(energy + 0.1))
-        x = layers.AveragePooling2D(2, dtype="float32")(low)
-    colour = x * (1 / 32)
-    maps = layers.Concatenate(dtype="float32")([*maps, colour])
+    maps = [layers.AveragePooling2D(4, dtype="float32")(x) * (1 / 32)]
+    for cell in (4, 2, 1):  # pixels of this octave
+        smooth = layers.AveragePooling2D(3, 1, "same", dtype="float32")(x)
+        maps.append(strength(x - smooth, cell))
+        brightness = x[..., :1]
+        for axis in (1, 2):
+            maps.append(strength(keras.ops.roll(brightness, 1, axis=axis) - brightness, cell))
+        x = layers.AveragePooling2D(2, dtype="float32")(smooth)
+    maps = layers.Concatenate(dtype="float32")(maps)
     return maps - keras.ops.mean(maps, axis=(1, 2), keepdims=True)
 
 
@@ -235,5 +213,5 @@ def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     ]
 
 
-ARCHITECTURES: dict[str, Callable] = {"views": _views, "small": _small, "seed": _seed}
+ARCHITECTURES: dict[str, Callable] = {"detail": _detail, "small": _small, "seed": _seed}
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

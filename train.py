@@ -37,7 +37,7 @@ import platform
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,15 @@ import faces_folder
 import splits
 
 keras = tf.keras
+NUMBERS = (
+    "epochs",
+    "batch_size",
+    "num_frames",
+    "img_size",
+    "learning_rate",
+    "patience",
+    "min_steps",
+)
 # What another worker that has gone looks like from here.
 WORKER_GONE = (
     tf.errors.UnavailableError,
@@ -84,16 +93,16 @@ WORKER_GONE = (
 class TrainSettings:
     """Everything a training depends on besides the faces."""
 
-    architecture: str = "small"  # of model.ARCHITECTURES, or a backbone of backbones.NAMES
-    epochs: int = 40
+    architecture: str = "detail"  # of model.ARCHITECTURES, or a backbone of backbones.NAMES
+    epochs: int = 10
+    frame_epochs: int = 40  # on single frames, before those on clips
     batch_size: int = 8  # clips in a step, over all devices together
     num_frames: int = 8  # in a clip, spread over the video
-    img_size: int = 128  # side of a face in pixels, as the network sees it
+    img_size: int = 192  # side of a face in pixels, as the network sees it
     learning_rate: float = 1e-3  # highest value of the schedule
-    patience: int = 12  # epochs without a better validation before it stops
-    min_steps: int = 1  # in an epoch: a small set is passed several times
-    self_blend: float = 0.0  # share of the fakes that are made from real videos, see blending.py
-    frame_loss: float = 0.0  # weight of a loss on each frame beside that of the clip
+    patience: int = 10  # epochs without a better validation before it stops
+    min_steps: int = 50  # in an epoch: a small set is passed several times
+    self_blend: float = 0.5  # share of the fakes that are made from real videos, see blending.py
     validation_share: float = 0.15
     test_share: float = 0.15
     seed: int = 0
@@ -102,12 +111,11 @@ class TrainSettings:
     freeze_backbone: bool = False  # train only what comes after it
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "num_frames", "img_size", "learning_rate", "patience"):
+        for name in NUMBERS:
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("min_steps", "frame_loss"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} is {getattr(self, name)}; it must not be below 0")
+        if self.frame_epochs < 0:
+            raise UserError(f"frame_epochs is {self.frame_epochs}; it must not be below 0")
         if not 0 <= self.self_blend <= 1:
             raise UserError(f"self_blend is {self.self_blend}; it must lie between 0 and 1")
         if not (0 < self.validation_share < 1 and 0 <= self.test_share < 1):
@@ -152,6 +160,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add_network_arguments(parser)
     helps = {
         "epochs": "most epochs; it stops earlier when validation no longer improves",
+        "frame_epochs": "epochs on single frames, before those on clips; 0: none",
         "batch_size": "clips in a step, over all devices together",
         "num_frames": "frames in a clip, spread over the video",
         "img_size": "side of a face in pixels, as the network sees it",
@@ -159,7 +168,6 @@ def main_arguments() -> argparse.ArgumentParser:
         "patience": "epochs without a better validation before it stops",
         "min_steps": "fewest steps in an epoch; a small set is passed several times",
         "self_blend": "share of the fakes that are made from real videos, 1 needs no others",
-        "frame_loss": "weight of a loss on each frame beside that of the clip",
         "validation_share": "share of the videos that chooses the best epoch",
         "test_share": "share of the videos held out for evaluate.py",
         "seed": "draws the split, the order, the first weights and the augmentation",
@@ -328,8 +336,48 @@ def train_parts(
 ) -> list[dict[str, float]]:
     """Train on the parts of a split, write the run folder except its charts, return the history.
 
-    A run that is there already goes on where it stopped; a finished one is left as it is.
+    A run that is there already goes on where it stopped; a finished one is left as it is. Unless it
+    begins with an initial model, single frames are trained on first, as a run of its own in the
+    folder `frames` of `out`: what is wrong with a frame is learned from many different ones several
+    times as fast as from clips, whose frames are alike.
     """
+    begun = not options.overwrite and (out / run_folder.STATE_NAME).exists()
+    if settings.frame_epochs and not options.initial_model and not begun:
+        frames = frame_settings(settings, parts["train"])
+        stored_frames = stored | {"num_frames": 1, "training": told_settings(frames, None)}
+        train_stage(parts, out / "frames", stored_frames, frames, strategy, options)
+        options = replace(options, initial_model=out / "frames" / run_folder.MODEL_NAME)
+    return train_stage(parts, out, stored, settings, strategy, options, callbacks)
+
+
+def frame_settings(settings: TrainSettings, videos: Sequence[splits.FaceVideo]) -> TrainSettings:
+    """Return the settings of the training on single frames that comes before the one on clips.
+
+    Its batches are twice as large where there are videos enough: frames of as many people as
+    possible belong into a step, and there are fewer frames in it anyway.
+    """
+    doubled = 2 * settings.batch_size
+    enough = doubled <= epochs.count_clips(videos, settings.self_blend)
+    return replace(
+        settings,
+        epochs=settings.frame_epochs,
+        frame_epochs=0,
+        num_frames=1,
+        batch_size=doubled if enough else settings.batch_size,
+        patience=settings.frame_epochs,
+    )
+
+
+def train_stage(
+    parts: Mapping[str, Sequence[splits.FaceVideo]],
+    out: Path,
+    stored: Mapping,
+    settings: TrainSettings,
+    strategy: "tf.distribute.Strategy",
+    options: RunOptions,
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
+) -> list[dict[str, float]]:
+    """Train on clips of one length; see `train_parts`."""
     data_pipeline.check_batch(settings.batch_size, strategy.num_replicas_in_sync)
     steps_per_epoch = count_steps(parts["train"], settings)
     chief = devices.is_chief(strategy)
@@ -361,6 +409,7 @@ def train_parts(
         fit(trainer, parts, settings, options, steps_per_epoch, listed)
         if chief:
             run_folder.save_state(out, trainer, **facts | {"finished": True})
+        check_agreement(trainer, stored, parts)  # nobody goes on before the files are there
         return trainer.progress.history
 
 

@@ -58,10 +58,6 @@ class Progress:
 class Trainer:
     """Trains `model`, from clips to scores `(batch, 1)`, P(fake), with binary cross-entropy.
 
-    Where the model also scores each frame, `(batch, num_frames, 1)`, the mean cross-entropy of
-    these is added with the weight `frame_loss`: a clip of many frames then has as much to teach the
-    layers below the LSTM as its frames have one by one.
-
     Model and optimizer have been made in the scope of the strategy.
     """
 
@@ -70,14 +66,11 @@ class Trainer:
         model: "keras.Model",
         optimizer: "keras.optimizers.Optimizer",
         strategy: "tf.distribute.Strategy",
-        frame_loss: float = 0.0,
     ):
         self.model, self.optimizer, self.strategy = model, optimizer, strategy
         self.progress = Progress()
-        self._frame_loss = frame_loss
+        self._scorer = Scorer(model, strategy)
         with strategy.scope():
-            of_clips = keras.Model(model.inputs, model.outputs[0]) if frame_loss else model
-            self._scorer = Scorer(of_clips, strategy)
             # Within strategy.run it could not make its variables any more.
             optimizer.build(model.trainable_variables)
             # Callbacks look for the optimizer there.
@@ -195,12 +188,8 @@ class Trainer:
     def _train_replica(self, clips: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         global_batch = clips.shape[0] * self.strategy.num_replicas_in_sync
         with tf.GradientTape() as tape:
-            scores, *of_frames = keras.tree.flatten(self.model(clips, training=True))
+            scores = self.model(clips, training=True)
             losses = keras.losses.binary_crossentropy(labels, scores)  # (rows of this replica,)
-            for frames in of_frames:
-                repeated = tf.broadcast_to(labels[:, None], tf.shape(frames))
-                of_each = keras.losses.binary_crossentropy(repeated, frames)
-                losses += self._frame_loss * tf.reduce_mean(of_each, axis=1)
             loss = self.optimizer.scale_loss(tf.reduce_sum(losses) / global_batch)
         gradients = tape.gradient(loss, self.model.trainable_variables)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):

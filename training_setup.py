@@ -51,22 +51,22 @@ def build(
             for model in (network, trained):
                 backbones.freeze(model.get_layer("frames").layer)
         # Trains the same weights without a copy of the encoder for each frame, see model.py.
-        folded = networks.fold_time(
-            trained, settings.seed, optimizer.iterations.value, frame_scores=settings.frame_loss > 0
-        )
-    return network, trained, Trainer(folded, optimizer, strategy, settings.frame_loss)
+        folded = networks.fold_time(trained, settings.seed, optimizer.iterations.value)
+    return network, trained, Trainer(folded, optimizer, strategy)
 
 
 def _set_weights(network: "keras.Model", weights: Sequence[np.ndarray]) -> None:
-    shapes = [value.shape for value in weights]
-    expected = [tuple(weight.shape) for weight in network.weights]
-    if shapes != expected:
-        raise UserError(
-            f"the initial model has {sum(value.size for value in weights):,} weights in "
-            f"{len(shapes)} tensors, this network {network.count_params():,} in {len(expected)}; "
-            "give the architecture and the image size it was trained with"
-        )
-    network.set_weights(weights)
+    """Set all weights, or those of the frame encoder where they come from a model of one frame."""
+    encoder = network.get_layer("frames")
+    for part, values in ((network, weights), (encoder, weights[: len(encoder.weights)])):
+        if [value.shape for value in values] == [tuple(weight.shape) for weight in part.weights]:
+            part.set_weights(values)
+            return
+    raise UserError(
+        f"the initial model has {sum(value.size for value in weights):,} weights in "
+        f"{len(weights)} tensors, this network {network.count_params():,} in "
+        f"{len(network.weights)}; give the architecture and the image size it was trained with"
+    )
 
 
 def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:

@@ -15,7 +15,9 @@ import sample_data
 
 SIZE = 160  # side of the drawn frames in pixels
 ROOT = Path(__file__).parents[1]
+# A training of two short epochs on clips, with the fakes that there are.
 TINY = ["--epochs", "2", "--batch-size", "4", "--num-frames", "3", "--img-size", "32"]
+TINY += ["--frame-epochs", "0", "--min-steps", "1", "--self-blend", "0"]
 
 
 def write_metadata(folder: Path, entries: dict) -> Path:

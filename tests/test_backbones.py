@@ -308,6 +308,7 @@ def test_16_bits_score_almost_as_32_bits(precision):
 
 def settings(**changes):
     small = {"epochs": 1, "batch_size": 4, "num_frames": 2, "img_size": 32, "patience": 9}
+    small |= {"frame_epochs": 0, "min_steps": 1, "self_blend": 0}
     return train.TrainSettings(**(small | {"architecture": STAND_IN} | changes))
 
 

@@ -28,11 +28,12 @@ def run(*words, cwd=ROOT):
 @pytest.fixture(scope="module")
 def work(tmp_path_factory) -> Path:
     """What the demo's four commands leave behind, on a smaller set."""
+    short = ("--frame-epochs", 2, "--min-steps", 2, "--img-size", 64)
     work = tmp_path_factory.mktemp("demo")
     videos, faces, out = work / "videos", work / "faces", work / "run"
     run("sample_data.py", "--out", videos, "--num-people", 12, "--seconds", 0.4)
     run("processing.py", "--location", videos, "--save-path", faces, "--workers", 2)
-    run("train.py", "--data", faces, "--out", out, "--epochs", 2, "--img-size", 64)
+    run("train.py", "--data", faces, "--out", out, "--epochs", 2, *short)
     return work
 
 

@@ -105,7 +105,7 @@ def test_the_seeds_network_has_the_seeds_shape():
 
 
 def test_an_unknown_architecture_names_those_there_are():
-    with pytest.raises(ValueError, match="'vgg' is none of small, seed"):
+    with pytest.raises(ValueError, match="'vgg' is none of detail, small, seed"):
         networks.build_model(4, (32, 32), "vgg")
 
 

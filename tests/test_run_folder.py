@@ -27,7 +27,15 @@ keras = tf.keras
 ROOT = Path(__file__).parents[1]
 # The network that is traced soonest; test_killed_it_ends has the default one, with dropout.
 SETTINGS = train.TrainSettings(
-    architecture="seed", epochs=3, batch_size=2, num_frames=3, img_size=32, patience=2
+    architecture="seed",
+    epochs=3,
+    frame_epochs=0,
+    min_steps=1,
+    self_blend=0,
+    batch_size=2,
+    num_frames=3,
+    img_size=32,
+    patience=2,
 )
 TIMES = {"seconds", "clips_per_sec", "input_share"}
 

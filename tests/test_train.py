@@ -121,6 +121,8 @@ def test_the_default_network_learns_to_tell_blurred_clips_from_sharp_ones():
     [
         (["--batch-size", "64"], "balanced clips, less than a batch of 64"),
         (["--epochs", "0"], "epochs is 0; it must be above 0"),
+        (["--frame-epochs", "-1"], "frame_epochs is -1; it must not be below 0"),
+        (["--self-blend", "1.5"], "self_blend is 1.5; it must lie between 0 and 1"),
         (["--validation-share", "0"], "validation_share is 0.0"),
     ],
 )
@@ -135,7 +137,9 @@ def test_what_cannot_work_is_one_sentence_and_exit_code_2(
     assert not (tmp_path / "run").exists()
 
 
-def test_one_class_only_is_one_sentence(sample_faces, tmp_path, capsys):
+@pytest.fixture
+def real_faces(sample_faces, tmp_path) -> Path:
+    """A folder of faces without a single fake."""
     metadata = json.loads((sample_faces / "metadata.json").read_text())
     faces = tmp_path / "faces"
     faces.mkdir()
@@ -144,8 +148,38 @@ def test_one_class_only_is_one_sentence(sample_faces, tmp_path, capsys):
     for name in real:
         (faces / name).symlink_to(sample_faces / name)
     (faces / "metadata.json").write_text(json.dumps(real))
-    assert train.main(["--data", str(faces), "--out", str(tmp_path / "run"), *TINY]) == 2
+    return faces
+
+
+def test_one_class_only_is_one_sentence(real_faces, tmp_path, capsys):
+    assert train.main(["--data", str(real_faces), "--out", str(tmp_path / "run"), *TINY]) == 2
     assert "real and 0 fake; add the missing class" in capsys.readouterr().err
+
+
+def test_real_videos_alone_can_be_trained_on_with_fakes_made_from_them(real_faces, tmp_path):
+    out = tmp_path / "run"
+    words = ["--data", str(real_faces), "--out", str(out), *TINY, "--self-blend", "1"]
+    assert train.main(words) == 0
+    with (out / "history.csv").open(newline="") as file:
+        assert all(0 <= float(row["val_auc"]) <= 1 for row in csv.DictReader(file))
+    stored = json.loads((out / "settings.json").read_text())
+    assert stored["training"]["self_blend"] == 1
+    assert stored["calibration"]["temperature"] is None  # that takes real fakes
+
+
+def test_single_frames_come_first_and_the_clips_begin_with_their_encoder(sample_faces, tmp_path):
+    out = tmp_path / "run"
+    words = ["--data", str(sample_faces), "--out", str(out), *TINY, "--frame-epochs", "1"]
+    assert train.main([*words, "--learning-rate", "1e-9"]) == 0  # as good as no training
+    frames, clips = (tf.keras.models.load_model(at / "model.keras") for at in (out / "frames", out))
+    assert frames.input_shape[1] == 1
+    assert "lstm" not in {layer.name for layer in frames.layers}
+    encoders = [model.get_layer("frames").get_weights() for model in (frames, clips)]
+    for first, later in zip(*encoders, strict=True):
+        assert later == pytest.approx(first, abs=1e-6)
+    kept = (out / "frames" / "model.keras").stat().st_mtime_ns
+    assert train.main([*words, "--learning-rate", "1e-9"]) == 0
+    assert (out / "frames" / "model.keras").stat().st_mtime_ns == kept
 
 
 def test_a_folder_that_is_no_faces_folder_is_one_sentence(tmp_path, capsys):
@@ -157,7 +191,7 @@ def test_from_python_with_a_keras_callback_as_the_readme_has_it(sample_faces, tm
     history = train.train(
         str(sample_faces),
         str(tmp_path / "run"),
-        train.TrainSettings(epochs=1, batch_size=4, num_frames=3, img_size=32),
+        train.TrainSettings(epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32),
         callbacks=[tf.keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))],
     )
     with (tmp_path / "log.csv").open(newline="") as file:
