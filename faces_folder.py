@@ -60,7 +60,7 @@ class FaceSettings:
     capture_sec: float = 5.0  # seconds from the start of the video, by its own clock
     fps: float | None = None  # frames kept a second; None keeps all
     margin_ratio: float = 0.3  # of the box's longer side, added on every side
-    face_size: int = 160  # side of the crops in pixels
+    face_size: int = 224  # side of the crops in pixels
     jpeg_quality: int = 95
     faces: str = "main"  # or "all": a folder for every face seen long enough
     share_boxes: bool = False  # a fake takes the boxes found in its original

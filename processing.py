@@ -140,7 +140,7 @@ def processing(
     *,
     fps: float | None = None,
     margin_ratio: float = 0.3,
-    face_size: int = 160,
+    face_size: int = 224,
     faces: str = "main",
     share_boxes: bool = False,
     layout: str | None = None,

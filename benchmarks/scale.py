@@ -106,6 +106,7 @@ def read_clips(faces: Path) -> dict[str, float]:
         img_size=(settings.img_size, settings.img_size),
         num_frames=settings.num_frames,
         batch_size=batch_size,
+        self_blend=settings.self_blend,
         training=True,
     )
     batches = iter(dataset)
@@ -157,7 +158,9 @@ def projection(
     extraction_hours = frames * measured["extraction, ms a frame"] / 3.6e6
     read_gb = TOTAL_GB * args.capture_sec / VIDEO_SEC
     crops_gb = frames * measured["crop, KB"] / 1e6
-    clips = 2 * TRAIN_SHARE * REAL_VIDEOS * args.epochs
+    # An epoch of single frames is so many frames, not clips.
+    epochs = args.epochs + settings.frame_epochs / settings.num_frames
+    clips = 2 * TRAIN_SHARE * REAL_VIDEOS * epochs
     trained_hours = clips / measured["clips a second trained"] / 3600
     read_hours = clips / measured["clips a second read"] / 3600
     clip_mb = settings.num_frames * measured["crop, KB"] / 1e3
@@ -171,7 +174,10 @@ def projection(
         ("extraction", f"{extraction_hours:,.0f} core-hours, {extraction_hours / cores:.1f} hours"),
         ("videos read", f"{read_gb:,.0f} GB, {read_gb / extraction_hours * cores / 3.6:,.0f} MB/s"),
         ("crops written", f"{crops_gb:,.0f} GB, {frames / 1e6:.1f} million files"),
-        (f"training, {args.epochs} epochs", f"{clips:,.0f} clips"),
+        (
+            f"training, {args.epochs} epochs, {settings.frame_epochs} of single frames",
+            f"{clips:,.0f} clips",
+        ),
         ("  steps", f"{trained_hours:,.1f} core-hours"),
         ("  reading clips", f"{read_hours:,.1f} core-hours"),
         ("  together", f"{(trained_hours + read_hours) / cores:.2f} hours"),

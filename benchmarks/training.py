@@ -47,7 +47,7 @@ layers = keras.layers
 PARTS = ("step", "trace", "work", "default", "profile")
 Sizes = tuple[int, int, int]  # clips, frames of a clip, side of a frame in pixels
 SEED_SIZES: Sizes = (4, 60, 100)
-DEFAULT_SIZES: Sizes = (8, 8, 128)
+DEFAULT_SIZES: Sizes = (8, 8, 192)
 FRAME_COUNTS = (8, 60, 240)
 MATRIX_SIDE = 2048
 
@@ -122,7 +122,7 @@ def step(rounds: int) -> tuple[str, list]:
 def trace() -> tuple[str, list]:
     """Count the operations of our step and time its trace for short and long clips."""
     rows = []
-    for architecture, side in (("seed", 100), ("small", 128)):
+    for architecture, side in (("seed", 100), ("detail", 192)):
         for num_frames in FRAME_COUNTS:
             trainer, clips, labels = our_trainer(architecture, (1, num_frames, side))
             started = time.perf_counter()
@@ -147,7 +147,7 @@ def work(rounds: int) -> tuple[str, list]:
     matrix = tf.random.normal((MATRIX_SIDE, MATRIX_SIDE))
     product = tf.function(lambda: tf.matmul(matrix, matrix))
     rows = []
-    for architecture, sizes in (("seed", SEED_SIZES), ("small", DEFAULT_SIZES)):
+    for architecture, sizes in (("seed", SEED_SIZES), ("detail", DEFAULT_SIZES)):
         runs = {"step": our_step(architecture, sizes), "product": lambda: product().numpy()}
         seconds = medians(runs, rounds)
         rate = 2 * MATRIX_SIDE**3 / seconds["product"]
@@ -172,12 +172,12 @@ def default(rounds: int) -> tuple[str, list]:
     """Time the default network as saved, folded with stock layers, and as ours."""
     clips, labels = batch(DEFAULT_SIZES)
     pixels = tf.cast(clips, tf.float32)
-    saved = new_network("small", DEFAULT_SIZES)
+    saved = new_network("detail", DEFAULT_SIZES)
     runs = {"saved": compiled_step(saved, pixels, labels, keras.optimizers.AdamW())}
     with stock_layers():
-        runs["folded, stock layers"] = our_step("small", DEFAULT_SIZES)
+        runs["folded, stock layers"] = our_step("detail", DEFAULT_SIZES)
         runs["folded, stock layers"]()
-    runs["ours"] = our_step("small", DEFAULT_SIZES)
+    runs["ours"] = our_step("detail", DEFAULT_SIZES)
     seconds = medians(runs, rounds)
     rows = [(name, f"{value * 1e3:.1f} ms a step") for name, value in seconds.items()]
     rows += ratios(seconds, "ours")
@@ -187,7 +187,7 @@ def default(rounds: int) -> tuple[str, list]:
 def profile() -> tuple[str, list]:
     """Say in which operations the time of our step goes, by TensorFlow's profiler."""
     rows = []
-    for architecture, sizes in (("seed", SEED_SIZES), ("small", DEFAULT_SIZES)):
+    for architecture, sizes in (("seed", SEED_SIZES), ("detail", DEFAULT_SIZES)):
         run = our_step(architecture, sizes)
         spent = operation_seconds(run, steps=5)
         total = sum(spent.values())

@@ -137,7 +137,7 @@ def test_with_all_every_face_gets_a_folder_with_the_label_of_its_video(two_heads
     assert int(further[0]["frame"]) >= 10
     assert int(further[-1]["frame"]) <= 44
     assert np.mean([float(line["x"]) for line in further]) > SIZE
-    assert read_rgb(out / "a.mp4#1" / "000.jpeg").shape == (160, 160, 3)
+    assert read_rgb(out / "a.mp4#1" / "000.jpeg").shape == (224, 224, 3)
 
 
 def test_the_pipeline_reads_further_faces_as_faces_of_the_same_video(two_heads, tmp_path):

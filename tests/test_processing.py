@@ -55,13 +55,13 @@ def test_the_seeds_call_makes_a_folder_of_numbered_square_rgb_jpegs(one_head, tm
     processing.processing(location=str(one_head), save_path=str(out), capture_sec=5, num_vids=500)
     frames = sorted((out / "head.mp4").glob("*.jpeg"))
     assert [frame.name for frame in frames] == [f"{i:03d}.jpeg" for i in range(25)]
-    assert read_rgb(frames[0]).shape == (160, 160, 3)
+    assert read_rgb(frames[0]).shape == (224, 224, 3)
     assert json.loads((out / "metadata.json").read_text()) == {
         "head.mp4": {"label": "REAL", "split": "train", "original": None}
     }
     settings = json.loads((out / "settings.json").read_text())
     assert settings["capture_sec"] == 5
-    assert settings["face_size"] == 160
+    assert settings["face_size"] == 224
     assert settings["margin_ratio"] == 0.3
     assert settings["contract"] == 2
 
