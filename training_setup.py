@@ -5,7 +5,6 @@ network, trained, trainer = build(settings, strategy, "float32", steps_per_epoch
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -15,16 +14,14 @@ import faces_folder
 import model as networks
 import trained_model
 from console import UserError
+from train_settings import TrainSettings
 from training_loop import Trainer
-
-if TYPE_CHECKING:
-    from train import TrainSettings
 
 keras = tf.keras
 
 
 def build(
-    settings: "TrainSettings",
+    settings: TrainSettings,
     strategy: "tf.distribute.Strategy",
     precision: str,
     steps_per_epoch: int,
@@ -85,7 +82,7 @@ def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
 
 
 def make_optimizer(
-    settings: "TrainSettings", steps_per_epoch: int, precision: str = "float32"
+    settings: TrainSettings, steps_per_epoch: int, precision: str = "float32"
 ) -> "keras.optimizers.Optimizer":
     """Return AdamW for the whole length of the run: a short warm-up, then half a cosine to 1 %.
 

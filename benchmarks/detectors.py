@@ -36,6 +36,7 @@ with quiet_tensorflow():
     import run_folder
     import scoring
     import train
+    import train_settings
     import trained_model
 
 import calibration
@@ -89,7 +90,9 @@ def read_options(words: Sequence[str], seed: int) -> tuple["train.TrainSettings"
     `seed` is that of the benchmark; a --seed among the words overrides it.
     """
     where = ["--data", "-", "--out", "-"]  # the last one counts, and these two are not used
-    args = vars(train.main_arguments().parse_args(["--seed", str(seed), *words, *where]))
+    args = vars(
+        train_settings.main_arguments(__doc__).parse_args(["--seed", str(seed), *words, *where])
+    )
     settings, options = (
         kind(**{field.name: args[field.name] for field in fields(kind)})
         for kind in (train.TrainSettings, train.RunOptions)

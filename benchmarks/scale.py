@@ -28,7 +28,7 @@ with quiet_tensorflow():
     import tensorflow as tf
 
     import data_pipeline
-    from train import TrainSettings
+    from train_settings import TrainSettings
     from training_setup import build
 
 import faces_folder

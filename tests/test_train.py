@@ -11,6 +11,7 @@ import tensorflow as tf
 from conftest import TINY
 
 import data_pipeline
+import model as networks
 import run_folder
 import splits
 import train
@@ -109,7 +110,7 @@ def test_the_default_network_learns_to_tell_blurred_clips_from_sharp_ones():
     labels = np.repeat([[0.0], [1.0]], 8, axis=0)
     order = rng.permutation(16)
     tf.keras.utils.set_random_seed(0)
-    model = train.networks.fold_time(train.networks.build_model(4, (32, 32)))
+    model = networks.fold_time(networks.build_model(4, (32, 32)))
     optimizer = training_setup.make_optimizer(train.TrainSettings(epochs=25), steps_per_epoch=2)
     model.compile(optimizer, "binary_crossentropy")
     history = model.fit(clips[order], labels[order], batch_size=8, epochs=25, verbose=0).history
