@@ -15,6 +15,7 @@ a pixel, is what a network scores that has learned to tell sources instead of fo
 """
 
 import contextlib
+import csv
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,10 +123,18 @@ def prepare_ours(
         tf.config.experimental.enable_op_determinism()
     keras.backend.clear_session()
     strategy = devices.choose_strategy()
-    history = train.train_parts(parts, out, stored, settings, strategy, options)
+    train.train_parts(parts, out, stored, settings, strategy, options)
     train.calibrate(out, parts["validation"])
     score = scorer_of(out / run_folder.MODEL_NAME, strategy)
-    return Prepared(score, parts["train"], sum(figures["seconds"] for figures in history))
+    return Prepared(score, parts["train"], seconds_of(out) + seconds_of(out / "frames"))
+
+
+def seconds_of(run: Path) -> float:
+    """Return how long all epochs of a run took; 0 where there is none."""
+    if not (run / run_folder.HISTORY_NAME).exists():
+        return 0.0
+    with (run / run_folder.HISTORY_NAME).open(newline="", encoding="utf-8") as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
 
 def scorer_of(model_path: Path, strategy: "tf.distribute.Strategy") -> Score:
