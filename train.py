@@ -103,9 +103,9 @@ def train(
 ) -> list[dict[str, float]]:
     """Train on the faces in `data`, or go on training, and fill the run folder `out`.
 
-    Returns the history, a dict of figures per epoch; workers other than the first return none.
-    `callbacks` are Keras callbacks of your own;
-    they run on every worker, after the usual ones. Without a `strategy` the best one for this
+    Returns the history, a dict of figures per epoch of clips; workers other than the first return
+    none. `callbacks` are Keras callbacks of your own; they run on every worker, after the usual
+    ones, in the training on clips. Without a `strategy` the best one for this
     machine, or for the cluster it belongs to, is taken.
 
     Raises UserError where a class is missing, the videos do not make a batch or cannot be split,
