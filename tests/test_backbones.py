@@ -413,7 +413,7 @@ def test_imagenet_is_what_a_backbone_begins_with_unless_told_otherwise():
     ("flags", "sentence"),
     [
         (["--backbone", LIGHT, "--img-size", "31"], "needs 32 x 32 or more; give a larger --img-s"),
-        (["--freeze-backbone"], "small has no backbone"),
+        (["--freeze-backbone"], "detail has no backbone"),
         (["--backbone-weights", "none"], "name one with --backbone"),
         (
             ["--backbone", LIGHT, "--backbone-weights", "none", "--initial-model", "m.keras"],

@@ -182,8 +182,11 @@ def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
     for weight_one, weight_two in zip(weights_one, weights_two, strict=True):
         assert np.array(weight_two) == pytest.approx(np.array(weight_one), abs=rounding)
     for epoch_one, epoch_two in zip(history_one, history_two, strict=True):
-        for name in ("loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc"):
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
             assert epoch_two[name] == pytest.approx(epoch_one[name], abs=rounding)
+        for name in ("auc", "val_auc"):  # a pair of nearly equal scores may change places
+            few = 1e-4 if precision == "float32" else 0.2
+            assert epoch_two[name] == pytest.approx(epoch_one[name], abs=few)
     assert len(scores_two) == 5
     assert scores_two == pytest.approx(scores_one, abs=rounding)
 
