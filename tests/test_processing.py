@@ -483,24 +483,25 @@ def test_a_shard_without_videos_is_no_error(one_head, tmp_path):
 
 
 def test_ctrl_c_stops_with_one_line_and_an_index_that_fits_the_folders(sample_videos, tmp_path):
-    many = tmp_path / "videos"  # so many that a busy machine does not finish before it is stopped
-    many.mkdir()
-    names = [f"{i}_{video.name}" for i in range(5) for video in sample_videos.glob("*.mp4")]
-    for name in names:
-        (many / name).symlink_to(sample_videos / name[2:])
-    write_metadata(many, dict.fromkeys(names, "REAL"))
     out = tmp_path / "faces"
-    words = ["--location", many, "--save-path", out, "--workers", "2"]
+    words = ["--location", sample_videos, "--save-path", out, "--workers", "2"]
     command = [sys.executable, "processing.py", *map(str, words)]
-    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    while run.poll() is None and not list(out.glob("*_person_*")):
+    run = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has Ctrl-C ignored by all they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while run.poll() is None and not list(out.glob("person_*")):
         time.sleep(0.01)
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=60) == 130
     assert run.stderr.read() == "interrupted: what was finished until now is kept\n"
     folders = sorted(path.name for path in out.iterdir() if path.is_dir())
     assert list(json.loads((out / "metadata.json").read_text())) == folders
-    assert 0 < len(folders) < len(names)
+    assert 0 < len(folders) < 16
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes close differently there")
