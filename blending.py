@@ -10,6 +10,7 @@ everything is drawn once a clip, with a little flicker from frame to frame.
     target, blend, mask = blending.blend(frames, np.random.default_rng(7))
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -37,7 +38,7 @@ class Move:
 
 
 def blend(
-    frames: np.ndarray, rng: np.random.Generator, strength: float = 1.0
+    frames: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return `(target, blend, mask)` for the frames of a clip, `(n, height, width, 3) uint8` RGB.
 
@@ -46,20 +47,19 @@ def blend(
     of it is from there. The face is expected in the middle of the frames, with about 30 % margin.
 
     Now and then the target is altered and not the face, so that no alteration by itself means fake.
-    `strength` above 1 makes differences plainer.
     """
     height, width = frames.shape[1:3]
-    altered = _changed(frames, _changes(rng, strength))
+    altered = _changed(frames, _changes(rng))
     source, target = (altered, frames) if rng.random() < SOURCE_ALTERED_SHARE else (frames, altered)
-    move, bend = _draw_move(rng, strength), _draw_bend(rng, (height, width), strength)
+    move, bend = _draw_move(rng), _draw_bend(rng, (height, width))
     mask = draw_mask(rng, (height, width))
-    opacity = float(rng.choice([0.5, 0.75, 1, 1, 1]))
+    mask *= rng.choice([0.5, 0.75, 1, 1, 1])  # how opaque
+    rest = 1 - mask
     blended = np.empty_like(target)
     for number, (below, above) in enumerate(zip(target, source, strict=True)):
         moved = _moved(above, _matrix(move, rng, (height, width)), bend)
-        weight = opacity * mask
-        blended[number] = cv2.blendLinear(moved, below, weight, 1 - weight)
-    return target, blended, opacity * mask
+        blended[number] = cv2.blendLinear(moved, below, mask, rest)
+    return target, blended, mask
 
 
 # The mask
@@ -101,13 +101,13 @@ def _softened(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 # What is altered
 
 
-def _changes(rng: np.random.Generator, strength: float) -> list[Change]:
+def _changes(rng: np.random.Generator) -> list[Change]:
     """Return what is done to every frame of the source or of the target: colour, detail or both."""
     kinds = rng.random(2) < (0.8, 0.75)
     if not kinds.any():
         kinds[1] = True
     drawn = [draw_colour, draw_detail]
-    return [draw(rng, strength) for draw, wanted in zip(drawn, kinds, strict=True) if wanted]
+    return [draw(rng) for draw, wanted in zip(drawn, kinds, strict=True) if wanted]
 
 
 def _changed(frames: np.ndarray, changes: list[Change]) -> np.ndarray:
@@ -119,46 +119,46 @@ def _changed(frames: np.ndarray, changes: list[Change]) -> np.ndarray:
     return changed
 
 
-def draw_colour(rng: np.random.Generator, strength: float = 1.0) -> Change:
+def draw_colour(rng: np.random.Generator) -> Change:
     """Return a change of hue, saturation, contrast, brightness and white balance of a frame."""
     applied = rng.random(4) < 0.6
-    contrast = 1 + applied[1] * rng.uniform(-0.15, 0.15) * strength
-    brightness = applied[1] * rng.uniform(-25, 25) * strength
+    contrast = 1 + applied[1] * rng.uniform(-0.15, 0.15)
+    brightness = applied[1] * rng.uniform(-25, 25)
     return image_changes.colour(
         contrast,
-        127 * (1 - contrast) + brightness + applied[0] * rng.uniform(-20, 20, 3) * strength,
-        saturation=1 + applied[3] * rng.uniform(-0.3, 0.3) * strength,
-        hue=applied[2] * rng.uniform(-0.2, 0.2) * strength,
+        127 * (1 - contrast) + brightness + applied[0] * rng.uniform(-20, 20, 3),
+        saturation=1 + applied[3] * rng.uniform(-0.3, 0.3),
+        hue=applied[2] * rng.uniform(-0.2, 0.2),
     )
 
 
-def draw_detail(rng: np.random.Generator, strength: float = 1.0) -> Change:
+def draw_detail(rng: np.random.Generator) -> Change:
     """Return a change of a frame's resolution, sharpness, coding or noise."""
     kind = rng.choice(["resolution", "blur", "sharpen", "coding", "noise"], p=DETAIL_SHARES)
     if kind == "resolution":
-        factor = np.exp(rng.uniform(np.log(1.3), np.log(1 + 2.5 * strength)))
+        factor = np.exp(rng.uniform(np.log(1.3), np.log(3.5)))
         down, up = (INTERPOLATIONS[i] for i in (rng.integers(3), rng.integers(2)))
         return lambda frame: image_changes.resampled(frame, factor, down, up)
     if kind == "blur":
-        sigma = rng.uniform(0.5, 1 + 0.8 * strength)
+        sigma = rng.uniform(0.5, 1.8)
         return lambda frame: cv2.GaussianBlur(frame, (0, 0), sigma)
     if kind == "sharpen":
-        sigma, amount = rng.uniform(0.8, 2), strength * rng.uniform(0.3, 1)
+        sigma, amount = rng.uniform(0.8, 2), rng.uniform(0.3, 1)
         return lambda frame: image_changes.sharpened(frame, sigma, amount)
     if kind == "coding":
         quality = int(rng.uniform(25, 75))
         return lambda frame: image_changes.compress(frame, quality)
-    return image_changes.noise(strength * rng.uniform(2, 6), int(rng.integers(2**32)))
+    return image_changes.noise(rng.uniform(2, 6), int(rng.integers(2**32)))
 
 
 # Where it lies
 
 
-def _draw_move(rng: np.random.Generator, strength: float) -> Move:
+def _draw_move(rng: np.random.Generator) -> Move:
     return Move(
-        scale=1 + strength * rng.uniform(-0.05, 0.05),
-        degrees=strength * rng.normal(0, 1),
-        shift_xy=(strength * rng.uniform(-0.03, 0.03), strength * rng.uniform(-0.015, 0.015)),
+        scale=1 + rng.uniform(-0.05, 0.05),
+        degrees=rng.normal(0, 1),
+        shift_xy=(rng.uniform(-0.03, 0.03), rng.uniform(-0.015, 0.015)),
         flicker=0.003 if rng.random() < 0.5 else 0.0,
     )
 
@@ -172,14 +172,12 @@ def _matrix(move: Move, rng: np.random.Generator, size: tuple[int, int]) -> np.n
     return matrix
 
 
-def _draw_bend(
-    rng: np.random.Generator, size: tuple[int, int], strength: float
-) -> np.ndarray | None:
+def _draw_bend(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray | None:
     """Return, for every second clip, by how many pixels each pixel is shifted: smooth and small,
     `(height, width, 2) float32`."""
     if rng.random() < 0.5:
         return None
-    coarse = rng.normal(0, strength * rng.uniform(0.5, 2), (7, 7, 2)).astype(np.float32)
+    coarse = rng.normal(0, rng.uniform(0.5, 2), (7, 7, 2)).astype(np.float32)
     height, width = size
     coarse *= width / 224  # drawn in pixels of a crop of 224
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -189,7 +187,12 @@ def _moved(frame: np.ndarray, matrix: np.ndarray, bend: np.ndarray | None) -> np
     height, width = frame.shape[:2]
     if bend is None:
         return cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
-    inverse = cv2.invertAffineTransform(matrix)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    at = cv2.transform(np.dstack([x, y]), inverse) + bend
+    at = cv2.transform(_places(height, width), cv2.invertAffineTransform(matrix)) + bend
     return cv2.remap(frame, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
+@functools.cache
+def _places(height: int, width: int) -> np.ndarray:
+    """Return x and y of every pixel, `(height, width, 2) float32`."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.dstack([x, y])

@@ -32,13 +32,10 @@ def steps_per_epoch(
     found = f"{counts[0]} real and {counts[1]} fake"
     if not counts[0] or not (counts[1] or self_blend):
         needed = "real videos" if self_blend else "real and fake videos"
+        remedy = ", or make fakes from the real: --self-blend 1" if counts[0] else ""
         raise UserError(
-            f"training needs {needed}, but {len(videos)} videos hold {found}; add the missing class"
-            + (
-                ""
-                if counts[1] or not counts[0]
-                else ", or make fakes from the real: --self-blend 1"
-            )
+            f"training needs {needed}, but {len(videos)} videos hold {found}; add the missing "
+            f"class{remedy}"
         )
     clips = count_clips(videos, self_blend)
     if clips < batch_size:

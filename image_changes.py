@@ -4,6 +4,7 @@ Arrays in, arrays out, `(height, width, 3) uint8` RGB, with OpenCV and NumPy. No
 augmentation.py changes whole clips with it, blending.py the face in them.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -52,9 +53,12 @@ def sharpened(frame: np.ndarray, sigma: float, amount: float) -> np.ndarray:
 def noise(sigma: float, seed: int) -> Change:
     """Return what adds grey noise of `sigma` grey levels, the same to every frame of one size."""
 
+    @functools.cache
+    def grain(height: int, width: int) -> np.ndarray:
+        return np.random.default_rng(seed).normal(0, sigma, (height, width, 1))
+
     def add(frame: np.ndarray) -> np.ndarray:
-        grain = np.random.default_rng(seed).normal(0, sigma, (*frame.shape[:2], 1))
-        return np.clip(np.rint(frame + grain), 0, 255).astype(np.uint8)
+        return np.clip(np.rint(frame + grain(*frame.shape[:2])), 0, 255).astype(np.uint8)
 
     return add
 

@@ -1,10 +1,10 @@
 """Networks: TimeDistributed CNN -> LSTM -> Dense, one number out, P(fake).
 
-    model = build_model(num_frames=8, img_size=(128, 128))       # what is saved and shared
+    model = build_model(num_frames=8, img_size=(192, 192))       # what is saved and shared
     folded = fold_time(model)                                    # the same weights, for training
 
 Built from stock layers only, so that `tf.keras.models.load_model` opens a saved model without this
-file. Scaling from 0..255 is its first layer: feed it plain RGB faces, `(batch, num_frames, height,
+file. Scaling from 0..255 is part of them: feed them plain RGB faces, `(batch, num_frames, height,
 width, 3)`.
 
 Keras runs TimeDistributed as a Python loop: one copy of the wrapped layer in the graph for each
@@ -30,8 +30,8 @@ RGB_TO_YCBCR = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 
 
 def build_model(
     num_frames: int = 8,
-    img_size: Sequence[int] = (128, 128),
-    architecture: str = "small",
+    img_size: Sequence[int] = (192, 192),
+    architecture: str = "detail",
     precision: str = "float32",
     backbone_weights: str = backbones.DRAWN,
 ) -> "keras.Model":

@@ -105,8 +105,8 @@ def train(
 
     Returns the history, a dict of figures per epoch of clips; workers other than the first return
     none. `callbacks` are Keras callbacks of your own; they run on every worker, after the usual
-    ones, in the training on clips. Without a `strategy` the best one for this
-    machine, or for the cluster it belongs to, is taken.
+    ones, in the training on clips. Without a `strategy` the best one for this machine, or for the
+    cluster it belongs to, is taken.
 
     Raises UserError where a class is missing, the videos do not make a batch or cannot be split,
     the folder holds another run, the batch does not suit the devices, or a worker or a crop is
@@ -187,9 +187,10 @@ def train_stage(
         if not known:  # one that goes on has all of them in its state
             if options.initial_model:
                 weights = initial_weights(options.initial_model, stored["faces"])
-            backbone_weights = stored["training"].get("backbone_weights", backbones.DRAWN)
+            else:
+                backbone_weights = stored["training"].get("backbone_weights", backbones.DRAWN)
         network, trained, trainer = build(
-            *(settings, strategy, facts["precision"], steps_per_epoch, weights, backbone_weights)
+            settings, strategy, facts["precision"], steps_per_epoch, weights, backbone_weights
         )
         if known:
             run_folder.restore_state(out, trainer)

@@ -91,9 +91,8 @@ def read_options(words: Sequence[str], seed: int) -> tuple["train.TrainSettings"
     `seed` is that of the benchmark; a --seed among the words overrides it.
     """
     where = ["--data", "-", "--out", "-"]  # the last one counts, and these two are not used
-    args = vars(
-        train_settings.main_arguments(__doc__).parse_args(["--seed", str(seed), *words, *where])
-    )
+    parser = train_settings.main_arguments("train.py")
+    args = vars(parser.parse_args(["--seed", str(seed), *words, *where]))
     settings, options = (
         kind(**{field.name: args[field.name] for field in fields(kind)})
         for kind in (train.TrainSettings, train.RunOptions)

@@ -41,6 +41,15 @@ def command_of(videos: Path, out: Path, *words: str) -> list[str]:
     return [sys.executable, str(ROOT / "processing.py"), *where, "--workers", "2", *words]
 
 
+def run_without_our_code(script: str, folder: Path) -> list:
+    """Run Python in `folder` where nothing of this project can be imported; return the JSON of its
+    last line."""
+    # -I: neither the current folder nor PYTHONPATH can be imported from.
+    command = [sys.executable, "-I", "-c", script]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def result_of(folder: Path) -> dict[str, bytes | list]:
     """Return all that a run leaves behind, but for the seconds it took."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())

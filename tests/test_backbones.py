@@ -5,14 +5,12 @@ take seconds to build and to trace.
 """
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY
+from conftest import TINY, run_without_our_code
 
 import backbones
 import faces_folder
@@ -271,9 +269,7 @@ def test_a_detector_opens_without_any_of_our_code_and_gives_the_same_scores(tmp_
         "dtypes = sorted({weight.dtype for weight in model.weights})\n"
         "print(json.dumps([scores.tolist(), dtypes, ours]))\n"
     )
-    command = [sys.executable, "-I", "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    scores, dtypes, ours = json.loads(done.stdout.splitlines()[-1])
+    scores, dtypes, ours = run_without_our_code(script, tmp_path)
     assert scores == pytest.approx(network(clips()).numpy(), abs=1e-6)
     assert (dtypes, ours) == (["float32"], [])
 

@@ -1,12 +1,9 @@
 """The network: its shape on paper, its speed-up without a change of scores, its file."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import run_without_our_code
 
 import model as networks
 
@@ -88,10 +85,7 @@ def test_saved_model_opens_without_any_of_our_code_and_gives_the_same_scores(mod
         "ours = [m for m in ('model', 'data_pipeline', 'train', 'console') if m in sys.modules]\n"
         "print(json.dumps([scores.tolist(), kinds, ours]))\n"
     )
-    # -I: neither the current folder nor PYTHONPATH can be imported from.
-    command = [sys.executable, "-I", "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    scores, kinds, ours = json.loads(done.stdout.splitlines()[-1])
+    scores, kinds, ours = run_without_our_code(script, tmp_path)
     assert scores == pytest.approx(model.predict(clips(), verbose=0), abs=1e-6)
     assert "TimeDistributed" in kinds
     assert ours == []
@@ -129,7 +123,7 @@ def test_16_bits_train_and_score_almost_as_32_bits(architecture, precision):
 
 def test_pixels_are_scaled_in_32_bits_before_a_network_of_16_bits():
     """bfloat16 has 8 digits: 1 / 127.5 and half pixels would be rounded, white would not be 1."""
-    network = networks.build_model(CLIP[0], CLIP[1:3], precision="mixed_bfloat16")
+    network = networks.build_model(CLIP[0], CLIP[1:3], "small", "mixed_bfloat16")
     pixels = np.array([0, 100.25, 255], np.float32)
     scaled = network.get_layer("frames").layer.get_layer("scale")(pixels)
     assert scaled.dtype == tf.float32
