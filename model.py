@@ -26,6 +26,13 @@ keras = tf.keras
 layers = keras.layers
 # Brightness and the differences from it, of the columns; ITU-R BT.601.
 RGB_TO_YCBCR = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]])
+BLOCK = 16  # pixels across, of which the default network has one figure of each kind
+# Standard deviation of each of them over real faces, rounded: of the colour in grey levels, and for
+# each octave that of brightness, of both colour differences, down, across, and the evenness.
+USUAL_SPREAD = np.float32([
+    *(40, 10, 15), *(0.5, 0.2, 0.2, 0.7, 0.7, 0.16), *(0.7, 0.3, 0.3, 0.85, 0.85, 0.16),
+    *(0.8, 0.4, 0.45, 0.95, 0.9, 0.16),
+])  # fmt: skip
 
 
 def build_model(
@@ -144,35 +151,26 @@ def _sequence_layers() -> list:
 
 
 def _detail(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
-    """How fine detail is spread over each frame: the convolutions see no pixels, but how much of
-    each kind of detail there is in every cell of 4 x 4 of them (`_detail_maps`).
+    """How fine detail is spread over each frame: what is learned sees no pixels, but how much of
+    each kind of detail there is in every block of 16 x 16 of them (`_detail_maps`), and weighs it
+    by where in the face the block lies.
 
     What forgeries share is a face of other sharpness, resolution or colour than the picture around
-    it. From pixels a network learns to see that slowly, and from few people hardly at all.
+    it. From pixels a network learns to see that slowly, and from few people hardly at all. The
+    features are plain weighted sums: convolutions over the maps fit the training better, and
+    fakes of people never seen worse (docs/accuracy.md).
     """
     image = keras.Input(frame_shape, dtype="float32", name="frame")
-    x = _detail_maps(image)
-    for filters, strides in ((32, 1), (48, 2), (48, 1), (48, 1), (64, 2), (64, 1), (64, 1)):
-        x = _convolved(x, filters, strides)
-    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    x = layers.Flatten()(_detail_maps(image))
     # Small numbers: a step of Adam moves a sum of many large ones too far.
-    x = layers.Rescaling(0.1)(x)
+    x = layers.Dense(32, name="weighed")(layers.Rescaling(0.1)(x))
     return keras.Model(image, x, name="frame_encoder"), _sequence_layers()
 
 
-def _convolved(x: "keras.KerasTensor", filters: int, strides: int) -> "keras.KerasTensor":
-    """Return a normalised convolution of `x`, added to it where both have the same shape (He et
-    al., CVPR 2016, arXiv:1512.03385)."""
-    y = layers.Conv2D(
-        filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
-    )(x)
-    y = layers.Activation("relu")(layers.GroupNormalization(groups=8)(y))
-    return layers.Add()([x, y]) if y.shape == x.shape else y
-
-
 def _detail_maps(image: "keras.KerasTensor") -> "keras.KerasTensor":
-    """Return `(batch, height / 4, width / 4, 18)` float32: how strong the detail of three octaves
-    is in each cell, and the cell's colour, each less its mean over the frame.
+    """Return `(batch, height / 16, width / 16, 21)` float32: the colour of each block and, for
+    three octaves, how strong the detail in it is and how evenly it is spread, each less its mean
+    over the frame and divided by how much it usually varies.
 
     Detail is what a Laplacian pyramid takes out (Burt and Adelson 1983,
     doi:10.1109/TCOM.1983.1095851), in brightness and both colour differences, and the differences
@@ -180,24 +178,46 @@ def _detail_maps(image: "keras.KerasTensor") -> "keras.KerasTensor":
     was done to the whole picture drops out: blur, compression, light. What was done to a part of it
     stays.
     """
-
-    def strength(detail: "keras.KerasTensor", cell: int) -> "keras.KerasTensor":
-        mean = layers.AveragePooling2D(cell, dtype="float32")(keras.ops.absolute(detail))
-        return keras.ops.log(mean + 0.25)  # a quarter of a grey level is nothing
-
     split = layers.Conv2D(3, 1, use_bias=False, trainable=False, dtype="float32", name="ycbcr")
     x = split(image)
     split.set_weights([RGB_TO_YCBCR[None, None]])
-    maps = [layers.AveragePooling2D(4, dtype="float32")(x) * (1 / 32)]
-    for cell in (4, 2, 1):  # pixels of this octave
+    maps = [_average(x, BLOCK)]
+    for octave in range(3):
+        pixels = 4 >> octave  # of this octave across the cell that a logarithm is taken of
         smooth = layers.AveragePooling2D(3, 1, "same", dtype="float32")(x)
-        maps.append(strength(x - smooth, cell))
-        brightness = x[..., :1]
-        for axis in (1, 2):
-            maps.append(strength(keras.ops.roll(brightness, 1, axis=axis) - brightness, cell))
-        x = layers.AveragePooling2D(2, dtype="float32")(smooth)
+        detail, brightness = x - smooth, x[..., :1]
+        maps += [
+            _average(_log_strength(part, pixels), BLOCK // 4)
+            for part in (
+                detail,
+                keras.ops.roll(brightness, 1, axis=1) - brightness,
+                keras.ops.roll(brightness, 1, axis=2) - brightness,
+            )
+        ]
+        maps.append(_evenness(detail[..., :1], BLOCK >> octave))
+        x = _average(smooth, 2)
     maps = layers.Concatenate(dtype="float32")(maps)
-    return maps - keras.ops.mean(maps, axis=(1, 2), keepdims=True)
+    return (maps - keras.ops.mean(maps, axis=(1, 2), keepdims=True)) / USUAL_SPREAD
+
+
+def _average(image: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
+    return layers.AveragePooling2D(pixels, dtype="float32")(image)
+
+
+def _log_strength(detail: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
+    """Return the logarithm of the mean strength in each square of so many pixels."""
+    # A quarter of a grey level is nothing.
+    return keras.ops.log(_average(keras.ops.absolute(detail), pixels) + 0.25)
+
+
+def _evenness(detail: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
+    """Return how evenly the detail in each square is spread: noise much, single edges little.
+
+    The logarithm of mean strength by root mean square, the ratio that tells a distribution's shape
+    (Sharifi and Leon-Garcia 1995, doi:10.1109/76.350779).
+    """
+    mean_square = _average(keras.ops.square(detail), pixels)
+    return _log_strength(detail, pixels) - keras.ops.log(mean_square + 0.25**2) / 2
 
 
 def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
@@ -214,4 +234,5 @@ def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
 
 
 ARCHITECTURES: dict[str, Callable] = {"detail": _detail, "small": _small, "seed": _seed}
+LEAST_SIDE = 32  # of a frame, in pixels, that all of them can work with
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

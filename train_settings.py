@@ -36,7 +36,7 @@ class TrainSettings:
 
     architecture: str = "detail"  # of model.ARCHITECTURES, or a backbone of backbones.NAMES
     epochs: int = 10
-    frame_epochs: int = 40  # on single frames, before those on clips
+    frame_epochs: int = 60  # on single frames, before those on clips
     batch_size: int = 8  # clips in a step, over all devices together
     num_frames: int = 8  # in a clip, spread over the video
     img_size: int = 192  # side of a face in pixels, as the network sees it
@@ -66,10 +66,15 @@ class TrainSettings:
             )
         if self.has_backbone:
             backbones.check_frame_size(self.architecture, self.img_size, self.img_size)
-        elif self.backbone_weights or self.freeze_backbone:
+            return
+        if self.backbone_weights or self.freeze_backbone:
             raise UserError(
                 f"{self.architecture} has no backbone to take weights for or to freeze; name one "
                 "with --backbone"
+            )
+        if self.img_size < networks.LEAST_SIDE:
+            raise UserError(
+                f"img_size is {self.img_size}; it must be at least {networks.LEAST_SIDE} pixels"
             )
 
     @property
@@ -89,6 +94,12 @@ class RunOptions:
     export: bool = False
     ignore_marks: bool = False
     deterministic: bool = False
+
+
+def clip_settings(settings: TrainSettings) -> TrainSettings:
+    """Return the settings of the training on clips that goes on from one on single frames: at a
+    tenth of the rate, for what the frames have taught is soon lost on fewer and more alike ones."""
+    return replace(settings, learning_rate=settings.learning_rate / 10)
 
 
 def frame_settings(settings: TrainSettings, videos: Sequence[splits.FaceVideo]) -> TrainSettings:
@@ -162,7 +173,7 @@ def main_arguments(description: str) -> argparse.ArgumentParser:
         "batch_size": "clips in a step, over all devices together",
         "num_frames": "frames in a clip, spread over the video",
         "img_size": "side of a face in pixels, as the network sees it",
-        "learning_rate": "highest value of the schedule",
+        "learning_rate": "highest value of the schedule; after single frames, clips get a tenth",
         "patience": "epochs without a better validation before it stops",
         "min_steps": "fewest steps in an epoch; a small set is passed several times",
         "self_blend": "share of the fakes that are made from real videos, 1 needs no others",
