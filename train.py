@@ -57,6 +57,7 @@ with quiet_tensorflow():
     from train_settings import (
         RunOptions,
         TrainSettings,
+        clip_settings,
         frame_settings,
         main_arguments,
         run_settings,
@@ -152,15 +153,16 @@ def train_parts(
     folder `frames` of `out`: what is wrong with a frame is learned from many different ones several
     times as fast as from clips, whose frames are alike.
     """
-    begun = not options.overwrite and (out / run_folder.STATE_NAME).exists()
-    if settings.frame_epochs and not options.initial_model and not begun:
+    if not settings.frame_epochs or options.initial_model:
+        return train_stage(parts, out, stored, settings, strategy, options, callbacks)
+    if options.overwrite or not (out / run_folder.STATE_NAME).exists():
         if devices.is_chief(strategy):
             print(f"first on single frames, in {out / 'frames'}, then on clips")
         frames = frame_settings(settings, parts["train"])
         stored_frames = stored | {"num_frames": 1, "training": told_settings(frames, None)}
         train_stage(parts, out / "frames", stored_frames, frames, strategy, options)
-        options = replace(options, initial_model=out / "frames" / run_folder.MODEL_NAME)
-    return train_stage(parts, out, stored, settings, strategy, options, callbacks)
+    options = replace(options, initial_model=out / "frames" / run_folder.MODEL_NAME)
+    return train_stage(parts, out, stored, clip_settings(settings), strategy, options, callbacks)
 
 
 def train_stage(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,20 @@ def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(
         training(sample_faces, out, [stop], checkpoint_minutes=0)
     training(sample_faces, out)
     assert_ended_alike(out, uninterrupted)
+
+
+def test_stopped_after_the_single_frames_it_goes_on_with_clips_at_their_rate(
+    sample_faces, tmp_path
+):
+    settings = replace(SETTINGS, frame_epochs=1, epochs=2)
+    training(sample_faces, tmp_path / "whole", settings=settings)
+    with pytest.raises(Stop):
+        training(sample_faces, tmp_path / "run", [StopAt(epoch=0)], settings=settings)
+    training(sample_faces, tmp_path / "run", settings=settings)
+    assert_ended_alike(tmp_path / "run", tmp_path / "whole")
+    highest = settings.learning_rate / 10
+    history, _ = ended(tmp_path / "run")
+    assert 0 < max(float(row[-1]) for row in history) <= highest * 1.001
 
 
 def test_a_state_cut_short_while_it_is_written_is_not_used(
