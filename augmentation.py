@@ -19,7 +19,7 @@ import image_changes
 from image_changes import Change
 
 NUM_DRAWS = 15  # random numbers an augmentation takes; the first is for the choice of frames
-COMPRESSED_SHARE = 0.4  # of the clips: encoding and decoding again costs as much as reading does
+COMPRESSED_SHARE = 0.6  # of the clips: encoding and decoding again costs as much as reading does
 RESAMPLED_SHARE, BLURRED_SHARE, SHARPENED_SHARE, NOISY_SHARE = 0.35, 0.1, 0.1, 0.2
 
 
