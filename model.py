@@ -27,8 +27,9 @@ layers = keras.layers
 # Brightness and the differences from it, of the columns; ITU-R BT.601.
 RGB_TO_YCBCR = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]])
 BLOCK = 16  # pixels across, of which the default network has one figure of each kind
-# Standard deviation of each of them over real faces, rounded: of the colour in grey levels, and for
-# each octave that of brightness, of both colour differences, down, across, and the evenness.
+# Standard deviation of each of them within the frames of a training on real videos, rounded: of the
+# colour in grey levels, and for each octave of the strength of brightness and both colour
+# differences, down, across, and of the evenness.
 USUAL_SPREAD = np.float32([
     *(40, 10, 15), *(0.5, 0.2, 0.2, 0.7, 0.7, 0.16), *(0.7, 0.3, 0.3, 0.85, 0.85, 0.16),
     *(0.8, 0.4, 0.45, 0.95, 0.9, 0.16),

@@ -151,7 +151,8 @@ def train_parts(
     A run that is there already goes on where it stopped; a finished one is left as it is. Unless it
     begins with an initial model, single frames are trained on first, as a run of its own in the
     folder `frames` of `out`: what is wrong with a frame is learned from many different ones several
-    times as fast as from clips, whose frames are alike.
+    times as fast as from clips, whose frames are alike. Clips then go on at a tenth of the rate,
+    from the mean of what their frames say.
     """
     if not settings.frame_epochs or options.initial_model:
         return train_stage(parts, out, stored, settings, strategy, options, callbacks)

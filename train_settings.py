@@ -40,7 +40,7 @@ class TrainSettings:
     batch_size: int = 8  # clips in a step, over all devices together
     num_frames: int = 8  # in a clip, spread over the video
     img_size: int = 192  # side of a face in pixels, as the network sees it
-    learning_rate: float = 1e-3  # highest value of the schedule
+    learning_rate: float = 1e-3  # highest value of the schedule; for clips see clip_settings
     patience: int = 10  # epochs without a better validation before it stops
     min_steps: int = 50  # in an epoch: a small set is passed several times
     self_blend: float = 0.5  # share of the fakes that are made from real videos, see blending.py
