@@ -27,6 +27,9 @@ layers = keras.layers
 # Brightness and the differences from it, of the columns; ITU-R BT.601.
 RGB_TO_YCBCR = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]])
 BLOCK = 16  # pixels across, of which the default network has one figure of each kind
+NOTHING = 0.25  # grey levels: a strength of detail that is as good as none
+LEAST_DETAIL = 0.1  # grey levels: what lies beyond the edge of a picture has less
+MOST_SPREADS = 3.0  # that a figure may lie from the mean of the frame
 # Standard deviation of each of them within the frames of a training on real videos, rounded: of the
 # colour in grey levels, and for each octave of the strength of brightness and both colour
 # differences, down, across, and of the evenness.
@@ -171,7 +174,8 @@ def _detail(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
 def _detail_maps(image: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return `(batch, height / 16, width / 16, 21)` float32: the colour of each block and, for
     three octaves, how strong the detail in it is and how evenly it is spread, each less its mean
-    over the frame and divided by how much it usually varies.
+    over the frame, divided by how much it usually varies, and at most 3 from 0. Blocks without any
+    detail count for nothing: beyond the edge of the picture a crop is filled with one colour.
 
     Detail is what a Laplacian pyramid takes out (Burt and Adelson 1983,
     doi:10.1109/TCOM.1983.1095851), in brightness and both colour differences, and the differences
@@ -191,14 +195,31 @@ def _detail_maps(image: "keras.KerasTensor") -> "keras.KerasTensor":
             _average(_log_strength(part, pixels), BLOCK // 4)
             for part in (
                 detail,
-                keras.ops.roll(brightness, 1, axis=1) - brightness,
-                keras.ops.roll(brightness, 1, axis=2) - brightness,
+                _shifted(brightness, 1) - brightness,
+                _shifted(brightness, 2) - brightness,
             )
         ]
         maps.append(_evenness(detail[..., :1], BLOCK >> octave))
         x = _average(smooth, 2)
+    seen = _seen(detail[..., :1])
     maps = layers.Concatenate(dtype="float32")(maps)
-    return (maps - keras.ops.mean(maps, axis=(1, 2), keepdims=True)) / USUAL_SPREAD
+    num_seen = keras.ops.maximum(keras.ops.sum(seen, axis=(1, 2), keepdims=True), 1.0)
+    mean = keras.ops.sum(maps * seen, axis=(1, 2), keepdims=True) / num_seen
+    return keras.ops.clip((maps - mean) / USUAL_SPREAD, -MOST_SPREADS, MOST_SPREADS) * seen
+
+
+def _seen(detail: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Return 1 for each block where there is detail of the last octave in most places, else 0."""
+    some = keras.ops.cast(keras.ops.absolute(detail) > LEAST_DETAIL, "float32")
+    return keras.ops.cast(_average(some, BLOCK // 4) > 0.5, "float32")
+
+
+def _shifted(image: "keras.KerasTensor", axis: int) -> "keras.KerasTensor":
+    """Return the image a pixel further down (axis 1) or across (axis 2), its first line twice."""
+    first, rest = (
+        (image[:, :1], image[:, :-1]) if axis == 1 else (image[:, :, :1], image[:, :, :-1])
+    )
+    return keras.ops.concatenate([first, rest], axis=axis)
 
 
 def _average(image: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
@@ -207,8 +228,7 @@ def _average(image: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
 
 def _log_strength(detail: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
     """Return the logarithm of the mean strength in each square of so many pixels."""
-    # A quarter of a grey level is nothing.
-    return keras.ops.log(_average(keras.ops.absolute(detail), pixels) + 0.25)
+    return keras.ops.log(_average(keras.ops.absolute(detail), pixels) + NOTHING)
 
 
 def _evenness(detail: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
@@ -218,7 +238,7 @@ def _evenness(detail: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
     (Sharifi and Leon-Garcia 1995, doi:10.1109/76.350779).
     """
     mean_square = _average(keras.ops.square(detail), pixels)
-    return _log_strength(detail, pixels) - keras.ops.log(mean_square + 0.25**2) / 2
+    return _log_strength(detail, pixels) - keras.ops.log(mean_square + NOTHING**2) / 2
 
 
 def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:

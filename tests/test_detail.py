@@ -45,6 +45,22 @@ def test_a_face_smoother_than_its_surroundings_stands_out_where_it_is(maps, fram
     assert inside.max() < outside.min()
 
 
+def test_what_lies_beyond_the_edge_of_the_picture_says_nothing(maps, frame):
+    """Crops there are filled up with black; that band once weighed more than the face."""
+    cut = frame.copy()
+    cut[:, 96:] = 0  # two blocks of eight
+    of_face, whole = maps(cut)[:, :5], maps(frame)[:, :6]
+    assert not maps(cut)[:, 7].any()
+    assert of_face == pytest.approx((whole - whole.mean(axis=(0, 1)))[:, :5], abs=0.3)
+
+
+def test_a_frame_of_one_colour_has_no_figures_and_no_block_counts_for_too_much(maps):
+    plain = np.full((128, 128, 3), 90, np.uint8)
+    assert not maps(plain).any()
+    plain[40:48, 40:48] = np.random.default_rng(0).integers(0, 255, (8, 8, 3))
+    assert np.abs(maps(plain)).max() <= networks.MOST_SPREADS
+
+
 def test_noise_is_more_even_than_a_few_edges_of_the_same_strength(maps):
     frame = np.full((128, 128, 3), 128, np.uint8)
     frame[:, :64] = np.random.default_rng(0).normal(128, 8, (128, 64, 1))
