@@ -163,9 +163,22 @@ def _detail(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     it. From pixels a network learns to see that slowly, and from few people hardly at all. The
     features are plain weighted sums: convolutions over the maps fit the training better, and
     fakes of people never seen worse (docs/accuracy.md).
+
+    Two layers in between have fixed weights that whitening.py takes from the frames of a training;
+    as they are made here they change next to nothing.
     """
     image = keras.Input(frame_shape, dtype="float32", name="frame")
-    x = layers.Flatten()(_detail_maps(image))
+    x = layers.Identity(dtype="float32", name="figures")(_detail_maps(image))
+    num_figures = x.shape[-1]
+    mixed = layers.Conv2D(
+        num_figures, 1, use_bias=False, trainable=False, dtype="float32", name="uncorrelated"
+    )
+    x = layers.Flatten()(mixed(x))
+    mixed.set_weights([np.eye(num_figures)[None, None]])
+    x = layers.BatchNormalization(
+        # A figure that hardly varied in training is not blown up.
+        center=False, scale=False, epsilon=0.1, trainable=False, dtype="float32", name="usual"
+    )(x)  # fmt: skip
     # Small numbers: a step of Adam moves a sum of many large ones too far.
     x = layers.Dense(32, name="weighed")(layers.Rescaling(0.1)(x))
     return keras.Model(image, x, name="frame_encoder"), _sequence_layers()

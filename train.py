@@ -36,7 +36,7 @@ import json
 import platform
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -54,6 +54,7 @@ with quiet_tensorflow():
     import run_folder
     import scoring
     import trained_model
+    import whitening
     from train_settings import (
         RunOptions,
         TrainSettings,
@@ -161,7 +162,8 @@ def train_parts(
             print(f"first on single frames, in {out / 'frames'}, then on clips")
         frames = frame_settings(settings, parts["train"])
         stored_frames = stored | {"num_frames": 1, "training": told_settings(frames, None)}
-        train_stage(parts, out / "frames", stored_frames, frames, strategy, options)
+        # Validation is on few people: where it is best by chance, little has been learned yet.
+        train_stage(parts, out / "frames", stored_frames, frames, strategy, options, keep_last=True)
     options = replace(options, initial_model=out / "frames" / run_folder.MODEL_NAME)
     return train_stage(parts, out, stored, clip_settings(settings), strategy, options, callbacks)
 
@@ -174,8 +176,9 @@ def train_stage(
     strategy: "tf.distribute.Strategy",
     options: RunOptions,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
+    keep_last: bool = False,
 ) -> list[dict[str, float]]:
-    """Train on clips of one length; see `train_parts`."""
+    """Train on clips of one length; see `train_parts`, and `usual_callbacks` for `keep_last`."""
     data_pipeline.check_batch(settings.batch_size, strategy.num_replicas_in_sync)
     steps_per_epoch = count_steps(parts["train"], settings)
     chief = devices.is_chief(strategy)
@@ -186,20 +189,17 @@ def train_stage(
             print(f"{out} holds this very run already; --overwrite trains it again")
             return facts["history"]
         facts = next_facts(facts, settings)
-        weights, backbone_weights = None, backbones.DRAWN
-        if not known:  # one that goes on has all of them in its state
-            if options.initial_model:
-                weights = initial_weights(options.initial_model, stored["faces"])
-            else:
-                backbone_weights = stored["training"].get("backbone_weights", backbones.DRAWN)
+        # A run that goes on has all weights in its state.
+        first = {} if known else first_weights(parts["train"], stored, settings, options)
         network, trained, trainer = build(
-            settings, strategy, facts["precision"], steps_per_epoch, weights, backbone_weights
+            settings, strategy, facts["precision"], steps_per_epoch, **first
         )
         if known:
             run_folder.restore_state(out, trainer)
         check_agreement(trainer, stored, parts)
+        anew = facts["anew"]
         listed = usual_callbacks(
-            network, trained, trainer, out, settings.patience, facts["anew"], options.tensorboard
+            network, trained, trainer, out, settings.patience, anew, options.tensorboard, keep_last
         )
         listed += callbacks
         if chief:
@@ -274,17 +274,12 @@ def fit(
     """Train on the videos of two parts until the epochs are done or a callback stops it."""
 
     def clips(part: str, **more):
-        return lambda context: data_pipeline.build_dataset(
-            videos=parts[part],
-            img_size=(settings.img_size, settings.img_size),
-            num_frames=settings.num_frames,
-            batch_size=settings.batch_size,
-            self_blend=settings.self_blend,
-            min_steps=settings.min_steps,
-            seed=settings.seed,
+        return lambda context: clips_of(
+            parts[part],
+            settings,
+            options,
             num_replicas=context.num_replicas_in_sync,
             shard=(context.input_pipeline_id, context.num_input_pipelines),
-            cache=options.cache,
             **more,
         )
 
@@ -313,6 +308,51 @@ def fit(
         ) from error
     except tf.errors.OpError as error:
         videos = [*parts["train"], *parts["validation"]]
+        raise UserError(data_pipeline.explain(error, videos)) from error
+
+
+def clips_of(
+    videos: Sequence[splits.FaceVideo], settings: TrainSettings, options: RunOptions, **more
+) -> tf.data.Dataset:
+    """Return the clips of `videos` as these settings have them; see `build_dataset` for `more`."""
+    return data_pipeline.build_dataset(
+        videos=videos,
+        img_size=(settings.img_size, settings.img_size),
+        num_frames=settings.num_frames,
+        batch_size=settings.batch_size,
+        self_blend=settings.self_blend,
+        min_steps=settings.min_steps,
+        seed=settings.seed,
+        cache=options.cache,
+        **more,
+    )
+
+
+def first_weights(
+    videos: Sequence[splits.FaceVideo],
+    stored: Mapping,
+    settings: TrainSettings,
+    options: RunOptions,
+) -> dict:
+    """Return what a new run begins with, as `build` takes it."""
+    if options.initial_model:
+        return {"weights": initial_weights(options.initial_model, stored["faces"])}
+    backbone_weights = stored["training"].get("backbone_weights", backbones.DRAWN)
+    frames = first_frames(videos, settings, options)
+    return {"backbone_weights": backbone_weights, "frames": frames}
+
+
+def first_frames(
+    videos: Sequence[splits.FaceVideo], settings: TrainSettings, options: RunOptions
+) -> Iterator[np.ndarray]:
+    """Yield the frames of the first clips of a training, `(n, img_size, img_size, 3) uint8`: those
+    of two epochs, or whitening.NUM_FRAMES if that is less."""
+    enough = -(-whitening.NUM_FRAMES // (settings.batch_size * settings.num_frames))
+    clips = clips_of(videos, settings, options, training=True)
+    try:
+        for batch, _ in clips.take(min(enough, 2 * count_steps(videos, settings))):
+            yield batch.numpy().reshape(-1, *batch.shape[2:])
+    except tf.errors.OpError as error:
         raise UserError(data_pipeline.explain(error, videos)) from error
 
 

@@ -29,14 +29,16 @@ def usual_callbacks(
     patience: int,
     anew: int,
     tensorboard: bool = False,
+    keep_last: bool = False,
 ) -> list["keras.callbacks.Callback"]:
-    """Return what every training does; all but stopping is for the chief alone."""
+    """Return what every training does; all but stopping is for the chief alone. The model that is
+    kept is that of the best epoch, or with `keep_last` that of the last one."""
     history = trainer.progress.history
     usual = [PatientStop(patience, history, anew)]
     if devices.is_chief(trainer.strategy):
         usual += [
             EpochBar(trainer),
-            BestModel(network, trained, out / run_folder.MODEL_NAME, history),
+            SaveModel(network, trained, out / run_folder.MODEL_NAME, history, keep_last),
         ]
         if tensorboard:
             usual.append(tensorboard_logs(out / "tensorboard"))
@@ -88,8 +90,9 @@ class PatientStop(keras.callbacks.EarlyStopping):
                 self.wait, self.model.stop_training = 0, False
 
 
-class BestModel(keras.callbacks.Callback):
-    """Saves `network` with the weights of `trained`, often itself, whenever validation is best."""
+class SaveModel(keras.callbacks.Callback):
+    """Saves `network` with the weights of `trained`, often itself, whenever validation is best, or
+    with `keep_last` after every epoch."""
 
     def __init__(
         self,
@@ -97,13 +100,15 @@ class BestModel(keras.callbacks.Callback):
         trained: "keras.Model",
         path: Path,
         history: Sequence[Mapping[str, float]] = (),
+        keep_last: bool = False,
     ):
         super().__init__()
         self._network, self._trained, self._path = network, trained, path
+        self._keep_last = keep_last
         self._best = min((figures[MONITOR] for figures in history), default=math.inf)
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs[MONITOR] < self._best:
+        if self._keep_last or logs[MONITOR] < self._best:
             self._best = logs[MONITOR]
             if self._trained is not self._network:
                 self._network.set_weights(self._trained.get_weights())

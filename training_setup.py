@@ -3,7 +3,7 @@
 network, trained, trainer = build(settings, strategy, "float32", steps_per_epoch)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import backbones
 import faces_folder
 import model as networks
 import trained_model
+import whitening
 from console import UserError
 from train_settings import TrainSettings
 from training_loop import Trainer
@@ -29,11 +30,13 @@ def build(
     steps_per_epoch: int,
     weights: Sequence[np.ndarray] | None = None,
     backbone_weights: str = backbones.DRAWN,
+    frames: Iterable[np.ndarray] | None = None,
 ) -> tuple["keras.Model", "keras.Model", Trainer]:
     """Return the network that is saved, the one whose weights are trained, and their trainer.
 
     They are the same one where the precision is float32. `weights` replace the drawn ones,
-    `backbone_weights` those of a backbone; raises UserError where they do not fit.
+    `backbone_weights` those of a backbone; raises UserError where they do not fit. From `frames`,
+    batches of those it will be trained on, come fixed ones of the default network (whitening.py).
     """
     shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
     keras.utils.set_random_seed(settings.seed)
@@ -42,6 +45,8 @@ def build(
         network = networks.build_model(*shape, backbone_weights=backbone_weights)
         if weights is not None:
             _set_weights(network, weights)
+        elif frames is not None and whitening.suits(network):
+            whitening.fit(network, frames)
         trained = network
         if precision != "float32":
             trained = networks.build_model(*shape, precision=precision)

@@ -187,13 +187,24 @@ def test_early_stopping_remembers_the_epochs_before_the_stop(sample_faces, tmp_p
 def test_the_best_epoch_before_the_stop_is_not_overwritten_by_a_worse_one(tmp_path):
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     path = tmp_path / "model.keras"
-    best = training_callbacks.BestModel(
+    best = training_callbacks.SaveModel(
         network, network, path, history=[{"epoch": 1, "val_loss": 0.4}]
     )
     best.on_epoch_end(1, {"val_loss": 0.5})
     assert not path.exists()
     best.on_epoch_end(2, {"val_loss": 0.3})
     assert path.exists()
+
+
+def test_of_single_frames_the_last_epoch_goes_on_to_the_clips(tmp_path):
+    """The best one had hardly learned: with few people to validate on, chance chose it."""
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    path = tmp_path / "model.keras"
+    last = training_callbacks.SaveModel(network, network, path, keep_last=True)
+    for val_loss in (0.3, 0.5):
+        network.layers[0].bias.assign([val_loss])
+        last.on_epoch_end(0, {"val_loss": val_loss})
+    assert keras.models.load_model(path).layers[0].bias.numpy() == pytest.approx([0.5])
 
 
 @pytest.mark.slow
