@@ -35,7 +35,7 @@ def test_frames_of_the_right_size_are_left_as_they_are(frames):
 
 @pytest.mark.parametrize("img_size", [(64, 64), (64, 48), (80, 80), (100, 90), (32, 32), (24, 20)])
 def test_resizing_is_close_to_that_of_tensorflow(frames, img_size):
-    """README.md tells users of a saved model to resize with tf.image.resize."""
+    """Whoever serves a saved model may have nothing else."""
     clip = augmentation.fit(frames, img_size)
     assert clip.shape == (6, *img_size, 3)
     assert clip.dtype == np.uint8
