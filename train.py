@@ -9,7 +9,8 @@ Goes in: what processing.py wrote. Comes out, in the run folder:
     history.csv      of every epoch: loss, accuracy, AUC, learning rate, seconds, clips per second,
                      and the share of the seconds spent waiting for data
     charts/          acc_per_epoch.png  loss_per_epoch.png  time_per_epoch.png
-    frames/          the same of the training on single frames that comes first
+    frames/          the same of the training on single frames that comes first; of that the last
+                     epoch is kept, and the clips begin with it
     checkpoints/     what the same command needs to go on after a stop, whatever stopped it
 
     python train.py --data faces --out run
