@@ -196,7 +196,7 @@ def prepare(
         raise UserError("the save path must be a folder of its own, apart from the videos")
     try:
         save_path.mkdir(parents=True, exist_ok=True)
-        if not (save_path / SETTINGS_NAME).exists() and _holds_something(save_path):
+        if _is_foreign(save_path):
             raise UserError(
                 f"{save_path} is not empty and holds no {SETTINGS_NAME}; give a new folder"
             )
@@ -222,8 +222,16 @@ def prepare(
     return manifest
 
 
-def _holds_something(folder: Path) -> bool:
-    return any(path.name != LOCK_NAME for path in folder.iterdir())
+def _is_foreign(folder: Path) -> bool:
+    """Say whether the folder holds something that no run has put there.
+
+    The settings are looked for last: a run that begins here at this very moment locks the folder,
+    writes them before anything else, and was told to have put nothing there when they were looked
+    for first.
+    """
+    first_files = {LOCK_NAME, _partial(folder / SETTINGS_NAME).name}
+    holds_something = any(path.name not in first_files for path in folder.iterdir())
+    return holds_something and not (folder / SETTINGS_NAME).exists()
 
 
 def check_settings(save_path: Path, settings: Mapping, others: set[str], overwrite: bool) -> None:
@@ -335,7 +343,7 @@ def write_index(save_path: Path, rows: Mapping[str, dict], videos: Sequence[Vide
 def _write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence[Video]) -> None:
     """Write manifest.csv sorted by name, and metadata.json with exactly the folders of faces that
     the manifest knows, those of earlier runs included."""
-    partial = save_path / f".{MANIFEST_NAME}.partial"
+    partial = _partial(save_path / MANIFEST_NAME)
     with partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, MANIFEST_FIELDS)
         table.writeheader()
@@ -359,6 +367,10 @@ def write_text(path: Path, text: str) -> None:
 
     A file name in the text that is no Unicode keeps its bytes.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _partial(path)
     partial.write_text(text, encoding="utf-8", errors="surrogateescape")
     partial.replace(path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,19 @@ def test_shards_on_one_shared_disk_add_up_to_the_whole(videos, uninterrupted, tm
     ]
     assert [run.wait() for run in runs] == [0, 0, 0]
     assert result_of(out) == result_of(uninterrupted)
+
+
+def test_shards_that_begin_at_the_same_moment_do_not_take_each_other_for_strangers(tmp_path):
+    """Some tasks of an array ended at once: "is not empty and holds no settings.json"."""
+    for number in range(5):
+        together = threading.Barrier(6)
+
+        def begin(out, together=together):
+            together.wait()
+            return faces_folder.prepare(out, faces_folder.FaceSettings(), [], overwrite=False)
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(begin, [tmp_path / str(number)] * 6)) == [{}] * 6
 
 
 def test_a_run_leaves_the_work_of_another_alone(videos, tmp_path):
