@@ -98,6 +98,23 @@ def run(sample_faces, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def run_with_frames(sample_faces, tmp_path_factory) -> Path:
+    """A finished training on single frames and then on clips, called from Python with a Keras
+    callback as the README has it, at a rate that is as good as no training."""
+    import tensorflow as tf
+
+    import train
+
+    out = tmp_path_factory.mktemp("runs") / "with_frames"
+    settings = train.TrainSettings(
+        epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32, learning_rate=1e-9
+    )
+    callbacks = [tf.keras.callbacks.CSVLogger(str(out.with_name("log.csv")))]
+    train.train(str(sample_faces), str(out), settings, callbacks=callbacks)
+    return out
+
+
+@pytest.fixture(scope="session")
 def videos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("people")
     sample_data.make_sample_set(folder, num_people=12, seconds=0.5, fps=20, frame_size=128)

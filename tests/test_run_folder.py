@@ -124,7 +124,10 @@ def test_stopped_after_the_single_frames_it_goes_on_with_clips_at_their_rate(
     training(sample_faces, tmp_path / "whole", settings=settings)
     with pytest.raises(Stop):
         training(sample_faces, tmp_path / "run", [StopAt(epoch=0)], settings=settings)
+    frames = tmp_path / "run" / "frames" / "model.keras"
+    before = frames.stat().st_mtime_ns
     training(sample_faces, tmp_path / "run", settings=settings)
+    assert frames.stat().st_mtime_ns == before
     assert_ended_alike(tmp_path / "run", tmp_path / "whole")
     highest = settings.learning_rate / 10
     history, _ = ended(tmp_path / "run")
@@ -209,21 +212,19 @@ def test_of_single_frames_the_last_epoch_goes_on_to_the_clips(tmp_path):
 
 @pytest.mark.slow
 def test_killed_it_ends_as_if_it_never_had_been(sample_faces, tmp_path):
-    def command(out):
-        where = ["--data", str(sample_faces), "--out", str(tmp_path / out), "--deterministic"]
-        tiny = [*TINY, "--epochs", "6", "--patience", "6", "--checkpoint-minutes", "0"]
-        return [sys.executable, str(ROOT / "train.py"), *where, *tiny]
+    def words(out):
+        where = ["--data", str(sample_faces), "--out", str(tmp_path / out)]
+        return [*where, *TINY, "--epochs", "6", "--patience", "6", "--checkpoint-minutes", "0"]
 
-    subprocess.run(command("straight"), check=True, capture_output=True)
-    process = subprocess.Popen(
-        command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    assert train.main(words("straight")) == 0
+    command = [sys.executable, str(ROOT / "train.py"), *words("killed"), "--deterministic"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (tmp_path / "killed" / run_folder.STATE_NAME).exists():
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    subprocess.run(command("killed"), check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     assert_ended_alike(tmp_path / "killed", tmp_path / "straight")
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY
 
 import model as networks
 import train
@@ -67,19 +66,20 @@ def test_only_the_default_network_has_such_weights():
     assert having == [train.TrainSettings().architecture]
 
 
-@pytest.mark.parametrize(("frame_epochs", "stages"), [("0", ["."]), ("1", ["frames", "."])])
-def test_a_training_sets_them_once_and_never_changes_them(
-    sample_faces, tmp_path, frame_epochs, stages
-):
-    words = ["--data", str(sample_faces), "--out", str(tmp_path), *TINY]
-    assert train.main([*words, "--architecture", "detail", "--frame-epochs", frame_epochs]) == 0
-    stored = []
-    for stage in stages:
-        encoder = tf.keras.models.load_model(tmp_path / stage / "model.keras").get_layer("frames")
-        parts = [encoder.layer.get_layer(name) for name in ("uncorrelated", "usual")]
-        stored.append([value for part in parts for value in part.get_weights()])
-    for mixture, mean, variance in stored:
-        assert not np.allclose(mixture, np.eye(21))
-        assert mean.any() and not np.allclose(variance, 1)
-    for first, last in zip(stored[0], stored[-1], strict=True):
-        assert np.array_equal(first, last)
+def stored_in(run) -> list[np.ndarray]:
+    encoder = tf.keras.models.load_model(run / "model.keras").get_layer("frames").layer
+    parts = [encoder.get_layer(name) for name in ("uncorrelated", "usual")]
+    return [value for part in parts for value in part.get_weights()]
+
+
+def test_a_training_sets_them_before_its_first_step(run):
+    mixture, mean, variance = stored_in(run)
+    assert not np.allclose(mixture, np.eye(21))
+    assert mean.any() and not np.allclose(variance, 1)
+
+
+def test_clips_keep_those_of_the_single_frames(run_with_frames):
+    of_frames = stored_in(run_with_frames / "frames")
+    assert not np.allclose(of_frames[0], np.eye(21))
+    for first, later in zip(of_frames, stored_in(run_with_frames), strict=True):
+        assert np.array_equal(first, later)
