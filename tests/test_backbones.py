@@ -243,7 +243,8 @@ def test_training_the_folded_network_changes_the_backbone_only_where_it_is_not_f
         backbones.freeze(encoder_of(network))
     before = backbone_weights(network)
     folded = networks.fold_time(network, 0, tf.Variable(0, dtype=tf.int64))
-    folded.compile(keras.optimizers.AdamW(1e-2, weight_decay=0.1), "binary_crossentropy")
+    optimizer = keras.optimizers.AdamW(1e-2, weight_decay=0.1)
+    folded.compile(optimizer, "binary_crossentropy", run_eagerly=True)
     folded.train_on_batch(clips(), np.array([[0.0], [1.0]]))
     assert len(folded.optimizer.variables) == 2 + 2 * len(folded.trainable_variables)
     assert equal(backbone_weights(network), before) == frozen

@@ -41,7 +41,7 @@ def test_folding_time_into_the_batch_changes_no_score(model):
 def test_training_the_folded_model_trains_the_one_that_is_saved(model):
     folded = networks.fold_time(model)
     before = model(clips()).numpy()
-    folded.compile("sgd", "binary_crossentropy")
+    folded.compile("sgd", "binary_crossentropy", run_eagerly=True)
     folded.fit(clips(), np.array([[0.0], [1.0]]), epochs=2, verbose=0)
     after = model(clips()).numpy()
     assert not np.allclose(before, after)
@@ -116,7 +116,7 @@ def test_16_bits_train_and_score_almost_as_32_bits(architecture, precision):
     assert mixed.output.dtype == "float32"
     assert mixed(clips()).numpy() == pytest.approx(exact(clips()).numpy(), abs=0.01)
     folded = networks.fold_time(mixed)
-    folded.compile("sgd", "binary_crossentropy")
+    folded.compile("sgd", "binary_crossentropy", run_eagerly=True)
     assert np.isfinite(folded.train_on_batch(clips(), np.array([[0.0], [1.0]])))
     assert all(np.isfinite(weight).all() for weight in folded.get_weights())
 
