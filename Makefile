@@ -1,5 +1,5 @@
 # make demo   draws sample videos, extracts faces, trains, evaluates; about 3 minutes on 2 cores
-# make test   runs the tests; about 5 minutes on 2 cores
+# make test   runs the tests; 5 to 6 minutes on 2 cores
 # make lint   checks format and style
 # make clean  removes what the demo made (.venv stays)
 
