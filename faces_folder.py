@@ -225,9 +225,8 @@ def prepare(
 def _is_foreign(folder: Path) -> bool:
     """Say whether the folder holds something that no run has put there.
 
-    The settings are looked for last: a run that begins here at this very moment locks the folder,
-    writes them before anything else, and was told to have put nothing there when they were looked
-    for first.
+    The settings are looked for last. A run that begins here at this very moment writes them before
+    anything else but its lock; looked for first, they could be missing and the rest be there.
     """
     first_files = {LOCK_NAME, _partial(folder / SETTINGS_NAME).name}
     holds_something = any(path.name not in first_files for path in folder.iterdir())

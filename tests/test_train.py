@@ -186,9 +186,8 @@ def test_a_folder_that_is_no_faces_folder_is_one_sentence(tmp_path, capsys):
 
 
 def test_a_keras_callback_of_ones_own_sees_the_epochs_of_clips(run_with_frames):
-    logged, history = (
-        list(csv.DictReader((run_with_frames.parent / name).open(newline="")))
-        for name in ("log.csv", "with_frames/history.csv")
-    )
-    assert len(logged) == len(history) == 1
-    assert float(logged[0]["val_loss"]) == pytest.approx(float(history[0]["val_loss"]), abs=1e-6)
+    with (run_with_frames.parent / "log.csv").open(newline="") as file:
+        (logged,) = csv.DictReader(file)
+    with (run_with_frames / "history.csv").open(newline="") as file:
+        (history,) = csv.DictReader(file)
+    assert float(logged["val_loss"]) == pytest.approx(float(history["val_loss"]), abs=1e-6)
