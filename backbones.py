@@ -45,7 +45,7 @@ class Backbone:
     first_layer: str | None = None  # where it begins once its own preprocessing is cut off
 
 
-_BACKBONES = {
+BACKBONES = {
     "efficientnetv2-b0": Backbone("EfficientNetV2B0", _STANDARDISED),
     "efficientnetv2-b1": Backbone("EfficientNetV2B1", _STANDARDISED),
     "efficientnetv2-b2": Backbone("EfficientNetV2B2", _STANDARDISED),
@@ -63,12 +63,12 @@ _BACKBONES = {
     "convnext-tiny": Backbone("ConvNeXtTiny", _STANDARDISED),
     "densenet121": Backbone("DenseNet121", _STANDARDISED),
 }
-NAMES = tuple(_BACKBONES)
+NAMES = tuple(BACKBONES)
 
 
 def check_frame_size(name: str, height: int, width: int) -> None:
     """Raise UserError where frames are too small for the network called `name`."""
-    min_size = _BACKBONES[name].min_size
+    min_size = BACKBONES[name].min_size
     if min(height, width) < min_size:
         raise UserError(
             f"the images are {height} x {width} pixels, {name} needs {min_size} x {min_size} or "
@@ -88,7 +88,7 @@ def frame_encoder(
     Raises UserError where the frames are too small, the download fails, or the file does not fit.
     """
     check_frame_size(name, *frame_shape[:2])
-    backbone = _BACKBONES[name]
+    backbone = BACKBONES[name]
     image = keras.Input(frame_shape, dtype="float32", name="frame")
     x = keras.ops.flip(image, axis=-1) if backbone.bgr else image
     # In 32 bits whatever the policy: most scaled pixels are no numbers of 16 bits.
@@ -104,7 +104,7 @@ def freeze(encoder: "keras.Model") -> None:
 
 def _with_weights(name: str, frame_shape: tuple[int, int, int], weights: str) -> "keras.Model":
     """Return the network without its own preprocessing, under the name "backbone"."""
-    backbone = _BACKBONES[name]
+    backbone = BACKBONES[name]
     application = getattr(keras.applications, backbone.application)
     arguments = {"include_top": False, "input_shape": frame_shape, "weights": None}
     # By the network itself: ConvNeXt normalises what is averaged, which cannot be done later.

@@ -1,6 +1,6 @@
 """How far a figure would move with other videos: intervals by bootstrap, over originals.
 
-    interval = bootstrap.intervals(labels, scores, families)
+    interval = bootstrap.intervals(labels, scores, source groups)
     interval["roc_auc"]        # [0.71, 0.90]
 
 The percentile bootstrap of Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter
@@ -27,18 +27,18 @@ MOST_WEIGHTS = 4_000_000  # held at a time: 32 MB of float64
 def intervals(
     labels: np.ndarray,
     scores: np.ndarray,
-    families: Sequence[str],
+    source_groups: Sequence[str],
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict:
     """Return 95 % intervals of ROC AUC and log loss, `[low, high]` each, and how they were made.
 
-    `labels`, 1 = fake, and `scores`, 0..1, are `(num_videos,)`, and `families` name the original of
-    each. Both intervals are None, with the `reason`, where real or fake videos are of fewer than
-    `LEAST_ORIGINALS` originals, and that of AUC where one class is missing.
+    `labels`, 1 = fake, and `scores`, 0..1, are `(num_videos,)`, and `source_groups` name the
+    original of each. Both intervals are None, with the `reason`, where real or fake videos are of
+    fewer than `LEAST_ORIGINALS` originals, and that of AUC where one class is missing.
     """
     labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
-    names, members = np.unique(np.asarray(families, str), return_inverse=True)
+    names, members = np.unique(np.asarray(source_groups, str), return_inverse=True)
     result = {"level": LEVEL, "resampled": "originals", "originals": len(names)}
     result |= {"resamples": resamples, "seed": seed, "roc_auc": None, "log_loss": None}
     least = min((len(set(members[labels == label])) for label in set(labels.tolist())), default=0)
@@ -73,9 +73,9 @@ def weighted_aucs(
 ) -> np.ndarray:
     """Return the ROC AUC of each resample, `(resamples,) float64`.
 
-    `draws`, `(resamples, num_families)`, say how often a family is in it, and `members`,
-    `(num_videos,)`, of which family a video is. Not a number where a class is in none. One sort
-    serves all resamples, where scikit-learn sorts for each.
+    `draws`, `(resamples, num_groups)`, say how often a source group is in it, and `members`,
+    `(num_videos,)`, of which source group a video is. Not a number where a class is in none. One
+    sort serves all resamples, where scikit-learn sorts for each.
     """
     real, fake = (np.flatnonzero(labels == label) for label in (0, 1))
     real, fake = (index[np.argsort(scores[index], kind="stable")] for index in (real, fake))

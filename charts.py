@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 UNIT_SQUARE = {"xlim": (-0.05, 1.05), "ylim": (-0.05, 1.05), "aspect": "equal"}
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches="tight")
     return path
@@ -34,7 +34,7 @@ def curves_chart(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def roc_chart(
@@ -53,7 +53,7 @@ def roc_chart(
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def precision_recall_chart(
@@ -81,7 +81,7 @@ def precision_recall_chart(
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def reliability_chart(path: Path, curves: Mapping[str, Mapping]) -> Path:
@@ -108,7 +108,7 @@ def reliability_chart(path: Path, curves: Mapping[str, Mapping]) -> Path:
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def histogram_chart(
@@ -125,7 +125,7 @@ def histogram_chart(
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def confusion_chart(path: Path, counts: np.ndarray, threshold: float) -> Path:
@@ -155,7 +155,7 @@ def confusion_chart(path: Path, counts: np.ndarray, threshold: float) -> Path:
         xticklabels=names,
         yticklabels=names,
     )
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def faces_chart(path: Path, rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> Path:
@@ -169,4 +169,4 @@ def faces_chart(path: Path, rows: Sequence[tuple[str, Sequence[np.ndarray]]]) ->
         axes.imshow(np.hstack(images))
         axes.set_axis_off()
         axes.set_title(title, loc="left", fontsize=10)
-    return _save(figure, path)
+    return save_figure(figure, path)

@@ -15,7 +15,7 @@ import tensorflow as tf
 import augmentation
 import data_pipeline
 import scoring
-from splits import FaceVideo
+from splits import FaceTrack
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Network:
         return height, width
 
 
-def whole_videos(faces: Sequence[FaceVideo], num_frames: int) -> np.ndarray:
+def whole_videos(faces: Sequence[FaceTrack], num_frames: int) -> np.ndarray:
     """Return the crops of the clips that verdicts are made from, `(num_faces, num_frames) str`."""
     columns = data_pipeline.columns_of(faces)
     return data_pipeline.crop_paths(columns, num_frames, 0.5).numpy()
@@ -46,7 +46,7 @@ def whole_videos(faces: Sequence[FaceVideo], num_frames: int) -> np.ndarray:
 def score(
     network: Network,
     paths: np.ndarray,
-    faces: Sequence[FaceVideo],
+    faces: Sequence[FaceTrack],
     change: Callable[[np.ndarray], np.ndarray] | None = None,
     variants: int = 1,
     description: str = "scoring",

@@ -23,7 +23,7 @@ import blending
 import epochs
 import frame_cache
 from console import UserError
-from splits import FaceVideo, list_faces
+from splits import FaceTrack, list_faces
 
 END_OF_IMAGE = b"\xff\xd9"  # what every whole JPEG ends with (ITU-T T.81, B.1.1.3)
 NOT_WHOLE = "no JPEG, or one that is cut short:"
@@ -39,7 +39,7 @@ def build_dataset(
     batch_size: int = 16,
     *,
     num_frames: int = 8,
-    videos: Sequence[FaceVideo] | None = None,
+    videos: Sequence[FaceTrack] | None = None,
     training: bool = False,
     first_epoch: int = 0,
     first_step: int = 0,
@@ -55,9 +55,9 @@ def build_dataset(
 
     With `training`: endless full batches of `(clips, labels)`, augmented, one epoch after the
     other from batch `first_step` of `first_epoch` on. `epochs.steps_per_epoch` says how many
-    batches make an epoch, at least `min_steps`, and `epochs.draw_epoch` what is in it: with
+    batches make an epoch, at least `min_steps`, and `epochs.sample_epoch` what is in it: with
     `self_blend`, that share of the fakes are made from real videos, see blending.py.
-    `shuffle_buffer` counts couples of a real and a fake video, not pixels: how far the order within
+    `shuffle_buffer` counts pairs of a real and a fake video, not pixels: how far the order within
     an epoch is mixed; None mixes all.
 
     Without it every video comes once, in the given order, as `(clips, labels, weights)`: the last
@@ -106,7 +106,7 @@ def build_dataset(
     if training:
         steps = epochs.steps_per_epoch(videos, batch_size, self_blend, min_steps)
         draw = functools.partial(
-            epochs.draw_epoch,
+            epochs.sample_epoch,
             videos,
             seed,
             shuffle_buffer=shuffle_buffer,
@@ -129,7 +129,7 @@ def build_dataset(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def columns_of(videos: Sequence[FaceVideo]) -> dict[str, tf.Tensor]:
+def columns_of(videos: Sequence[FaceTrack]) -> dict[str, tf.Tensor]:
     """Return what the graph must know of the videos, `(num_videos,)` each, label `(num_videos, 1)`;
     see `crop_paths`."""
     return {
@@ -184,11 +184,11 @@ def _epochs(
 
     def epoch_of_clips(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
         indices, kinds = draw(epoch=int(epoch))
-        # The two clips of a couple are augmented alike, so that it tells nothing about the label.
+        # The two clips of a pair are augmented alike, so that it tells nothing about the label.
         rng = np.random.default_rng([seed, int(epoch), 1])  # another one than that of the order
-        couples = clips // 2 + clips % 2
-        draws = rng.random((couples, augmentation.NUM_DRAWS), np.float32)
-        seeds = rng.integers(MOST_SEEDS, size=couples)
+        pairs = clips // 2 + clips % 2
+        draws = rng.random((pairs, augmentation.NUM_DRAWS), np.float32)
+        seeds = rng.integers(MOST_SEEDS, size=pairs)
         draws, seeds = (np.repeat(each, 2, axis=0)[:clips] for each in (draws, seeds))
         roles = np.column_stack([kinds, seeds])
         return tuple(_take_rows(each, batch_size, rows) for each in (indices, roles, draws))
@@ -206,7 +206,7 @@ def _epochs(
 
 
 def _in_order(
-    videos: Sequence[FaceVideo],
+    videos: Sequence[FaceTrack],
     batch_size: int,
     rows: slice,
     equal_classes: bool,
@@ -216,7 +216,7 @@ def _in_order(
 
     Of every batch only the `rows` of this worker. For roles see `_epochs`.
     """
-    clips = [(index, epochs.AS_IT_IS, video.label) for index, video in enumerate(videos)]
+    clips = [(index, epochs.ORIGINAL, video.label) for index, video in enumerate(videos)]
     if with_blends:
         clips += [(index, epochs.BLEND, 1) for index, _, label in clips if not label]
     padding = -len(clips) % batch_size
@@ -289,7 +289,7 @@ def _altered(
     frames: np.ndarray, img_size: tuple[int, int], draws: np.ndarray, role: np.ndarray
 ) -> np.ndarray:
     """Return the frames as a clip is to show them; without draws or role these are empty."""
-    if len(role) and role[0] != epochs.AS_IT_IS:
+    if len(role) and role[0] != epochs.ORIGINAL:
         target, blend, _ = blending.blend(frames, np.random.default_rng(role[1]))
         frames = blend if role[0] == epochs.BLEND else target
     return augmentation.fit(frames, img_size, draws if len(draws) else None)
@@ -321,7 +321,7 @@ def _decode(path: tf.Tensor) -> tf.Tensor:
 # Crops that cannot be read
 
 
-def explain(error: tf.errors.OpError, videos: Sequence[FaceVideo]) -> str:
+def explain(error: tf.errors.OpError, videos: Sequence[FaceTrack]) -> str:
     """Return in one sentence which crop of the `videos` an iterator failed on, and what to do.
 
     The reading operation puts the path into the error where a crop is missing, empty or cut short.
@@ -339,7 +339,7 @@ def explain(error: tf.errors.OpError, videos: Sequence[FaceVideo]) -> str:
     return f"reading the faces failed, though every crop can be read now: {reason}; try again"
 
 
-def _spellings(video: FaceVideo) -> set[str]:
+def _spellings(video: FaceTrack) -> set[str]:
     """Return the folder as it may stand in an error: as it is, or with C escapes for its bytes."""
     escaped = "".join(
         chr(byte) if 32 <= byte < 127 and byte not in b"\\\"'" else f"\\{byte:03o}"
@@ -348,7 +348,7 @@ def _spellings(video: FaceVideo) -> set[str]:
     return {video.folder, escaped}
 
 
-def _damage(video: FaceVideo) -> str | None:
+def _damage(video: FaceTrack) -> str | None:
     """Return a sentence about the first crop of a video that cannot be read, or None."""
     folder, first_size = Path(video.folder), None
     remedy = "run processing.py again, then this command again"

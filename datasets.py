@@ -93,11 +93,11 @@ def _videos_of(folder: Path, layout: str | None) -> list[Video]:
     if layout == "dfdc":
         return [
             # A name with a path in it could make us read outside the folders we were given.
-            _video(part if _is_path(name) else part / name, name, entry)
+            make_video(part if is_path(name) else part / name, name, entry)
             for part in layouts.dfdc_parts(folder)
             for name, entry in read_metadata(part).items()
         ]
-    return [_video(path, name, entry) for name, path, entry in layouts.READERS[layout](folder)]
+    return [make_video(path, name, entry) for name, path, entry in layouts.READERS[layout](folder)]
 
 
 def _layout_of(folder: Path, layout: str | None) -> str:
@@ -109,7 +109,7 @@ def _layout_of(folder: Path, layout: str | None) -> str:
     return layout
 
 
-def _video(path: Path, name: str, entry: object) -> Video:
+def make_video(path: Path, name: str, entry: object) -> Video:
     problem = _problem_of_name(name) or _problem_of_entry(entry)
     if problem:
         # JSON can name a video by what no file can hold: half a character, a zero byte.
@@ -118,12 +118,12 @@ def _video(path: Path, name: str, entry: object) -> Video:
     return Video(name, path, entry)
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
     return name in {"", ".", ".."} or "\0" in name or "/" in name or "\\" in name
 
 
 def _problem_of_name(name: str) -> str:
-    if _is_path(name):
+    if is_path(name):
         return "the name is a path, not a file name"
     if name in RESERVED_NAMES or RESERVED_HIDDEN.fullmatch(name):
         return "the name is one of our own files"
@@ -167,19 +167,19 @@ def unlisted_files(folders: Sequence[Path], layout: str | None = None) -> list[P
     return sorted(found)
 
 
-def families(metadata: Mapping[str, Mapping]) -> dict[str, str]:
-    """Return for each video the name of its family: itself, its original and all made from that.
+def find_source_groups(metadata: Mapping[str, Mapping]) -> dict[str, str]:
+    """Return for each video its source group: itself, its original and all made from that.
 
-    Chains of originals count. Further faces of a video belong to its family.
+    Chains of originals count. Further faces of a video belong to its source group.
     """
     relatives = {
         name: [str(entry[key]) for key in ("original", "video") if entry.get(key)]
         for name, entry in metadata.items()
     }
-    return connect(relatives)
+    return connected_groups(relatives)
 
 
-def connect(shared: Mapping[str, Iterable[str]]) -> dict[str, str]:
+def connected_groups(shared: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """Return a group for each name: those that share something, directly or over others, have the
     same. It is called after the first of all that is in it, in alphabetical order.
     """
@@ -221,16 +221,16 @@ def _is_there(video: Video) -> bool:
         return False
 
 
-def shard(videos: Sequence[Video], part: int, parts: int) -> list[Video]:
-    """Return the videos of every `parts`-th family, from number `part` on, which counts from 1.
+def take_shard(videos: Sequence[Video], part: int, parts: int) -> list[Video]:
+    """Return the videos of every `parts`-th source group, from number `part`, counted from 1.
 
     All parts together are all videos, each once, so that as many machines can share the work. A
     video and everything made from it stay together. Raises UserError for a part that is not there.
     """
     check_shard(part, parts, f"{part}/{parts}")
-    family = families({video.name: video.entry for video in videos})
-    taken = set(sorted(set(family.values()))[part - 1 :: parts])
-    return [video for video in videos if family[video.name] in taken]
+    source_group = find_source_groups({video.name: video.entry for video in videos})
+    taken = set(sorted(set(source_group.values()))[part - 1 :: parts])
+    return [video for video in videos if source_group[video.name] in taken]
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -113,18 +113,20 @@ class Marks:
     feather: float  # softness of the mask, face units
 
 
-def _mix(first: Sequence[float], second: Sequence[float], share: float) -> Colour:
+def mix_colours(first: Sequence[float], second: Sequence[float], share: float) -> Colour:
     """`first` moved towards `second` by `share` (0-1)."""
     return tuple(float(a + (b - a) * share) for a, b in zip(first, second, strict=True))
 
 
-def _points(xy: np.ndarray) -> np.ndarray:
+def sprite_points(xy: np.ndarray) -> np.ndarray:
     """(n, 2) face units to cv2's fixed-point sprite coordinates."""
     pixels = np.asarray(xy, np.float64) * UNIT_PX + CENTRE_PX
     return np.round(pixels * 2**SUBPIXEL_BITS).astype(np.int32)
 
 
-def _oval(x: float, y: float, half_width: float, half_height: float, tilt: float = 0) -> np.ndarray:
+def oval_outline(
+    x: float, y: float, half_width: float, half_height: float, tilt: float = 0
+) -> np.ndarray:
     """Outline of an ellipse in face units, (40, 2); `tilt` in degrees, clockwise."""
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     across, down = half_width * np.cos(angle), half_height * np.sin(angle)
@@ -132,29 +134,29 @@ def _oval(x: float, y: float, half_width: float, half_height: float, tilt: float
     return np.stack([x + across * cosine - down * sine, y + across * sine + down * cosine], 1)
 
 
-def _fill(image: np.ndarray, outline: np.ndarray, colour: Sequence[float]) -> None:
+def fill_outline(image: np.ndarray, outline: np.ndarray, colour: Sequence[float]) -> None:
     """Fill an outline given in face units, with smooth edges (opaque)."""
-    cv2.fillPoly(image, [_points(outline)], (*colour, 255), cv2.LINE_AA, SUBPIXEL_BITS)
+    cv2.fillPoly(image, [sprite_points(outline)], (*colour, 255), cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _line(image: np.ndarray, xy: np.ndarray, colour: Sequence[float], width: float) -> None:
+def draw_line(image: np.ndarray, xy: np.ndarray, colour: Sequence[float], width: float) -> None:
     """Draw an open line through (n, 2) face units; `width` in face units."""
     thickness = max(1, round(width * UNIT_PX))
     cv2.polylines(
-        image, [_points(xy)], False, (*colour, 255), thickness, cv2.LINE_AA, SUBPIXEL_BITS
+        image, [sprite_points(xy)], False, (*colour, 255), thickness, cv2.LINE_AA, SUBPIXEL_BITS
     )
 
 
-def _mask(outline: np.ndarray, softness: float = 0.0) -> np.ndarray:
+def soft_mask(outline: np.ndarray, softness: float = 0.0) -> np.ndarray:
     """(SPRITE_SIZE, SPRITE_SIZE) float32 mask 0-1; `softness` = blur in face units."""
     mask = np.zeros((SPRITE_SIZE, SPRITE_SIZE), np.uint8)
-    cv2.fillPoly(mask, [_points(outline)], 255, cv2.LINE_AA, SUBPIXEL_BITS)
+    cv2.fillPoly(mask, [sprite_points(outline)], 255, cv2.LINE_AA, SUBPIXEL_BITS)
     if softness > 0:
         mask = cv2.GaussianBlur(mask, (0, 0), softness * UNIT_PX)
     return mask.astype(np.float32) / 255
 
 
-def _paint(sprite: np.ndarray, mask: np.ndarray, colour: Sequence[float]) -> None:
+def paint_over(sprite: np.ndarray, mask: np.ndarray, colour: Sequence[float]) -> None:
     """Lay a colour over a premultiplied RGBA sprite, as far as the mask (0-1) says."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -165,7 +167,7 @@ def _paint(sprite: np.ndarray, mask: np.ndarray, colour: Sequence[float]) -> Non
     sprite[box] = np.clip(sprite[box] * (1 - share) + paint * share + 0.5, 0, 255)
 
 
-def _smooth_noise(rng: np.random.Generator, length: int, period: float) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, length: int, period: float) -> np.ndarray:
     """`length` values of a smooth random curve, about -1 to 1, turning about every `period`."""
     knots = rng.uniform(-1, 1, int(length / period) + 4)
     where = np.arange(length) / period + rng.uniform(0, 1)
@@ -179,17 +181,17 @@ def draw_person(seed: int) -> Person:
     rng = np.random.default_rng([seed, 1])
     between = rng.uniform
     tone = between(0, len(SKIN_TONES) - 1.001)
-    skin = _mix(SKIN_TONES[int(tone)], SKIN_TONES[int(tone) + 1], tone % 1)
+    skin = mix_colours(SKIN_TONES[int(tone)], SKIN_TONES[int(tone) + 1], tone % 1)
     hair = HAIR_COLOURS[rng.integers(len(HAIR_COLOURS) if tone < 2.5 else 3)]
     style = str(rng.choice(HAIR_STYLES))
     bearded = style not in ("long", "long_parted", "bun", "fringe") and between() < 0.45
     return Person(
         skin=skin,
         hair=hair,
-        brow=_mix(hair, (30, 22, 18), 0.45),
+        brow=mix_colours(hair, (30, 22, 18), 0.45),
         iris=IRIS_COLOURS[rng.integers(len(IRIS_COLOURS) if tone < 2.5 else 2)],
-        lip=_mix(skin, (165, 50, 62), between(0.35, 0.65)),
-        clothing=_mix(between(35, 205, 3), (105, 105, 112), 0.4),
+        lip=mix_colours(skin, (165, 50, 62), between(0.35, 0.65)),
+        clothing=mix_colours(between(35, 205, 3), (105, 105, 112), 0.4),
         hair_style=style,
         face_width=between(0.93, 1.05),
         face_height=between(1.24, 1.40),
@@ -224,18 +226,22 @@ def _face_outline(person: Person) -> np.ndarray:
     return np.stack([person.face_width * across, person.face_height * down - 0.04], 1)
 
 
-def _draw_head(person: Person, light: tuple[float, float]) -> np.ndarray:
+def draw_head(person: Person, light: tuple[float, float]) -> np.ndarray:
     """All of a head that does not move, (SPRITE_SIZE, SPRITE_SIZE, 4) uint8 premultiplied RGBA."""
     sprite = np.zeros((SPRITE_SIZE, SPRITE_SIZE, 4), np.uint8)
-    dark = _mix(person.skin, (60, 24, 16), 0.42)
+    dark = mix_colours(person.skin, (60, 24, 16), 0.42)
     outline = _face_outline(person)
-    face = _mask(outline)
+    face = soft_mask(outline)
     _draw_back_hair(sprite, person)
     for side in (-1, 1) if "long" not in person.hair_style else ():
-        _fill(sprite, _oval(side * person.face_width, 0.1, 0.13, 0.25, side * 8), person.skin)
-        _fill(sprite, _oval(side * (person.face_width + 0.02), 0.1, 0.06, 0.15, side * 8), dark)
-    _fill(sprite, outline, person.skin)
-    _paint(sprite, face * (1 - _mask(outline * 0.9, 0.16)) * 0.45, dark)
+        fill_outline(
+            sprite, oval_outline(side * person.face_width, 0.1, 0.13, 0.25, side * 8), person.skin
+        )
+        fill_outline(
+            sprite, oval_outline(side * (person.face_width + 0.02), 0.1, 0.06, 0.15, side * 8), dark
+        )
+    fill_outline(sprite, outline, person.skin)
+    paint_over(sprite, face * (1 - soft_mask(outline * 0.9, 0.16)) * 0.45, dark)
     _draw_face_relief(sprite, person, face, dark)
     _shade(sprite, face, light, person.texture)
     if person.beard:
@@ -246,36 +252,36 @@ def _draw_head(person: Person, light: tuple[float, float]) -> np.ndarray:
 
 def _draw_face_relief(sprite: np.ndarray, person: Person, face: np.ndarray, dark: Colour) -> None:
     """Cheeks, eye sockets, nose, brows: soft lights and shadows inside the face."""
-    bright = _mix(person.skin, (255, 246, 236), 0.5)
-    blush = _mix(person.skin, (205, 70, 60), 0.5)
+    bright = mix_colours(person.skin, (255, 246, 236), 0.5)
+    blush = mix_colours(person.skin, (205, 70, 60), 0.5)
     nose_y, nose_width = person.nose_y, person.nose_width
     soft = [
-        (bright, 0.45, _oval(0, -0.62, 0.42, 0.16), 0.12),
-        (bright, 0.5, _oval(0, 0.12, 0.05, 0.3), 0.045),
-        (bright, 0.5, _oval(0, nose_y - 0.06, 0.09, 0.07), 0.04),
-        (bright, 0.35, _oval(0, 1.13, 0.16, 0.08), 0.06),
-        (dark, 0.45, _oval(0, person.mouth_y + 0.2, 0.17, 0.03), 0.04),
-        (dark, 0.5, _oval(0, nose_y + 0.1, nose_width, 0.035), 0.035),
-        (dark, 0.18, _oval(0, nose_y + 0.22, 0.035, 0.07), 0.03),
+        (bright, 0.45, oval_outline(0, -0.62, 0.42, 0.16), 0.12),
+        (bright, 0.5, oval_outline(0, 0.12, 0.05, 0.3), 0.045),
+        (bright, 0.5, oval_outline(0, nose_y - 0.06, 0.09, 0.07), 0.04),
+        (bright, 0.35, oval_outline(0, 1.13, 0.16, 0.08), 0.06),
+        (dark, 0.45, oval_outline(0, person.mouth_y + 0.2, 0.17, 0.03), 0.04),
+        (dark, 0.5, oval_outline(0, nose_y + 0.1, nose_width, 0.035), 0.035),
+        (dark, 0.18, oval_outline(0, nose_y + 0.22, 0.035, 0.07), 0.03),
     ]
     for side in (-1, 1):
         eye = side * person.eye_x
         soft += [
-            (dark, 0.55, _oval(eye, -0.1, 0.25, 0.13), 0.06),
-            (dark, 0.4, _oval(side * 0.15, -0.12, 0.045, 0.14), 0.05),
-            (dark, 0.25, _oval(side * (nose_width + 0.02), nose_y, 0.04, 0.1), 0.035),
-            (bright, 0.5, _oval(side * 0.47, 0.27, 0.22, 0.12), 0.08),
-            (blush, 0.3, _oval(side * 0.56, 0.42, 0.2, 0.14), 0.09),
+            (dark, 0.55, oval_outline(eye, -0.1, 0.25, 0.13), 0.06),
+            (dark, 0.4, oval_outline(side * 0.15, -0.12, 0.045, 0.14), 0.05),
+            (dark, 0.25, oval_outline(side * (nose_width + 0.02), nose_y, 0.04, 0.1), 0.035),
+            (bright, 0.5, oval_outline(side * 0.47, 0.27, 0.22, 0.12), 0.08),
+            (blush, 0.3, oval_outline(side * 0.56, 0.42, 0.2, 0.14), 0.09),
         ]
     for colour, strength, outline, softness in soft:
-        _paint(sprite, _mask(outline, softness) * face * strength, colour)
+        paint_over(sprite, soft_mask(outline, softness) * face * strength, colour)
     for side in (-1, 1):
-        nostril = _oval(side * nose_width * 0.55, nose_y + 0.085, 0.05, 0.026, side * -14)
-        _paint(sprite, _mask(nostril, 0.012) * 0.85, _mix(dark, (30, 8, 6), 0.6))
+        nostril = oval_outline(side * nose_width * 0.55, nose_y + 0.085, 0.05, 0.026, side * -14)
+        paint_over(sprite, soft_mask(nostril, 0.012) * 0.85, mix_colours(dark, (30, 8, 6), 0.6))
         wing = np.linspace(-1.3, 1.1, 9)
         curve = np.stack([side * (nose_width + 0.035 * np.cos(wing)), nose_y + 0.08 * np.sin(wing)])
-        _line(sprite, curve.T, _mix(person.skin, dark, 0.7), 0.018)
-        _paint(sprite, _mask(_brow_outline(person, side), 0.014) * 0.9, person.brow)
+        draw_line(sprite, curve.T, mix_colours(person.skin, dark, 0.7), 0.018)
+        paint_over(sprite, soft_mask(_brow_outline(person, side), 0.014) * 0.9, person.brow)
 
 
 def _brow_outline(person: Person, side: int) -> np.ndarray:
@@ -303,72 +309,78 @@ def _shade(
 
 def _draw_beard(sprite: np.ndarray, person: Person, face: np.ndarray) -> None:
     """Beard and moustache in the colour of the hair, leaving the lips free."""
-    cheeks = _mask(_oval(0, -0.02, person.face_width * 0.84, 0.66), 0.05)
+    cheeks = soft_mask(oval_outline(0, -0.02, person.face_width * 0.84, 0.66), 0.05)
     lower = np.zeros_like(face)
     lower[int(CENTRE_PX[1] + 0.12 * UNIT_PX) :] = 1
-    moustache = _mask(_oval(0, person.mouth_y - 0.15, 0.36, 0.055), 0.03)
-    lips = _mask(_oval(0, person.mouth_y + 0.01, person.mouth_width + 0.03, 0.1), 0.03)
+    moustache = soft_mask(oval_outline(0, person.mouth_y - 0.15, 0.36, 0.055), 0.03)
+    lips = soft_mask(oval_outline(0, person.mouth_y + 0.01, person.mouth_width + 0.03, 0.1), 0.03)
     lower = cv2.GaussianBlur(lower, (0, 0), 0.05 * UNIT_PX)
     mask = np.maximum(face * lower * (1 - cheeks), moustache) * (1 - lips)
-    _paint(sprite, mask * person.beard, _mix(person.hair, person.skin, 0.12))
+    paint_over(sprite, mask * person.beard, mix_colours(person.hair, person.skin, 0.12))
 
 
 def _draw_back_hair(sprite: np.ndarray, person: Person) -> None:
     """The hair that lies behind the head."""
-    style, colour = person.hair_style, _mix(person.hair, (0, 0, 0), 0.25)
+    style, colour = person.hair_style, mix_colours(person.hair, (0, 0, 0), 0.25)
     width = person.face_width
     if style in ("long", "long_parted"):
         along = np.linspace(0, 1, 16)
         edge = width + 0.14 + 0.07 * np.sin(along * 2.5)
         edge[-3:] -= (0.03, 0.1, 0.24)  # rounded ends
         right = np.stack([edge, along * 2.02 - 0.42], 1)
-        _fill(sprite, np.concatenate([right, right[::-1] * (-1, 1)]), colour)
-        _fill(sprite, _oval(0, -0.42, width + 0.14, 1.12), colour)
+        fill_outline(sprite, np.concatenate([right, right[::-1] * (-1, 1)]), colour)
+        fill_outline(sprite, oval_outline(0, -0.42, width + 0.14, 1.12), colour)
         # The neck, drawn with the body, shows between the two sides.
-        sprite[_mask(_oval(0, 1.62, 0.6, 0.95)) > 0.5] = 0
+        sprite[soft_mask(oval_outline(0, 1.62, 0.6, 0.95)) > 0.5] = 0
     elif style == "curly":
         for angle in np.linspace(0.9 * np.pi, 2.1 * np.pi, 15):
             x, y = (width + 0.1) * np.cos(angle), -0.25 + 1.18 * np.sin(angle)
-            _fill(sprite, _oval(x, y, 0.26, 0.26), colour)
+            fill_outline(sprite, oval_outline(x, y, 0.26, 0.26), colour)
     elif style == "bun":
-        _fill(sprite, _oval(0, -1.45, 0.42, 0.36), colour)
+        fill_outline(sprite, oval_outline(0, -1.45, 0.42, 0.36), colour)
     if style != "bald":
-        _fill(sprite, _oval(0, -0.36, width + 0.08, 1.14), colour)
+        fill_outline(sprite, oval_outline(0, -0.36, width + 0.08, 1.14), colour)
 
 
 def _draw_front_hair(sprite: np.ndarray, person: Person, face: np.ndarray, dark: Colour) -> None:
     """The hair over the forehead: a cap with an opening for the face, and its strands."""
     style, width = person.hair_style, person.face_width
     if style == "bald":
-        _paint(sprite, _mask(_oval(-0.2, -0.98, 0.3, 0.12), 0.1) * 0.4, (255, 250, 244))
+        paint_over(
+            sprite, soft_mask(oval_outline(-0.2, -0.98, 0.3, 0.12), 0.1) * 0.4, (255, 250, 244)
+        )
         return
     top = {"short": -0.86, "side": -0.8, "fringe": -0.56, "curly": -0.72}.get(style, -0.84)
     shift = {"side": 0.16, "long_parted": 0.0}.get(style, 0.0)
-    opening = _mask(_oval(shift, top + 1.25, width * (0.9 if "long" in style else 0.97), 1.25))
+    opening = soft_mask(
+        oval_outline(shift, top + 1.25, width * (0.9 if "long" in style else 0.97), 1.25)
+    )
     if style == "long_parted":  # A pointed opening: the hair falls to both sides.
-        opening = np.maximum(opening, _mask(np.array([[-0.5, -0.6], [0.06, -1.12], [0.5, -0.6]])))
-    cap = _mask(_oval(0, -0.36, width + (0.12 if "long" in style else 0.08), 1.14))
+        opening = np.maximum(
+            opening, soft_mask(np.array([[-0.5, -0.6], [0.06, -1.12], [0.5, -0.6]]))
+        )
+    cap = soft_mask(oval_outline(0, -0.36, width + (0.12 if "long" in style else 0.08), 1.14))
     if style == "curly":
         for x in np.linspace(-0.8, 0.8, 7):
-            cap = np.maximum(cap, _mask(_oval(x, -1.3 + 0.4 * x * x, 0.24, 0.22)))
+            cap = np.maximum(cap, soft_mask(oval_outline(x, -1.3 + 0.4 * x * x, 0.24, 0.22)))
     lowest = 0.9 if "long" in style else -0.1
     cap[int(CENTRE_PX[1] + lowest * UNIT_PX) :] = 0
     cap = cv2.GaussianBlur(cap * (1 - opening), (0, 0), 1.5)
     shadow = np.roll(cap, int(0.07 * UNIT_PX), axis=0)
-    _paint(sprite, cv2.GaussianBlur(shadow, (0, 0), 4) * face * 0.45, dark)
-    _paint(sprite, cap, person.hair)
+    paint_over(sprite, cv2.GaussianBlur(shadow, (0, 0), 4) * face * 0.45, dark)
+    paint_over(sprite, cap, person.hair)
     strands = np.zeros_like(sprite[..., 0])
     for x in np.linspace(-1.3, 1.3, 23):
         y = np.linspace(-1.6, 0.5, 12)
         curve = np.stack([shift + x * (0.45 + 0.55 * np.sqrt((y + 1.6) / 2.1)), y], 1)
-        cv2.polylines(strands, [_points(curve)], False, 255, 2, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.polylines(strands, [sprite_points(curve)], False, 255, 2, cv2.LINE_AA, SUBPIXEL_BITS)
     strands = cv2.GaussianBlur(strands, (0, 0), 1.2).astype(np.float32) / 255
-    _paint(sprite, strands * cap * 0.3, _mix(person.hair, (255, 235, 205), 0.35))
-    gloss = _mask(_oval(-0.1, -1.15, 0.65, 0.1, -4), 0.1)
-    _paint(sprite, gloss * cap * 0.35, _mix(person.hair, (255, 240, 220), 0.5))
+    paint_over(sprite, strands * cap * 0.3, mix_colours(person.hair, (255, 235, 205), 0.35))
+    gloss = soft_mask(oval_outline(-0.1, -1.15, 0.65, 0.1, -4), 0.1)
+    paint_over(sprite, gloss * cap * 0.35, mix_colours(person.hair, (255, 240, 220), 0.5))
 
 
-def _draw_expression(
+def draw_expression(
     head: np.ndarray, person: Person, eye_open: float, mouth_open: float, gaze: float
 ) -> np.ndarray:
     """A copy of the head sprite with eyes, mouth and glasses as they are in one frame."""
@@ -379,11 +391,11 @@ def _draw_expression(
     if person.glasses:
         half = (0.27, 0.25) if person.glasses == 1 else (0.33, 0.21)
         for side in (-1, 1):
-            rim = _oval(side * person.eye_x * 1.04, -0.01, *half)
-            _line(sprite, np.concatenate([rim, rim[:1]]), (44, 38, 40), 0.03)
+            rim = oval_outline(side * person.eye_x * 1.04, -0.01, *half)
+            draw_line(sprite, np.concatenate([rim, rim[:1]]), (44, 38, 40), 0.03)
             arm = [[side * (person.eye_x * 1.04 + half[0]), -0.05], [side * 0.98, -0.1]]
-            _line(sprite, np.array(arm), (44, 38, 40), 0.03)
-        _line(sprite, np.array([[-0.16, -0.06], [0, -0.1], [0.16, -0.06]]), (44, 38, 40), 0.03)
+            draw_line(sprite, np.array(arm), (44, 38, 40), 0.03)
+        draw_line(sprite, np.array([[-0.16, -0.06], [0, -0.1], [0.16, -0.06]]), (44, 38, 40), 0.03)
     return sprite
 
 
@@ -396,27 +408,37 @@ def _draw_eye(sprite: np.ndarray, person: Person, side: int, opening: float, gaz
     arch = (1 - np.abs(along) ** 2.3) * person.eye_height
     upper = np.stack([x, eye_y + tilt + arch * (0.55 - 1.65 * opening)], 1)
     lower = np.stack([x, eye_y + tilt + arch * 0.72], 1)
-    dark = _mix(person.skin, (40, 18, 14), 0.75)
+    dark = mix_colours(person.skin, (40, 18, 14), 0.75)
     if opening > 0.12:
-        left, high = (_points(np.array([[eye_x - 0.3, eye_y - 0.25]]))[0] >> SUBPIXEL_BITS).tolist()
+        left, high = (
+            sprite_points(np.array([[eye_x - 0.3, eye_y - 0.25]]))[0] >> SUBPIXEL_BITS
+        ).tolist()
         box = np.s_[high : high + int(0.5 * UNIT_PX), left : left + int(0.6 * UNIT_PX)]
         mask = np.zeros(sprite.shape[:2], np.uint8)
-        outline = _points(np.concatenate([upper, lower[::-1]]))
+        outline = sprite_points(np.concatenate([upper, lower[::-1]]))
         cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, SUBPIXEL_BITS)
         ball = np.zeros_like(sprite)
-        ball[box] = (*_mix((236, 232, 228), person.skin, 0.12), 255)
+        ball[box] = (*mix_colours((236, 232, 228), person.skin, 0.12), 255)
         iris_x, iris_y = eye_x + gaze * 0.05, eye_y - 0.02
-        _fill(ball, _oval(iris_x, iris_y, 0.098, 0.098), _mix(person.iris, (0, 0, 0), 0.5))
-        _fill(ball, _oval(iris_x, iris_y + 0.01, 0.078, 0.078), person.iris)
-        _fill(ball, _oval(iris_x, iris_y, 0.045, 0.045), (14, 10, 10))
-        _fill(ball, _oval(iris_x - 0.035, iris_y - 0.035, 0.022, 0.022), (250, 250, 250))
-        _line(ball, upper + (0, 0.02), _mix(dark, (190, 180, 175), 0.35), 0.03)  # lid's shadow
+        fill_outline(
+            ball,
+            oval_outline(iris_x, iris_y, 0.098, 0.098),
+            mix_colours(person.iris, (0, 0, 0), 0.5),
+        )
+        fill_outline(ball, oval_outline(iris_x, iris_y + 0.01, 0.078, 0.078), person.iris)
+        fill_outline(ball, oval_outline(iris_x, iris_y, 0.045, 0.045), (14, 10, 10))
+        fill_outline(
+            ball, oval_outline(iris_x - 0.035, iris_y - 0.035, 0.022, 0.022), (250, 250, 250)
+        )
+        draw_line(
+            ball, upper + (0, 0.02), mix_colours(dark, (190, 180, 175), 0.35), 0.03
+        )  # lid's shadow
         share = mask[box][..., None].astype(np.float32) / 255
         sprite[box] = sprite[box] * (1 - share) + ball[box] * share + 0.5
-    _line(sprite, lower, _mix(person.skin, dark, 0.55), 0.012)
-    _line(sprite, upper, _mix(dark, (20, 12, 10), 0.6), 0.035)
+    draw_line(sprite, lower, mix_colours(person.skin, dark, 0.55), 0.012)
+    draw_line(sprite, upper, mix_colours(dark, (20, 12, 10), 0.6), 0.035)
     crease = upper * (1, 1) - (0, 0.055 * max(opening, 0.3))
-    _line(sprite, crease[2:-2], _mix(person.skin, dark, 0.6), 0.012)
+    draw_line(sprite, crease[2:-2], mix_colours(person.skin, dark, 0.6), 0.012)
 
 
 def _draw_mouth(sprite: np.ndarray, person: Person, opening: float) -> None:
@@ -432,22 +454,28 @@ def _draw_mouth(sprite: np.ndarray, person: Person, opening: float) -> None:
     lower_inner = np.stack([x, middle + gap * 0.75], 1)
     lower_edge = np.stack([x, middle + gap * 0.75 + person.lip_fullness * 1.25 * arch], 1)
     inside = (58, 20, 20)
-    _fill(sprite, np.concatenate([upper_edge, lower_inner[::-1]]), _mix(person.lip, inside, 0.18))
-    _fill(sprite, np.concatenate([lower_inner, lower_edge[::-1]]), person.lip)
+    fill_outline(
+        sprite,
+        np.concatenate([upper_edge, lower_inner[::-1]]),
+        mix_colours(person.lip, inside, 0.18),
+    )
+    fill_outline(sprite, np.concatenate([lower_inner, lower_edge[::-1]]), person.lip)
     shine = np.stack([x, middle + gap * 0.75 + person.lip_fullness * 0.6], 1)[7:14]
-    _line(sprite, shine, _mix(person.lip, (255, 235, 230), 0.3), 0.022)
+    draw_line(sprite, shine, mix_colours(person.lip, (255, 235, 230), 0.3), 0.022)
     if opening > 0.08:
-        _fill(sprite, np.concatenate([upper_inner, lower_inner[::-1]]), inside)
+        fill_outline(sprite, np.concatenate([upper_inner, lower_inner[::-1]]), inside)
         teeth = np.stack([x, middle - gap * 0.25 + gap * 0.42], 1)
-        _fill(sprite, np.concatenate([upper_inner[3:-3], teeth[3:-3][::-1]]), (226, 220, 212))
-    _line(sprite, upper_inner, _mix(person.lip, inside, 0.75), 0.016)
+        fill_outline(
+            sprite, np.concatenate([upper_inner[3:-3], teeth[3:-3][::-1]]), (226, 220, 212)
+        )
+    draw_line(sprite, upper_inner, mix_colours(person.lip, inside, 0.75), 0.016)
 
 
-def _draw_motion(num_frames: int, frame_size: int, fps: float, seed: int) -> Motion:
+def draw_motion(num_frames: int, frame_size: int, fps: float, seed: int) -> Motion:
     """Smooth head movement, blinking and speech for one video."""
     rng = np.random.default_rng([seed, 2])
     pixel = frame_size / 320
-    sway = [_smooth_noise(rng, num_frames, fps * rng.uniform(0.6, 1.2)) for _ in range(5)]
+    sway = [smooth_noise(rng, num_frames, fps * rng.uniform(0.6, 1.2)) for _ in range(5)]
     scale = pixel * rng.uniform(0.66, 0.82) * (1 + 0.03 * sway[0])
     angle = np.radians(rng.uniform(-2, 2) + rng.uniform(1, 4) * sway[1])
     middle = (rng.uniform(-14, 14) + 320 / 2, rng.uniform(-4, 10) + 320 * 0.46)
@@ -462,7 +490,7 @@ def _draw_motion(num_frames: int, frame_size: int, fps: float, seed: int) -> Mot
         eye_open *= 1 - np.exp(-(((frame - moment) / (0.07 * fps)) ** 2))
         moment += rng.uniform(1.4, 3.5) * fps
     words = 0.5 + 0.5 * np.sin(np.cumsum(rng.uniform(5, 13, num_frames)) / fps * 2)
-    talk = words * np.clip(0.55 + 0.6 * _smooth_noise(rng, num_frames, fps * 0.4), 0, 1)
+    talk = words * np.clip(0.55 + 0.6 * smooth_noise(rng, num_frames, fps * 0.4), 0, 1)
     matrices = np.concatenate([linear, offset[..., None]], 2)
     return Motion(matrices, eye_open, talk * rng.uniform(0.5, 1.0), sway[4])
 
@@ -471,7 +499,10 @@ def _draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
     """A background out of focus, (size, size, 3) float32 RGB."""
     style = str(rng.choice(BACKGROUNDS))
     base, other = rng.uniform(60, 200, 3), rng.uniform(50, 215, 3)
-    base, other = _mix(base, [base.mean()] * 3, 0.5), _mix(other, [other.mean()] * 3, 0.5)
+    base, other = (
+        mix_colours(base, [base.mean()] * 3, 0.5),
+        mix_colours(other, [other.mean()] * 3, 0.5),
+    )
     down = np.linspace(0, 1, size)[:, None, None]
     column = np.array(base) + np.subtract(other, base) * 0.5 * down
     image = np.ascontiguousarray(np.broadcast_to(column, (size, size, 3)), np.uint8)
@@ -479,7 +510,7 @@ def _draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
     if style == "blobs":
         for _ in range(22):
             spot = tuple(int(v) for v in rng.integers(0, size, 2))
-            colour = _mix(other, rng.uniform(60, 230, 3), 0.5)
+            colour = mix_colours(other, rng.uniform(60, 230, 3), 0.5)
             cv2.circle(image, spot, int(size * rng.uniform(0.03, 0.11)), colour, -1, cv2.LINE_AA)
     elif style == "stripes":
         for left in np.arange(0, size, part * 0.7):
@@ -490,7 +521,7 @@ def _draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
             while left < size:
                 width, drop = part * rng.uniform(0.15, 0.4), part * rng.uniform(0, 0.4)
                 corners = (int(left), int(top + drop)), (int(left + width), int(top + part * 1.5))
-                cv2.rectangle(image, *corners, _mix(rng.uniform(40, 190, 3), base, 0.4), -1)
+                cv2.rectangle(image, *corners, mix_colours(rng.uniform(40, 190, 3), base, 0.4), -1)
                 left += width * 1.1
     elif style == "window":
         left = rng.choice([0.02, 0.6]) * size
@@ -508,8 +539,8 @@ def _draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
 def _draw_body(person: Person, matrix: np.ndarray, frame_size: int) -> np.ndarray:
     """Neck, shoulders and collar, (frame_size, frame_size, 4) uint8 premultiplied RGBA."""
     body = np.zeros((frame_size * 2, frame_size * 2, 4), np.uint8)  # drawn at 2x, then shrunk
-    dark, cloth = _mix(person.skin, (60, 24, 16), 0.45), person.clothing
-    shade = _mix(cloth, (0, 0, 0), 0.3)
+    dark, cloth = mix_colours(person.skin, (60, 24, 16), 0.45), person.clothing
+    shade = mix_colours(cloth, (0, 0, 0), 0.3)
 
     def fill(outline: list[list[float]], colour: Colour) -> None:
         sprite_px = np.array(outline) * UNIT_PX + CENTRE_PX
@@ -528,7 +559,7 @@ def _draw_body(person: Person, matrix: np.ndarray, frame_size: int) -> np.ndarra
     fill([[-0.56, 0.7], [0.56, 0.7], [0.62, 1.75], [0.3, 2.1], [-0.3, 2.1], [-0.62, 1.75]], dark)
     fill(
         [[-0.5, 1.5], [0.5, 1.5], [0.56, 1.78], [0.2, 2.05], [-0.2, 2.05], [-0.56, 1.78]],
-        _mix(person.skin, dark, 0.45),
+        mix_colours(person.skin, dark, 0.45),
     )
     if person.collar == 0:
         fill(
@@ -536,7 +567,7 @@ def _draw_body(person: Person, matrix: np.ndarray, frame_size: int) -> np.ndarra
             shade,
         )
     elif person.collar == 1:
-        fill([[-0.5, 1.85], [0.5, 1.85], [0, 2.6]], _mix(person.skin, dark, 0.35))
+        fill([[-0.5, 1.85], [0.5, 1.85], [0, 2.6]], mix_colours(person.skin, dark, 0.35))
     else:
         for side in (-1, 1):
             fill([[side * 0.7, 1.6], [side * 0.05, 2.2], [side * 0.45, 2.5]], (232, 232, 236))
@@ -544,7 +575,7 @@ def _draw_body(person: Person, matrix: np.ndarray, frame_size: int) -> np.ndarra
     return cv2.resize(body, (frame_size, frame_size), interpolation=cv2.INTER_AREA)
 
 
-def _draw_scene(person: Person, matrix: np.ndarray, frame_size: int, seed: int) -> Scene:
+def draw_scene(person: Person, matrix: np.ndarray, frame_size: int, seed: int) -> Scene:
     """Background, clothing, light and camera of one video; `matrix` is the head's first pose."""
     rng = np.random.default_rng([seed, 3])
     background = _draw_background(rng, frame_size)
@@ -567,7 +598,7 @@ def _draw_scene(person: Person, matrix: np.ndarray, frame_size: int, seed: int) 
     )
 
 
-def _lay_over(frame: np.ndarray, layer: np.ndarray) -> None:
+def lay_over(frame: np.ndarray, layer: np.ndarray) -> None:
     """Lay a premultiplied RGBA layer (uint8) over an RGB frame (float32), in place."""
     left, top, width, height = cv2.boundingRect(layer[..., 3])  # only there: much quicker
     box = np.s_[top : top + height, left : left + width]
@@ -582,9 +613,9 @@ def draw_frames(
 
     `seed` (>= 0) chooses the scene, the camera and the movement; `frame_size` is in px.
     """
-    motion = _draw_motion(num_frames, frame_size, fps, seed)
-    scene = _draw_scene(person, motion.matrices[0], frame_size, seed)
-    head = _draw_head(person, scene.light_direction)
+    motion = draw_motion(num_frames, frame_size, fps, seed)
+    scene = draw_scene(person, motion.matrices[0], frame_size, seed)
+    head = draw_head(person, scene.light_direction)
     rng = np.random.default_rng([seed, 4])
     noise = rng.normal(0, scene.noise_level, (frame_size + 32, frame_size + 32, 3))
     noise = cv2.GaussianBlur(noise.astype(np.float32), (0, 0), 0.55) * 1.5
@@ -595,12 +626,12 @@ def draw_frames(
         drift = (matrix[:, :2] @ CENTRE_PX + matrix[:, 2] - start) * 0.6
         shift = np.float64([[1, 0, drift[0]], [0, 1, drift[1]]])
         body = cv2.warpAffine(scene.body, shift, size, borderMode=cv2.BORDER_REPLICATE)
-        sprite = _draw_expression(
+        sprite = draw_expression(
             head, person, motion.eye_open[index], motion.mouth_open[index], motion.gaze[index]
         )
         frame = scene.background.copy()
-        _lay_over(frame, body)
-        _lay_over(frame, cv2.warpAffine(sprite, matrix, size))
+        lay_over(frame, body)
+        lay_over(frame, cv2.warpAffine(sprite, matrix, size))
         frame *= scene.light
         if scene.defocus_px:
             frame = cv2.GaussianBlur(frame, (0, 0), scene.defocus_px)
@@ -639,15 +670,15 @@ def swap_faces(
     pasted face follows the movement drawn from them.
     """
     num_frames, frame_size = frames.shape[:2]
-    motion = _draw_motion(num_frames, frame_size, fps, seed)
-    scene = _draw_scene(target, motion.matrices[0], frame_size, seed)
+    motion = draw_motion(num_frames, frame_size, fps, seed)
+    scene = draw_scene(target, motion.matrices[0], frame_size, seed)
     # Colour transfer is drawn as such: the donor gets the target's skin but for a residue. Hair,
     # beard and glasses stay the target's, for swapping replaces features, not what lies on them.
     difference = np.subtract(donor.skin, target.skin)
     residue = marks.skin_residue * min(1.0, 80 / max(1.0, float(np.abs(difference).max())))
     face = replace(
         donor,
-        skin=_mix(target.skin, donor.skin, residue),
+        skin=mix_colours(target.skin, donor.skin, residue),
         hair=target.hair,
         hair_style=target.hair_style,
         beard=target.beard,
@@ -656,22 +687,24 @@ def swap_faces(
         face_height=target.face_height,
         jaw=target.jaw,
     )
-    head = _draw_head(face, scene.light_direction)
-    region = _mask(_oval(0, 0.22, 0.74, 0.92), marks.feather)
+    head = draw_head(face, scene.light_direction)
+    region = soft_mask(oval_outline(0, 0.22, 0.74, 0.92), marks.feather)
     rng = np.random.default_rng([seed, 6])
     swapped = np.empty_like(frames)
     for index, frame in enumerate(frames):
-        sprite = _draw_expression(
+        sprite = draw_expression(
             head, face, motion.eye_open[index], motion.mouth_open[index], motion.gaze[index]
         )
         matrix = motion.matrices[index].copy()
         matrix[:, 2] += rng.normal(0, marks.jitter_px * frame_size / 320, 2)
         gain = np.array(marks.gain) * (1 + rng.normal(0, marks.flicker))
-        swapped[index] = _paste(frame, _soften(sprite, marks), region, matrix, gain, scene, marks)
+        swapped[index] = _paste(
+            frame, soften_edges(sprite, marks), region, matrix, gain, scene, marks
+        )
     return swapped
 
 
-def _soften(sprite: np.ndarray, marks: Marks) -> np.ndarray:
+def soften_edges(sprite: np.ndarray, marks: Marks) -> np.ndarray:
     """Pass the face through the low resolution of a face-swapping network; RGB uint8."""
     half = int(1.3 * UNIT_PX)
     x, y = int(CENTRE_PX[0]), int(CENTRE_PX[1] + 0.1 * UNIT_PX)

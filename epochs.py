@@ -1,10 +1,10 @@
-"""Which clips make an epoch of training, and beside which others: couples of a real and a fake.
+"""Which clips make an epoch of training, and beside which others: pairs of a real and a fake.
 
 No pixels and no TensorFlow.
 
-    indices, roles = epochs.draw_epoch(videos, seed=0, epoch=0, self_blend=0.5)
+    indices, roles = epochs.sample_epoch(videos, seed=0, epoch=0, self_blend=0.5)
 
-With `self_blend` a share of the couples needs no fake: both sides come from one real video, one of
+With `self_blend` a share of the pairs needs no fake: both sides come from one real video, one of
 them with a face of its own blended into it (blending.py). The roles say so.
 """
 
@@ -14,16 +14,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from console import UserError
-from splits import FaceVideo
+from splits import FaceTrack
 
-# What a clip is: a video as it is, or one side of a couple made from a real video.
-AS_IT_IS, TARGET, BLEND = 0, 1, 2
+# What a clip is: a video as it is, or one side of a pair made from a real video.
+ORIGINAL, TARGET, BLEND = 0, 1, 2
 
 
 def steps_per_epoch(
-    videos: Sequence[FaceVideo], batch_size: int, self_blend: float = 0.0, min_steps: int = 1
+    videos: Sequence[FaceTrack], batch_size: int, self_blend: float = 0.0, min_steps: int = 1
 ) -> int:
-    """Return how many batches of training clips make an epoch: every couple once, or as often as
+    """Return how many batches of training clips make an epoch: every pair once, or as often as
     `min_steps` batches take.
 
     Raises UserError where a class is missing or the clips are fewer than one batch.
@@ -46,14 +46,14 @@ def steps_per_epoch(
     return max(clips // batch_size, min_steps)
 
 
-def count_clips(videos: Sequence[FaceVideo], self_blend: float = 0.0) -> int:
-    """Return how many clips it takes to show every couple once."""
+def count_clips(videos: Sequence[FaceTrack], self_blend: float = 0.0) -> int:
+    """Return how many clips it takes to show every pair once."""
     counts = Counter(video.label for video in videos)
     return 2 * (counts[0] if self_blend else min(counts[0], counts[1]))
 
 
-def draw_epoch(
-    videos: Sequence[FaceVideo],
+def sample_epoch(
+    videos: Sequence[FaceTrack],
     seed: int,
     epoch: int,
     shuffle_buffer: int | None = None,
@@ -63,54 +63,56 @@ def draw_epoch(
     """Return the indices of an epoch's videos and their roles, `(num_clips,) int64` each: real,
     fake, real, fake, ... The epoch and the seed alone decide.
 
-    Without `num_clips` it is every couple once, see `_couples` and `_with_self_blends`; with more
+    Without `num_clips` it is every pair once, see `_couples` and `_with_self_blends`; with more
     than that, further rounds of them follow. With `shuffle_buffer` the order within a round is
-    mixed within that many couples of the order by name only.
+    mixed within that many pairs of the order by name only.
     """
     rng = np.random.default_rng([seed, epoch])
     rounds, drawn = [], 0
     while drawn < (num_clips or 1):
-        couples = (
-            _with_self_blends(videos, self_blend, rng) if self_blend else _couples(videos, rng)
+        pairs = (
+            _with_self_blends(videos, self_blend, rng)
+            if self_blend
+            else _real_fake_pairs(videos, rng)
         )
-        rounds.append(_mix(couples, shuffle_buffer, rng).reshape(-1, 2))
+        rounds.append(_mix(pairs, shuffle_buffer, rng).reshape(-1, 2))
         drawn += len(rounds[-1])
     clips = np.concatenate(rounds)[:num_clips]
     return clips[:, 0], clips[:, 1]
 
 
-def _couples(videos: Sequence[FaceVideo], rng: np.random.Generator) -> np.ndarray:
-    """Return couples of a real and a fake video, `(n, 2, 2) int64`: index and role of each.
+def _real_fake_pairs(videos: Sequence[FaceTrack], rng: np.random.Generator) -> np.ndarray:
+    """Return pairs of a real and a fake video, `(n, 2, 2) int64`: index and role of each.
 
     n is the size of the smaller class. Each of its videos comes once, beside a video of the other
-    class drawn anew every epoch: if possible one of the same family, because between a fake and
-    its original only the forgery differs. Videos that merely show the same person are strangers.
+    class drawn anew every epoch: if possible one of the same source group, because between a fake
+    and its original only the forgery differs. Videos that merely show one person do not count.
     """
     by_class = [[i for i, video in enumerate(videos) if video.label == label] for label in (0, 1)]
     smaller, larger = sorted(by_class, key=len)
     partners: dict[str, list[int]] = defaultdict(list)
     for index in rng.permutation(larger):
-        partners[videos[index].family].append(int(index))
-    couples = {}
+        partners[videos[index].source_group].append(int(index))
+    pairs = {}
     for index in rng.permutation(smaller):
-        of_family = partners[videos[index].family]
-        couples[int(index)] = of_family.pop() if of_family else None
+        of_family = partners[videos[index].source_group]
+        pairs[int(index)] = of_family.pop() if of_family else None
     left_over = [index for indices in partners.values() for index in indices]
-    strangers = iter(rng.permutation(left_over))
+    unmatched = iter(rng.permutation(left_over))
     order = [
         sorted(
-            (index, int(next(strangers)) if partner is None else partner),
+            (index, int(next(unmatched)) if partner is None else partner),
             key=lambda i: videos[i].label,
         )
-        for index, partner in couples.items()
+        for index, partner in pairs.items()
     ]
-    return np.stack([np.array(order), np.full((len(order), 2), AS_IT_IS)], axis=-1)
+    return np.stack([np.array(order), np.full((len(order), 2), ORIGINAL)], axis=-1)
 
 
 def _with_self_blends(
-    videos: Sequence[FaceVideo], self_blend: float, rng: np.random.Generator
+    videos: Sequence[FaceTrack], self_blend: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return as many couples as there are real videos, `(n, 2, 2) int64`: index and role of each.
+    """Return as many pairs as there are real videos, `(n, 2, 2) int64`: index and role of each.
 
     A share `self_blend` of them, or more where the fakes do not suffice, is a real video and a
     fake made from it. The others are a fake and its original, or a stranger where that is missing.
@@ -121,20 +123,20 @@ def _with_self_blends(
     fakes = [index for index, video in enumerate(videos) if video.label == 1]
     of_family: dict[str, list[int]] = defaultdict(list)
     for index in reals:
-        of_family[videos[index].family].append(index)
+        of_family[videos[index].source_group].append(index)
     forged = rng.permutation(fakes)[: round((1 - self_blend) * len(reals))].astype(int)
-    couples = [
-        ((rng.choice(of_family.get(videos[fake].family, reals)), AS_IT_IS), (fake, AS_IT_IS))
+    pairs = [
+        ((rng.choice(of_family.get(videos[fake].source_group, reals)), ORIGINAL), (fake, ORIGINAL))
         for fake in forged
     ]
-    blended = rng.permutation(reals)[: len(reals) - len(couples)]
-    couples += [((index, TARGET), (index, BLEND)) for index in blended]
-    return rng.permutation(np.array(couples, np.int64))
+    blended = rng.permutation(reals)[: len(reals) - len(pairs)]
+    pairs += [((index, TARGET), (index, BLEND)) for index in blended]
+    return rng.permutation(np.array(pairs, np.int64))
 
 
-def _mix(couples: np.ndarray, shuffle_buffer: int | None, rng: np.random.Generator) -> np.ndarray:
+def _mix(pairs: np.ndarray, shuffle_buffer: int | None, rng: np.random.Generator) -> np.ndarray:
     """Shuffle the rows; with a buffer, only within that many rows of the order by name."""
     if shuffle_buffer is None:
-        return couples  # permuted already when the couples were made
-    couples = couples[np.argsort(couples[:, 0, 0], kind="stable")]
-    return couples[np.argsort(np.arange(len(couples)) + shuffle_buffer * rng.random(len(couples)))]
+        return pairs  # permuted already when the pairs were made
+    pairs = pairs[np.argsort(pairs[:, 0, 0], kind="stable")]
+    return pairs[np.argsort(np.arange(len(pairs)) + shuffle_buffer * rng.random(len(pairs)))]

@@ -114,9 +114,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"batch_size is {args.batch_size}; it must be at least 1")
     if args.strips < 0:
         raise UserError(f"strips is {args.strips}; it must be 0 or more")
-    settings = trained_model.read_settings(args.model)
+    settings = trained_model.read_model_settings(args.model)
     operating_point, threshold = calibration.threshold_of(settings, args.operating_point)
-    faces = choose_part(list_faces(args.data, settings), args.model, args.part)
+    faces = choose_part(faces_of_folders(args.data, settings), args.model, args.part)
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
         model = trained_model.load(args.model, settings)
@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def list_faces(folders: Sequence[Path], settings: Mapping) -> list[splits.FaceVideo]:
+def faces_of_folders(folders: Sequence[Path], settings: Mapping) -> list[splits.FaceTrack]:
     """Return the faces of all folders.
 
     Raises UserError for a folder that does not fit the model or is named twice.
@@ -158,36 +158,36 @@ def list_faces(folders: Sequence[Path], settings: Mapping) -> list[splits.FaceVi
     return faces
 
 
-def _folder(face: splits.FaceVideo) -> str:
+def _folder(face: splits.FaceTrack) -> str:
     return str(Path(face.folder).parent)
 
 
-def count_videos(faces: Sequence[splits.FaceVideo]) -> int:
+def count_videos(faces: Sequence[splits.FaceTrack]) -> int:
     """Return how many videos the faces are of; two folders may each have one of the same name."""
     return len({(_folder(face), face.video) for face in faces})
 
 
-def decide(faces: Sequence[splits.FaceVideo], raw_scores: np.ndarray) -> list[int]:
+def decide(faces: Sequence[splits.FaceTrack], raw_scores: np.ndarray) -> list[int]:
     """Return for each video the index of the face that speaks for it, folder by folder."""
     decisive = []
     of_folders: dict[str, list[int]] = {}
     for index, face in enumerate(faces):
         of_folders.setdefault(_folder(face), []).append(index)
     for own in of_folders.values():
-        chosen = scoring.decisive_faces([faces[index] for index in own], raw_scores[own])
+        chosen = scoring.highest_scoring_faces([faces[index] for index in own], raw_scores[own])
         decisive += [own[index] for index in chosen]
     return decisive
 
 
 def describe(
-    data: Sequence[Path], faces: Sequence[splits.FaceVideo], decisive: Sequence[int]
+    data: Sequence[Path], faces: Sequence[splits.FaceTrack], decisive: Sequence[int]
 ) -> list[EvaluatedVideo]:
     """Return what is known of the videos, in the order of their `decisive` faces."""
     videos = []
     for folder in data:
         own = [face for face in faces if _folder(face) == str(folder)]
         chosen = [faces[index] for index in decisive if _folder(faces[index]) == str(folder)]
-        videos += evaluated_videos.describe(folder, chosen, own)
+        videos += evaluated_videos.describe_folder(folder, chosen, own)
     return videos
 
 
@@ -203,21 +203,21 @@ def all_figures(
     `raw_scores` and calibrated `scores` are `(num_videos,)`.
     """
     labels = np.array([video.label for video in videos])
-    families = [video.face.family for video in videos]
+    source_groups = [video.face.source_group for video in videos]
     errors = figures.reliability(labels, scores)
     del errors["bins"]  # the chart shows them
     errors["before_temperature"] = figures.reliability(labels, raw_scores)["ece"]
     return {
         **figures.video_metrics(labels, scores, threshold, operating_point),
-        "intervals": bootstrap.intervals(labels, scores, families),
+        "intervals": bootstrap.intervals(labels, scores, source_groups),
         "calibration_error": errors,
         "groups": group_figures.tables(videos, scores, threshold),
     }
 
 
 def choose_part(
-    videos: Sequence[splits.FaceVideo], model_path: Path, part: str
-) -> list[splits.FaceVideo]:
+    videos: Sequence[splits.FaceTrack], model_path: Path, part: str
+) -> list[splits.FaceTrack]:
     """Return the faces of the videos of a part of the run's split, or of those it has not seen.
 
     Unseen is a video that was neither trained nor validated on, that shares no original and no
@@ -237,8 +237,10 @@ def choose_part(
     total = count_videos(videos)
     if part == "unseen":
         seen = names["train"] | names["validation"]
-        ties = set().union(*(video.ties for video in videos if video.name in seen))
-        chosen = [v for v in videos if v.name not in left_out and ties.isdisjoint(v.ties)]
+        group_keys = set().union(*(video.group_keys for video in videos if video.name in seen))
+        chosen = [
+            v for v in videos if v.name not in left_out and group_keys.isdisjoint(v.group_keys)
+        ]
         passed_over = total - count_videos(chosen)
         if passed_over:
             print(

@@ -21,7 +21,7 @@ NOT_NAMED, NOT_KNOWN = "not named", "not known"
 class EvaluatedVideo:
     """A video by the face that speaks for it."""
 
-    face: splits.FaceVideo
+    face: splits.FaceTrack
     data: str  # folder of faces, as it was given
     method: str | None  # of a fake, where the metadata names one; None for a real video
     location: str  # folder the video itself was in
@@ -38,8 +38,8 @@ class EvaluatedVideo:
         return self.face.video
 
 
-def describe(
-    data: Path, decisive: Sequence[splits.FaceVideo], faces: Sequence[splits.FaceVideo]
+def describe_folder(
+    data: Path, decisive: Sequence[splits.FaceTrack], faces: Sequence[splits.FaceTrack]
 ) -> list[EvaluatedVideo]:
     """Return what is known of each video of one folder of faces.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn import metrics
+from sklearn import metrics as sklearn_metrics
 
 import charts
 import data_quality
@@ -55,7 +55,12 @@ def write(
         faces_folder.write_text(out / "report.html", report.page(content))
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error}; give another --out") from error
-    return [out / "report.html", out / "metrics.json", out / "predictions.csv", *drawn.values()]
+    return [
+        out / "report.html",
+        out / "metrics.json",
+        out / "predictions.csv",
+        *drawn.values(),
+    ]
 
 
 def write_predictions(path: Path, videos: Sequence[EvaluatedVideo], scores: np.ndarray) -> None:
@@ -131,8 +136,8 @@ def draw_curves(
     result: Mapping,
 ) -> dict[str, Path]:
     """Draw what needs both classes and return the paths by what they show."""
-    false_alarms, hits, _ = metrics.roc_curve(labels, scores)
-    precisions, recalls, _ = metrics.precision_recall_curve(labels, scores)
+    false_alarms, hits, _ = sklearn_metrics.roc_curve(labels, scores)
+    precisions, recalls, _ = sklearn_metrics.precision_recall_curve(labels, scores)
     curves = {"scores": figures.reliability(labels, scores)}
     if not np.array_equal(raw_scores, scores):
         curves["before the temperature"] = figures.reliability(labels, raw_scores)

@@ -155,12 +155,12 @@ def _find_and_cut(
 class Followed:
     """The faces followed through some frames of a video, most of them cut out already."""
 
-    tracker: "tracks.FaceTracker"
-    cutter: "early_crops.EarlyCrops"
+    tracker: tracks.FaceTracker
+    cutter: early_crops.EarlyCrops
     indices: list[int]  # in the video, of the frames looked at
-    faces: list["tracks.FaceBoxes"]
+    faces: list[tracks.FaceBoxes]
 
-    def squares_to_cut(self) -> dict[int, list[tuple[int, "early_crops.Square"]]]:
+    def squares_to_cut(self) -> dict[int, list[tuple[int, early_crops.Square]]]:
         """Return, by index of the frame, the squares that were not foreseen."""
         wanted: dict[int, list[tuple[int, early_crops.Square]]] = defaultdict(list)
         for face in self.faces:
@@ -173,7 +173,7 @@ class Followed:
     def cut(
         self,
         frames: Iterator[Frame],
-        wanted: dict[int, list[tuple[int, "early_crops.Square"]]],
+        wanted: dict[int, list[tuple[int, early_crops.Square]]],
     ) -> None:
         """Cut these squares out of `frames`, read as far as needed; `wanted` is used up.
 

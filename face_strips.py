@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from splits import FaceVideo
+from splits import FaceTrack
 
 
-def spread_faces(face: FaceVideo, count: int = 8) -> list[np.ndarray]:
+def spread_faces(face: FaceTrack, count: int = 8) -> list[np.ndarray]:
     """Return `count` crops spread over the video, `(face_size, face_size, 3) uint8` RGB each.
 
     A video of fewer crops repeats some; one that cannot be read is left out.
@@ -16,7 +16,7 @@ def spread_faces(face: FaceVideo, count: int = 8) -> list[np.ndarray]:
     return [crop[:, :, ::-1] for crop in crops if crop is not None]
 
 
-def strip_jpeg(face: FaceVideo, count: int, side: int) -> bytes:
+def strip_jpeg(face: FaceTrack, count: int, side: int) -> bytes:
     """Return a strip of `count` faces of `side` pixels as a JPEG; empty where none can be read."""
     crops = spread_faces(face, count)
     if not crops:

@@ -28,7 +28,9 @@ from console import UserError
 from datasets import METADATA_NAME, Video, read_metadata
 from faces import DETECTOR
 
-MANIFEST_NAME, SETTINGS_NAME, BOXES_NAME = "manifest.csv", "settings.json", "boxes.csv"
+MANIFEST_NAME = "manifest.csv"
+SETTINGS_NAME = "settings.json"
+BOXES_NAME = "boxes.csv"
 MANIFEST_FIELDS = [
     "filename",
     "location",
@@ -47,7 +49,8 @@ MANIFEST_FIELDS = [
 ]
 # A run that is started again leaves these alone and tries the others once more.
 SETTLED = frozenset({"ok", "no_face"})
-LOCK_NAME, WORK_PREFIX = ".lock", ".work-"
+LOCK_NAME = ".lock"
+WORK_PREFIX = ".work-"
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ def prepare(
                 manifest = {name: row for name, row in manifest.items() if name not in asked}
             text = json.dumps(asdict(settings), indent=1) + "\n"
             write_text(save_path / SETTINGS_NAME, text)
-            _write_index(save_path, manifest, videos)
+            write_index_in_turn(save_path, manifest, videos)
     except OSError as error:
         raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
     return manifest
@@ -228,7 +231,7 @@ def _is_foreign(folder: Path) -> bool:
     The settings are looked for last. A run that begins here at this very moment writes them before
     anything else but its lock; looked for first, they could be missing and the rest be there.
     """
-    first_files = {LOCK_NAME, _partial(folder / SETTINGS_NAME).name}
+    first_files = {LOCK_NAME, partial_path(folder / SETTINGS_NAME).name}
     holds_something = any(path.name not in first_files for path in folder.iterdir())
     return holds_something and not (folder / SETTINGS_NAME).exists()
 
@@ -336,13 +339,15 @@ def _ends_a_line(path: Path) -> bool:
 def write_index(save_path: Path, rows: Mapping[str, dict], videos: Sequence[Video]) -> None:
     """Write manifest.csv and metadata.json: what other runs have put there, and these `rows`."""
     with turn(save_path):
-        _write_index(save_path, read_manifest(save_path) | dict(rows), videos)
+        write_index_in_turn(save_path, read_manifest(save_path) | dict(rows), videos)
 
 
-def _write_index(save_path: Path, manifest: Mapping[str, dict], videos: Sequence[Video]) -> None:
+def write_index_in_turn(
+    save_path: Path, manifest: Mapping[str, dict], videos: Sequence[Video]
+) -> None:
     """Write manifest.csv sorted by name, and metadata.json with exactly the folders of faces that
     the manifest knows, those of earlier runs included."""
-    partial = _partial(save_path / MANIFEST_NAME)
+    partial = partial_path(save_path / MANIFEST_NAME)
     with partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, MANIFEST_FIELDS)
         table.writeheader()
@@ -366,10 +371,10 @@ def write_text(path: Path, text: str) -> None:
 
     A file name in the text that is no Unicode keeps its bytes.
     """
-    partial = _partial(path)
+    partial = partial_path(path)
     partial.write_text(text, encoding="utf-8", errors="surrogateescape")
     partial.replace(path)
 
 
-def _partial(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")

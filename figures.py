@@ -5,7 +5,7 @@ Arrays in, plain numbers out. Labels are 1 = fake, 0 = real; scores are P(fake) 
 """
 
 import numpy as np
-from sklearn import metrics
+from sklearn import metrics as sklearn_metrics
 
 import calibration
 
@@ -25,7 +25,7 @@ def video_metrics(
     at the threshold counts as fake. Log loss is of scores clipped to 1e-7 .. 1 - 1e-7.
     """
     verdicts = (scores >= threshold).astype(int)
-    confusion = metrics.confusion_matrix(labels, verdicts, labels=[0, 1])
+    confusion = sklearn_metrics.confusion_matrix(labels, verdicts, labels=[0, 1])
     both = has_both(labels)
     return {
         "level": "video",
@@ -35,7 +35,7 @@ def video_metrics(
         "log_loss": log_loss(labels, scores),
         "roc_auc": roc_auc(labels, scores),
         "average_precision": (
-            float(metrics.average_precision_score(labels, scores)) if both else None
+            float(sklearn_metrics.average_precision_score(labels, scores)) if both else None
         ),
         "eer": equal_error_rate(labels, scores) if both else None,
         "operating_point": operating_point,
@@ -59,7 +59,7 @@ def roc_auc(
     """Return the share of pairs of a real and a fake video in the right order; ties are a half."""
     if not has_both(labels):
         return None
-    return float(metrics.roc_auc_score(labels, scores, sample_weight=weights))
+    return float(sklearn_metrics.roc_auc_score(labels, scores, sample_weight=weights))
 
 
 def log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
 
     Between two thresholds the ROC curve is taken as a straight line.
     """
-    false_alarms, hits, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    false_alarms, hits, _ = sklearn_metrics.roc_curve(labels, scores, drop_intermediate=False)
     misses = 1 - hits
     # false_alarms - misses rises from -1 to 1; the rate sought is where it crosses 0.
     after = int(np.argmax(false_alarms >= misses))

@@ -23,7 +23,7 @@ def tables(videos: Sequence[EvaluatedVideo], scores: np.ndarray, threshold: floa
     "data", the folders of faces, ends with a row for all of them.
     """
     labels = np.array([video.label for video in videos])
-    families = [video.face.family for video in videos]
+    source_groups = [video.face.source_group for video in videos]
     columns = {
         "method": [video.method for video in videos],
         "location": evaluated_videos.short_locations(videos),
@@ -35,12 +35,12 @@ def tables(videos: Sequence[EvaluatedVideo], scores: np.ndarray, threshold: floa
         known = {group for group in groups if group is not None}
         # Every row takes a bootstrap, so a table that would say nothing is not made at all.
         told = known - {evaluated_videos.NOT_NAMED} if name == "method" else len(known) > 1
-        result[name] = rows(labels, scores, families, groups, threshold) if told else []
+        result[name] = rows(labels, scores, source_groups, groups, threshold) if told else []
     result["faces"].sort(key=lambda row: int(row["name"]))
     if result["data"]:
         everything = np.ones(len(labels), bool)
         # With as many resamples as the headline has, so that both say the same.
-        row = _row("all", everything, labels, scores, families, threshold, bootstrap.RESAMPLES)
+        row = _row("all", everything, labels, scores, source_groups, threshold, bootstrap.RESAMPLES)
         result["data"].append(row)
     return result
 
@@ -48,14 +48,14 @@ def tables(videos: Sequence[EvaluatedVideo], scores: np.ndarray, threshold: floa
 def rows(
     labels: np.ndarray,
     scores: np.ndarray,
-    families: Sequence[str],
+    source_groups: Sequence[str],
     groups: Sequence[str | None],
     threshold: float,
 ) -> list[dict]:
     """Return the figures of every group, sorted by name; a video whose group is None is in none."""
     names = np.array(groups, object)
     return [
-        _row(name, names == name, labels, scores, families, threshold)
+        _row(name, names == name, labels, scores, source_groups, threshold)
         for name in sorted({name for name in groups if name is not None})
     ]
 
@@ -65,7 +65,7 @@ def _row(
     inside: np.ndarray,
     labels: np.ndarray,
     scores: np.ndarray,
-    families: Sequence[str],
+    source_groups: Sequence[str],
     threshold: float,
     resamples: int = RESAMPLES,
 ) -> dict:
@@ -79,7 +79,7 @@ def _row(
         other = 1 - int(own[0])
         compared, used = ("all real", "all fake")[other], inside | (labels == other)
     interval = bootstrap.intervals(
-        labels[used], scores[used], np.asarray(families, str)[used], resamples
+        labels[used], scores[used], np.asarray(source_groups, str)[used], resamples
     )
     right = (scores[inside] >= threshold) == (own == 1)
     return {

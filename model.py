@@ -64,7 +64,7 @@ def build_model(
             encoder, sequence_layers = ARCHITECTURES[architecture]((*img_size, 3))
         else:
             encoder = backbones.frame_encoder(architecture, (*img_size, 3), backbone_weights)
-            sequence_layers = _sequence_layers()
+            sequence_layers = sequence_layers()
         clip = keras.Input((num_frames, *img_size, 3), dtype="float32", name="clip")
         x = layers.TimeDistributed(encoder, name="frames")(clip)  # (batch, num_frames, features)
         if num_frames == 1:  # one frame has no order: an LSTM would only stand in the way
@@ -113,13 +113,13 @@ def fold_time(
     return keras.Model(clip, x, name=f"{model.name}_folded")
 
 
-def _scaled(image: "keras.KerasTensor") -> "keras.KerasTensor":
+def scaled(image: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return 0..255 as -1..1. Always in 32 bits: 1 / 127.5 is no number of 16 bits, nor are most
     pixels scaled by it."""
     return layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale")(image)
 
 
-def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
+def small_encoder(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     """Four convolutions for each frame, their map kept coarse rather than averaged, because where
     in the face something looks odd matters; trains on a laptop's CPU.
 
@@ -128,7 +128,7 @@ def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     the frames of a clip are alike.
     """
     image = keras.Input(frame_shape, dtype="float32", name="frame")
-    x = _scaled(image)
+    x = scaled(image)
     for filters, kernel_size, strides in ((16, 5, 2), (32, 3, 1), (48, 3, 1), (64, 3, 1)):
         x = layers.Conv2D(
             filters,
@@ -143,10 +143,10 @@ def _small(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
         x = layers.Activation("relu")(x)
     x = layers.Conv2D(16, 1, activation="relu", kernel_initializer="he_normal")(x)
     x = layers.Dropout(0.3)(layers.Flatten()(x))
-    return keras.Model(image, x, name="frame_encoder"), _sequence_layers()
+    return keras.Model(image, x, name="frame_encoder"), sequence_layers()
 
 
-def _sequence_layers() -> list:
+def sequence_layers() -> list:
     return [
         layers.LSTM(32, name="lstm"),
         layers.Dropout(0.3, name="dropout"),
@@ -154,9 +154,9 @@ def _sequence_layers() -> list:
     ]
 
 
-def _detail(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
+def detail_encoder(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     """How fine detail is spread over each frame: what is learned sees no pixels, but how much of
-    each kind of detail there is in every block of 16 x 16 of them (`_detail_maps`), and weighs it
+    each kind of detail there is in every block of 16 x 16 of them (`detail_maps`), and weighs it
     by where in the face the block lies.
 
     What forgeries share is a face of other sharpness, resolution or colour than the picture around
@@ -168,7 +168,7 @@ def _detail(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     as they are made here they change next to nothing.
     """
     image = keras.Input(frame_shape, dtype="float32", name="frame")
-    x = layers.Identity(dtype="float32", name="figures")(_detail_maps(image))
+    x = layers.Identity(dtype="float32", name="figures")(detail_maps(image))
     num_figures = x.shape[-1]
     mixed = layers.Conv2D(
         num_figures, 1, use_bias=False, trainable=False, dtype="float32", name="uncorrelated"
@@ -181,10 +181,10 @@ def _detail(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     )(x)  # fmt: skip
     # Small numbers: a step of Adam moves a sum of many large ones too far.
     x = layers.Dense(32, name="weighed")(layers.Rescaling(0.1)(x))
-    return keras.Model(image, x, name="frame_encoder"), _sequence_layers()
+    return keras.Model(image, x, name="frame_encoder"), sequence_layers()
 
 
-def _detail_maps(image: "keras.KerasTensor") -> "keras.KerasTensor":
+def detail_maps(image: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return `(batch, height / 16, width / 16, 21)` float32: the colour of each block and, for
     three octaves, how strong the detail in it is and how evenly it is spread, each less its mean
     over the frame, divided by how much it usually varies, and at most 3 from 0. Blocks without any
@@ -254,11 +254,11 @@ def _evenness(detail: "keras.KerasTensor", pixels: int) -> "keras.KerasTensor":
     return _log_strength(detail, pixels) - keras.ops.log(mean_square + NOTHING**2) / 2
 
 
-def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
+def baseline_encoder(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     """The network of the project this one grew out of (microcoder-py/deepfake-detector, 2021): one
     convolution, a flat frame, an LSTM with relu. The baseline that others are measured against."""
     image = keras.Input(frame_shape, dtype="float32", name="frame")
-    x = layers.Conv2D(32, (2, 2), activation="relu")(_scaled(image))
+    x = layers.Conv2D(32, (2, 2), activation="relu")(scaled(image))
     x = layers.Flatten()(layers.AveragePooling2D((2, 2))(x))
     encoder = keras.Model(image, x, name="frame_encoder")
     return encoder, [
@@ -267,6 +267,10 @@ def _seed(frame_shape: tuple[int, int, int]) -> tuple["keras.Model", list]:
     ]
 
 
-ARCHITECTURES: dict[str, Callable] = {"detail": _detail, "small": _small, "seed": _seed}
+ARCHITECTURES: dict[str, Callable] = {
+    "detail": detail_encoder,
+    "small": small_encoder,
+    "seed": baseline_encoder,
+}
 LEAST_SIDE = 32  # of a frame, in pixels, that all of them can work with
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

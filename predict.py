@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_arguments(args)
     if args.verbose:  # the imports are still to come
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
-    settings = trained_model.read_settings(args.model)
+    settings = trained_model.read_model_settings(args.model)
     operating_point, threshold = calibration.threshold_of(settings, args.operating_point)
     face_settings = replace(face_settings_of(settings, args.model), faces=args.faces)
     paths = video_search.find_videos(args.videos, args.annotate)

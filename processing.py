@@ -184,7 +184,7 @@ def find_videos(
     videos = datasets.choose_videos(datasets.list_videos(folders, layout), num_vids, seed)
     if not videos:
         raise UserError(f"{', '.join(map(str, folders))}: no video to take in there")
-    return datasets.shard(videos, *shard)
+    return datasets.take_shard(videos, *shard)
 
 
 @dataclass(frozen=True)

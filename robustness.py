@@ -8,7 +8,7 @@ of the results by Facebook AI, June 2020).
 Changes are made to the crops, not to the videos: that no face would be found any more in a dark
 video is not in these figures, so they are on the bright side.
 
-    rows = robustness.table(network, faces, lambda raw: scoring.decisive_faces(faces, raw))
+    rows = robustness.table(network, faces, lambda raw: scoring.highest_scoring_faces(faces, raw))
 """
 
 import functools
@@ -21,7 +21,7 @@ import calibration
 import clip_scoring
 import figures
 import image_changes
-from splits import FaceVideo
+from splits import FaceTrack
 
 BLUR_SIGMA = 2.0  # pixels of a crop
 NOISE_SIGMA = 12.0  # grey levels
@@ -82,7 +82,7 @@ def change(crops: np.ndarray) -> np.ndarray:
 
 def table(
     network: clip_scoring.Network,
-    faces: Sequence[FaceVideo],
+    faces: Sequence[FaceTrack],
     decide: Callable[[np.ndarray], Sequence[int]],
 ) -> list[dict]:
     """Return a row for each of CHANGES, `name`, `roc_auc` and `log_loss` of the videos.

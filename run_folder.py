@@ -27,8 +27,9 @@ import splits
 from console import UserError
 from training_loop import Progress, Trainer
 
-MODEL_NAME, SPLIT_NAME, HISTORY_NAME = "model.keras", "split.json", "history.csv"
-SETTINGS_NAME = faces_folder.SETTINGS_NAME
+MODEL_NAME = "model.keras"
+SPLIT_NAME = "split.json"
+HISTORY_NAME = "history.csv"
 STATE_NAME = "checkpoints/state.npz"
 LOCK_NAME = ".lock"
 STATE_CONTRACT = 1
@@ -49,7 +50,7 @@ def only_run(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def split_names(parts: Mapping[str, Sequence[splits.FaceVideo]]) -> dict[str, list[str]]:
+def split_names(parts: Mapping[str, Sequence[splits.FaceTrack]]) -> dict[str, list[str]]:
     return {part: [video.name for video in videos] for part, videos in parts.items()}
 
 
@@ -67,7 +68,7 @@ def check_same_run(out: Path, stored: Mapping, parts: Mapping[str, Sequence]) ->
             )
         return False
     try:
-        old = json.loads((out / SETTINGS_NAME).read_text(encoding="utf-8"))
+        old = json.loads((out / faces_folder.SETTINGS_NAME).read_text(encoding="utf-8"))
         names = json.loads((out / SPLIT_NAME).read_text(encoding="utf-8"))
         old_training = dict(old["training"])
     except (OSError, ValueError, TypeError, KeyError):
@@ -99,7 +100,9 @@ def begin(out: Path, stored: Mapping, parts: Mapping[str, Sequence], afresh: boo
         for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME):
             (out / name).unlink(missing_ok=True)
     faces_folder.write_text(out / SPLIT_NAME, json.dumps(split_names(parts), indent=1) + "\n")
-    faces_folder.write_text(out / SETTINGS_NAME, json.dumps(dict(stored), indent=1) + "\n")
+    faces_folder.write_text(
+        out / faces_folder.SETTINGS_NAME, json.dumps(dict(stored), indent=1) + "\n"
+    )
 
 
 def write_history(out: Path, history: Sequence[Mapping[str, float]]) -> None:

@@ -16,7 +16,7 @@ import tensorflow as tf
 import data_pipeline
 import figures
 from console import UserError, progress
-from splits import FaceVideo
+from splits import FaceTrack
 
 keras = tf.keras
 
@@ -94,7 +94,7 @@ def classification_figures(
 
 def score_faces(
     model: "tf.keras.Model",
-    faces: Sequence[FaceVideo],
+    faces: Sequence[FaceTrack],
     settings: Mapping,
     batch_size: int = 16,
     strategy: "tf.distribute.Strategy | None" = None,
@@ -131,7 +131,7 @@ def score_all(
     scorer: Scorer,
     clips: Callable[["tf.distribute.InputContext"], "tf.data.Dataset"],
     batches: int,
-    faces: Sequence[FaceVideo],
+    faces: Sequence[FaceTrack],
     description: str = "scoring",
 ) -> np.ndarray:
     """Return raw scores of all that `clips` gives each worker, what fills up the last batch too,
@@ -147,7 +147,7 @@ def score_all(
         raise UserError(data_pipeline.explain(error, faces)) from error
 
 
-def decisive_faces(faces: Sequence[FaceVideo], scores: np.ndarray) -> list[int]:
+def highest_scoring_faces(faces: Sequence[FaceTrack], scores: np.ndarray) -> list[int]:
     """Return for each video, sorted by name, the index of the face that speaks for it.
 
     It is the most suspicious one, that of the highest score, because one forged face makes a video

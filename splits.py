@@ -1,6 +1,6 @@
 """Which faces there are, and which part of a split each is in: train, validation or test.
 
-Goes in: what processing.py wrote. Comes out: a `FaceVideo` per folder of crops, and parts in which
+Goes in: what processing.py wrote. Comes out: a `FaceTrack` per folder of crops, and parts in which
 nothing leaks: no original and no person is in two of them. No pixels and no TensorFlow.
 
     faces = splits.list_faces("faces")
@@ -28,7 +28,7 @@ SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation"
 
 
 @dataclass(frozen=True)
-class FaceVideo:
+class FaceTrack:
     """A folder of crops of one face: `num_frames` JPEGs named 000.jpeg, 001.jpeg, ..."""
 
     name: str
@@ -37,17 +37,17 @@ class FaceVideo:
     num_frames: int
     digits: int  # in the name of a frame
     video: str  # the same for all faces of a video
-    family: str  # the same for a video, everything made from it and all their faces
+    source_group: str  # the same for a video, everything made from it and all their faces
     split: str = "train"  # what the metadata says: train, validation or test
     people: tuple[str, ...] = ()  # as far as the metadata names them; its `group` counts as one
 
     @property
-    def ties(self) -> set[str]:
-        """What no video of another part may have: its family and its people."""
-        return {self.family, *(f"person/{person}" for person in self.people)}
+    def group_keys(self) -> set[str]:
+        """What no video of another part may have: its source group and its people."""
+        return {self.source_group, *(f"person/{person}" for person in self.people)}
 
 
-def list_faces(file_loc: str | Path) -> list[FaceVideo]:
+def list_faces(file_loc: str | Path) -> list[FaceTrack]:
     """Return the faces in a folder of faces, sorted by name: one of each video, or more.
 
     Raises UserError where there is no metadata.json, where it lists nothing or a path, or where a
@@ -57,11 +57,13 @@ def list_faces(file_loc: str | Path) -> list[FaceVideo]:
     metadata = datasets.read_metadata(Path(folder))
     if not metadata:
         raise UserError(f"{folder} holds no faces; run processing.py to make some")
-    families = datasets.families(metadata)
-    return [_face_video(folder, name, metadata[name], families[name]) for name in sorted(metadata)]
+    source_groups = datasets.find_source_groups(metadata)
+    return [
+        _face_track(folder, name, metadata[name], source_groups[name]) for name in sorted(metadata)
+    ]
 
 
-def _face_video(folder: str, name: str, entry: Mapping, family: str) -> FaceVideo:
+def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> FaceTrack:
     if name in {"", ".", ".."} or "/" in name or "\\" in name:
         raise UserError(
             f"{folder} lists {name!r}, which is a path and not the name of a folder of faces; run "
@@ -83,20 +85,20 @@ def _face_video(folder: str, name: str, entry: Mapping, family: str) -> FaceVide
     people = [str(person) for person in entry.get("people") or ()]
     if entry.get("group"):
         people.append(f"group {entry['group']}")
-    return FaceVideo(
+    return FaceTrack(
         name,
         own_folder,
         label,
         len(frames),
         digits,
         video=entry.get("video", name),
-        family=family,
+        source_group=source_group,
         split=asked,
         people=tuple(people),
     )
 
 
-def count_videos(faces: Iterable[FaceVideo]) -> int:
+def count_videos(faces: Iterable[FaceTrack]) -> int:
     """Return how many videos the faces are of."""
     return len({face.video for face in faces})
 
@@ -105,24 +107,24 @@ def count_videos(faces: Iterable[FaceVideo]) -> int:
 
 
 def split(
-    videos: Sequence[FaceVideo],
+    videos: Sequence[FaceTrack],
     validation_share: float = 0.15,
     test_share: float = 0.15,
     seed: int = 0,
-) -> dict[str, list[FaceVideo]]:
+) -> dict[str, list[FaceTrack]]:
     """Return the videos as `{"train": [...], "validation": [...], "test": [...], "left_out": []}`.
 
-    No family and no person straddles two parts; the shares of fakes are kept alike as far as that
-    allows. Where the metadata marks validation or test videos these parts are taken as they are,
-    and only a part it does not mark is drawn, from the videos marked train. A share of 0 leaves it
-    empty.
+    No source group and no person straddles two parts; the shares of fakes are kept alike as far
+    as that allows. Where the metadata marks validation or test videos these parts are taken as they
+    are, and only a part it does not mark is drawn, from the videos marked train. A share of 0
+    leaves it empty.
 
     Two kinds of videos are in no part but left out: those marked for one part that show people of
     a later one, and, where people had to be drawn (see `_draw`), those of people of two parts.
 
-    Raises UserError where marks put one family on two sides, or too few groups are there.
+    Raises UserError where marks put one source group on two sides, or too few groups are there.
     """
-    parts = _marked_parts(videos)
+    parts = _official_splits(videos)
     check_no_leak(parts)
     lost = count_videos(videos) - count_videos(itertools.chain(*parts.values()))
     for part, share in (("test", test_share), ("validation", validation_share)):
@@ -139,12 +141,12 @@ def split(
     return parts | {LEFT_OUT: [video for video in videos if video.name not in placed]}
 
 
-def without_marks(videos: Sequence[FaceVideo]) -> list[FaceVideo]:
+def without_official_splits(videos: Sequence[FaceTrack]) -> list[FaceTrack]:
     """Return the videos as if the metadata marked none of them, so that all parts are drawn."""
     return [replace(video, split="train") for video in videos]
 
 
-def _marked_parts(videos: Sequence[FaceVideo]) -> dict[str, list[FaceVideo]]:
+def _official_splits(videos: Sequence[FaceTrack]) -> dict[str, list[FaceTrack]]:
     """Return the parts as marked, without videos that show people of a later one: test comes last.
 
     Raises UserError where that takes the last video of a class out of a part.
@@ -174,8 +176,8 @@ def _remedy_for_marks(lost: int) -> str:
 
 
 def _draw(
-    videos: Sequence[FaceVideo], share: float, part: str, seed: int
-) -> tuple[list[FaceVideo], list[FaceVideo]]:
+    videos: Sequence[FaceTrack], share: float, part: str, seed: int
+) -> tuple[list[FaceTrack], list[FaceTrack]]:
     """Return the rest and the drawn part, about `share` of the videos.
 
     Videos that share an original or a person are in one group, and so are those that a chain of
@@ -183,7 +185,7 @@ def _draw(
     to twice its share and people are named: where everybody's face is put on everybody else, as in
     Celeb-DF, a few groups hold nearly all. Then people are drawn, if that comes nearer.
     """
-    groups = datasets.connect({video.name: video.ties for video in videos})
+    groups = datasets.connected_groups({video.name: video.group_keys for video in videos})
     by_group = _draw_groups(videos, np.array([groups[v.name] for v in videos]), share, seed)
     if by_group and share / 2 <= len(by_group[1]) / len(videos) <= 2 * share:
         return by_group
@@ -203,8 +205,8 @@ def _draw(
 
 
 def _draw_people(
-    videos: Sequence[FaceVideo], share: float, seed: int
-) -> tuple[list[FaceVideo], list[FaceVideo]] | None:
+    videos: Sequence[FaceTrack], share: float, seed: int
+) -> tuple[list[FaceTrack], list[FaceTrack]] | None:
     """Split off the videos of about `share` of the people; one of people on both sides falls out.
 
     Swaps among few people are rare, so of many draws the one is taken whose drawn part has most
@@ -214,7 +216,7 @@ def _draw_people(
     needed = _needed(videos)
     everything = sorted(set().union(*needed))
     people = [need for need in everything if need.startswith("person/")]
-    families = [need for need in everything if not need.startswith("person/")]
+    source_groups = [need for need in everything if not need.startswith("person/")]
     if not people:
         return None
     rng = np.random.default_rng(seed)
@@ -222,7 +224,7 @@ def _draw_people(
     for _ in range(PEOPLE_DRAWS):
         # Two at least: a fake shows two people.
         drawn = set(rng.permutation(people)[: max(2, round(share * len(people)))].tolist())
-        drawn.update(rng.permutation(families)[: round(share * len(families))].tolist())
+        drawn.update(rng.permutation(source_groups)[: round(share * len(source_groups))].tolist())
         chosen = [v for v, need in zip(videos, needed, strict=True) if need <= drawn]
         rest = [v for v, need in zip(videos, needed, strict=True) if need.isdisjoint(drawn)]
         rarer = min(sum(video.label == label for video in chosen) for label in (0, 1))
@@ -231,20 +233,23 @@ def _draw_people(
     return best
 
 
-def _needed(videos: Sequence[FaceVideo]) -> list[set[str]]:
+def _needed(videos: Sequence[FaceTrack]) -> list[set[str]]:
     """Return for each video what must be in a part for the video to be in it.
 
-    That is its people, and its family unless somebody is in all of that, who keeps it together.
+    That is its people, and its source group unless somebody is in all of it.
     """
     in_all: dict[str, set[str]] = {}
     for video in videos:
-        in_all.setdefault(video.family, set(video.people)).intersection_update(video.people)
-    return [video.ties - {video.family} if in_all[video.family] else video.ties for video in videos]
+        in_all.setdefault(video.source_group, set(video.people)).intersection_update(video.people)
+    return [
+        video.group_keys - {video.source_group} if in_all[video.source_group] else video.group_keys
+        for video in videos
+    ]
 
 
 def _draw_groups(
-    videos: Sequence[FaceVideo], groups: np.ndarray, share: float, seed: int
-) -> tuple[list[FaceVideo], list[FaceVideo]] | None:
+    videos: Sequence[FaceTrack], groups: np.ndarray, share: float, seed: int
+) -> tuple[list[FaceTrack], list[FaceTrack]] | None:
     """Split off about `share` of the videos, whole groups, with the classes as even as it goes.
 
     `groups` are names, `(num_videos,)`. None where a class has fewer than two.
@@ -275,15 +280,17 @@ def _draw_groups(
     return rest, [videos[index] for index in sorted(chosen)]
 
 
-def check_no_leak(parts: Mapping[str, Sequence[FaceVideo]]) -> None:
-    """Raise UserError naming the videos where a family or a person has videos in two parts."""
-    _check_apart(parts, lambda video: [video.family], "groups of videos with the same original")
+def check_no_leak(parts: Mapping[str, Sequence[FaceTrack]]) -> None:
+    """Raise UserError where a source group or a person has videos in two parts, and name them."""
+    _check_apart(
+        parts, lambda video: [video.source_group], "groups of videos with the same original"
+    )
     _check_apart(parts, lambda video: video.people, "people")
 
 
 def _check_apart(
-    parts: Mapping[str, Sequence[FaceVideo]],
-    shares: Callable[[FaceVideo], Iterable[str]],
+    parts: Mapping[str, Sequence[FaceTrack]],
+    shares: Callable[[FaceTrack], Iterable[str]],
     what: str,
 ) -> None:
     homes: dict[str, set[str]] = defaultdict(set)

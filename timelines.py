@@ -17,7 +17,7 @@ import numpy as np
 import calibration
 import clip_scoring
 import faces_folder
-from splits import FaceVideo
+from splits import FaceTrack
 
 WINDOWS, WINDOW_SHARE = 8, 0.25
 
@@ -39,14 +39,14 @@ def windows(num_frames: int, clip_frames: int) -> list[tuple[int, int]]:
     return [(int(start), length) for start in starts]
 
 
-def window_paths(face: FaceVideo, window: tuple[int, int], clip_frames: int) -> list[str]:
+def window_paths(face: FaceTrack, window: tuple[int, int], clip_frames: int) -> list[str]:
     """Return the crops of a window's clip: one from the middle of each equal share of it."""
     start, length = window
     numbers = start + ((np.arange(clip_frames) + 0.5) / clip_frames * length).astype(int)
     return [f"{face.folder}/{number:0{face.digits}d}.jpeg" for number in numbers]
 
 
-def score(network: clip_scoring.Network, faces: Sequence[FaceVideo]) -> list[list[Point]]:
+def score(network: clip_scoring.Network, faces: Sequence[FaceTrack]) -> list[list[Point]]:
     """Return the points of every face, by time. Raises UserError where a crop cannot be read."""
     of_faces = [windows(face.num_frames, network.num_frames) for face in faces]
     paths = [
@@ -66,7 +66,7 @@ def score(network: clip_scoring.Network, faces: Sequence[FaceVideo]) -> list[lis
     return timelines
 
 
-def frame_times(face: FaceVideo) -> np.ndarray:
+def frame_times(face: FaceTrack) -> np.ndarray:
     """Return when each crop was in the video in seconds, `(num_frames,)`, as boxes.csv says.
 
     Where that is missing or damaged, as if there had been 25 crops a second.

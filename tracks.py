@@ -125,7 +125,7 @@ class FaceTracker:
         self._end_doubles(position)
         known = [track.hits[-1] for track in self.live if track.last == position]
         for box in self._search_frame(image_bgr, time_sec, known):
-            if any(_overlap(box, hit.box_xywh) > 0.3 for hit in known):
+            if any(overlap(box, hit.box_xywh) > 0.3 for hit in known):
                 continue
             # The whole frame was searched in coarse steps; so close to the face they are fine.
             closer = self._detector.search_near(image_bgr, box, *NEAR_WIDE)
@@ -195,11 +195,11 @@ class FaceTracker:
                 (self._detector.search_near, min(1.0, 0.5 + silent_sec), GROWTH_NEAR),
                 (self._detector.search_turned_near, TURNED_REACH, GROWTH_NEAR),
             ]
-        for look, reach, growth in looks:
-            hits = [Hit(position, found) for found in look(image_bgr, box, reach, growth)]
+        for look, reach, most_growth in looks:
+            hits = [Hit(position, found) for found in look(image_bgr, box, reach, most_growth)]
             hits = [hit for hit in hits if self._is_same_face(track, hit)]
             if hits:
-                track.hits.append(min(hits, key=lambda hit: _distance(track.hits[-1], hit)))
+                track.hits.append(min(hits, key=lambda hit: distance(track.hits[-1], hit)))
                 return True
         return False
 
@@ -208,7 +208,7 @@ class FaceTracker:
         followed: list[Track] = []
         for track in [track for track in self.live if track.last == position]:
             box = track.hits[-1].box_xywh
-            if any(_overlap(box, other.hits[-1].box_xywh) > 0.3 for other in followed):
+            if any(overlap(box, other.hits[-1].box_xywh) > 0.3 for other in followed):
                 del track.hits[-1]
                 self.live.remove(track)
             else:
@@ -218,7 +218,7 @@ class FaceTracker:
         """Say whether a face can have moved and grown that much since the track's last hit."""
         before = track.hits[-1]
         silent_sec = self.times_sec[-1] - self.times_sec[before.position]
-        return _distance(before, hit) < min(1.0, 0.4 + silent_sec) and _growth(before, hit) < 1.5
+        return distance(before, hit) < min(1.0, 0.4 + silent_sec) and growth(before, hit) < 1.5
 
 
 def _thumbnail(image_bgr: np.ndarray) -> np.ndarray:
@@ -237,17 +237,17 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float((one * other).sum()) / spread if spread > one.size else 1.0
 
 
-def _distance(one: Hit, other: Hit) -> float:
+def distance(one: Hit, other: Hit) -> float:
     """Return the distance of two box centres in mean box sides."""
     return math.dist(one.centre, other.centre) / ((one.side + other.side) / 2)
 
 
-def _growth(one: Hit, other: Hit) -> float:
+def growth(one: Hit, other: Hit) -> float:
     """Return how many times larger the larger of two boxes is, at least 1."""
     return max(one.side, other.side) / max(1.0, min(one.side, other.side))
 
 
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
     """Return the intersection of two boxes over their union, 0..1."""
     corner = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
     width, height = np.maximum(0, corner - np.maximum(one[:2], other[:2]))
@@ -351,7 +351,7 @@ def _takes_over(track: Track, chosen: list[Track]) -> bool:
     ends = (nearest.hits[-1], track.hits[0])
     if track.last < nearest.first:
         ends = (track.hits[-1], nearest.hits[0])
-    return _distance(*ends) < 2.0 and _growth(*ends) < 2.0
+    return distance(*ends) < 2.0 and growth(*ends) < 2.0
 
 
 def without_outliers(hits: Sequence[Hit]) -> list[Hit]:

@@ -118,7 +118,7 @@ def train(
     data, out = Path(data), Path(out)
     faces = splits.list_faces(data)
     if options.ignore_marks:
-        faces = splits.without_marks(faces)
+        faces = splits.without_official_splits(faces)
     parts = splits.split(faces, settings.validation_share, settings.test_share, settings.seed)
     count_steps(parts["train"], settings)  # says what is missing
     stored = run_settings(settings, faces_folder.read_settings(data), options.initial_model)
@@ -140,7 +140,7 @@ def train(
 
 
 def train_parts(
-    parts: Mapping[str, Sequence[splits.FaceVideo]],
+    parts: Mapping[str, Sequence[splits.FaceTrack]],
     out: Path,
     stored: Mapping,
     settings: TrainSettings,
@@ -170,7 +170,7 @@ def train_parts(
 
 
 def train_stage(
-    parts: Mapping[str, Sequence[splits.FaceVideo]],
+    parts: Mapping[str, Sequence[splits.FaceTrack]],
     out: Path,
     stored: Mapping,
     settings: TrainSettings,
@@ -213,26 +213,26 @@ def train_stage(
         return trainer.progress.history
 
 
-def count_steps(videos: Sequence[splits.FaceVideo], settings: TrainSettings) -> int:
+def count_steps(videos: Sequence[splits.FaceTrack], settings: TrainSettings) -> int:
     """Return how many steps an epoch of these videos has."""
     return epochs.steps_per_epoch(
         videos, settings.batch_size, settings.self_blend, settings.min_steps
     )
 
 
-def calibrate(out: Path, videos: Sequence[splits.FaceVideo]) -> dict:
+def calibrate(out: Path, videos: Sequence[splits.FaceTrack]) -> dict:
     """Calibrate the finished model on its validation videos, complete its settings.json, and return
     what came in: a temperature and operating points, see calibration.py."""
     path = out / run_folder.MODEL_NAME
-    settings = trained_model.read_settings(path)
+    settings = trained_model.read_model_settings(path)
     if "calibration" not in settings:
         model = trained_model.load(path, settings)
         scores = scoring.score_faces(model, videos, settings)
-        decisive = scoring.decisive_faces(videos, scores)
+        decisive = scoring.highest_scoring_faces(videos, scores)
         labels = np.array([videos[index].label for index in decisive])
         settings |= calibration.calibrate(labels, scores[decisive])
         faces_folder.write_text(
-            out / run_folder.SETTINGS_NAME, json.dumps(settings, indent=1) + "\n"
+            out / faces_folder.SETTINGS_NAME, json.dumps(settings, indent=1) + "\n"
         )
     return settings
 
@@ -266,7 +266,7 @@ def check_agreement(trainer: Trainer, stored: Mapping, parts: Mapping) -> None:
 
 def fit(
     trainer: Trainer,
-    parts: Mapping[str, Sequence[splits.FaceVideo]],
+    parts: Mapping[str, Sequence[splits.FaceTrack]],
     settings: TrainSettings,
     options: RunOptions,
     steps_per_epoch: int,
@@ -313,7 +313,7 @@ def fit(
 
 
 def clips_of(
-    videos: Sequence[splits.FaceVideo], settings: TrainSettings, options: RunOptions, **more
+    videos: Sequence[splits.FaceTrack], settings: TrainSettings, options: RunOptions, **more
 ) -> tf.data.Dataset:
     """Return the clips of `videos` as these settings have them; see `build_dataset` for `more`."""
     return data_pipeline.build_dataset(
@@ -330,7 +330,7 @@ def clips_of(
 
 
 def first_weights(
-    videos: Sequence[splits.FaceVideo],
+    videos: Sequence[splits.FaceTrack],
     stored: Mapping,
     settings: TrainSettings,
     options: RunOptions,
@@ -344,7 +344,7 @@ def first_weights(
 
 
 def first_frames(
-    videos: Sequence[splits.FaceVideo], settings: TrainSettings, options: RunOptions
+    videos: Sequence[splits.FaceTrack], settings: TrainSettings, options: RunOptions
 ) -> Iterator[np.ndarray]:
     """Yield the frames of the first clips of a training, `(n, img_size, img_size, 3) uint8`: those
     of two epochs, or whitening.NUM_FRAMES if that is less."""
@@ -375,7 +375,7 @@ def write_charts(out: Path, history: Sequence[Mapping[str, float]]) -> list[Path
     return [*written, charts.curves_chart(path, "time per epoch", "seconds", seconds)]
 
 
-def print_parts(parts: Mapping[str, Sequence[splits.FaceVideo]]) -> None:
+def print_parts(parts: Mapping[str, Sequence[splits.FaceTrack]]) -> None:
     rows = []
     for part in splits.PARTS:
         counts = [
@@ -383,7 +383,7 @@ def print_parts(parts: Mapping[str, Sequence[splits.FaceVideo]]) -> None:
             for label in (0, 1)
         ]
         text = f"{counts[0]} real, {counts[1]} fake"
-        text += f", {len({video.family for video in parts[part]})} originals"
+        text += f", {len({video.source_group for video in parts[part]})} originals"
         people = {person for video in parts[part] for person in video.people}
         if people:
             text += f", {len(people)} people"
@@ -431,7 +431,7 @@ def print_result(
 
 def summary(out: Path, history: Sequence[Mapping[str, float]]) -> dict:
     """Return what --json-summary prints."""
-    settings = trained_model.read_settings(out / run_folder.MODEL_NAME)
+    settings = trained_model.read_model_settings(out / run_folder.MODEL_NAME)
     return {
         "model": str(out / run_folder.MODEL_NAME),
         "epochs": len(history),

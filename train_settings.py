@@ -102,7 +102,7 @@ def clip_settings(settings: TrainSettings) -> TrainSettings:
     return replace(settings, learning_rate=settings.learning_rate / 10)
 
 
-def frame_settings(settings: TrainSettings, videos: Sequence[splits.FaceVideo]) -> TrainSettings:
+def frame_settings(settings: TrainSettings, videos: Sequence[splits.FaceTrack]) -> TrainSettings:
     """Return the settings of the training on single frames that comes before the one on clips.
 
     Its batches are twice as large where there are videos enough: frames of as many people as

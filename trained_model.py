@@ -1,6 +1,6 @@
 """A trained model with what stands beside it: how it is opened, and what it may be asked about.
 
-settings = trained_model.read_settings(Path("run/model.keras"))
+settings = trained_model.read_model_settings(Path("run/model.keras"))
 model = trained_model.load(Path("run/model.keras"), settings)
 
 Only models need TensorFlow: the processes that read videos for predict.py do without.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def read_settings(model_path: Path) -> dict:
+def read_model_settings(model_path: Path) -> dict:
     """Return the settings.json beside a model; raises UserError without one that fits."""
     if not model_path.exists():
         raise UserError(f"{model_path} does not exist; train a model with train.py first")

@@ -44,7 +44,7 @@ def build(
         optimizer = make_optimizer(settings, steps_per_epoch, precision)
         network = networks.build_model(*shape, backbone_weights=backbone_weights)
         if weights is not None:
-            _set_weights(network, weights)
+            set_network_weights(network, weights)
         elif frames is not None and whitening.suits(network):
             whitening.fit(network, frames)
         trained = network
@@ -59,7 +59,7 @@ def build(
     return network, trained, Trainer(folded, optimizer, strategy)
 
 
-def _set_weights(network: "keras.Model", weights: Sequence[np.ndarray]) -> None:
+def set_network_weights(network: "keras.Model", weights: Sequence[np.ndarray]) -> None:
     """Set all weights, or those of the frame encoder where only they fit. Where they come from a
     model of one frame, the score of a clip is that of its frames on average to begin with."""
     encoder = network.get_layer("frames")
@@ -118,7 +118,7 @@ def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
     weights = trained_model.open_model(path).get_weights()
     if (path.parent / faces_folder.SETTINGS_NAME).exists():
         differences = faces_folder.setting_differences(
-            trained_model.read_settings(path)["faces"], face_settings, by="these faces"
+            trained_model.read_model_settings(path)["faces"], face_settings, by="these faces"
         )
         if differences:
             print(f"note: {path} was trained on other faces: {differences}")

@@ -39,7 +39,7 @@ def timeline_chart(path: Path, judged: Judged, threshold: float) -> Path:
         axes.imshow(np.hstack([_face_rgb(crop.path) for crop in face.face.crops]))
         axes.set_axis_off()
         axes.set_title(_title(face), loc="left", fontsize=10)
-    return _save(figure, path)
+    return save_whole_figure(figure, path)
 
 
 def _draw_scores(axes, judged: Judged, threshold: float) -> None:
@@ -98,7 +98,7 @@ def occlusion_chart(
     large.set_title("parts of the face", loc="left", fontsize=10)
     details.colorbar(colours, ax=large).set_label("change of the logit", fontsize=8)
     _draw_frame_effects(bars, frame_effects)
-    return _save(figure, path)
+    return save_whole_figure(figure, path)
 
 
 def _draw_frame_effects(axes, frame_effects: np.ndarray) -> None:
@@ -123,7 +123,7 @@ def _face_rgb(path: Path) -> np.ndarray:
     return cv2.imread(str(path))[:, :, ::-1]
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_whole_figure(figure: Figure, path: Path) -> Path:
     partial = path.with_name(f".{path.stem}.partial.png")
     with warnings.catch_warnings():
         # A letter of a name that the font lacks is a box in the title, and no one's concern.

@@ -55,7 +55,7 @@ import faces_folder
 from benchmarks import accuracy_figures, folds
 from benchmarks.accuracy_figures import FoldScores
 from benchmarks.detectors import ALTERED, CLEAN, CannotTrain, Prepared
-from splits import FaceVideo
+from splits import FaceTrack
 
 DETECTORS = ("ours", "seed", "control", "source")
 LEAVE_OUT = "leave-method-out"
@@ -159,9 +159,9 @@ def measure(fold: folds.Fold, prepared: Prepared, changes: Sequence[str] = CHANG
     return FoldScores(fold.number, tested, test_scores, trained, train_scores, prepared.seconds)
 
 
-def of_videos(faces: Sequence[FaceVideo], scores: np.ndarray) -> tuple[list[str], np.ndarray]:
+def of_videos(faces: Sequence[FaceTrack], scores: np.ndarray) -> tuple[list[str], np.ndarray]:
     """Return the names of the videos, sorted, and the score of the face that speaks for each."""
-    decisive = scoring.decisive_faces(faces, scores)
+    decisive = scoring.highest_scoring_faces(faces, scores)
     return [faces[index].video for index in decisive], scores[decisive]
 
 

@@ -17,7 +17,7 @@ import bootstrap
 import faces_folder
 import figures
 from benchmarks.folds import About
-from splits import FaceVideo
+from splits import FaceTrack
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def extras_told(results: Sequence[FoldScores], about: Mapping[str, About]) -> fl
 FILE_FIGURES = ("width", "height", "fps", "face width")
 
 
-def file_figures(faces: Sequence[FaceVideo]) -> dict[str, dict[str, float]]:
+def file_figures(faces: Sequence[FaceTrack]) -> dict[str, dict[str, float]]:
     """Return frame size and rate of each video, and the median width of its face box, as far as
     manifest.csv and the boxes tell."""
     manifests: dict[Path, dict] = {}
@@ -206,7 +206,7 @@ def file_figures(faces: Sequence[FaceVideo]) -> dict[str, dict[str, float]]:
 
 
 def aucs_of_files(
-    faces: Sequence[FaceVideo], about: Mapping[str, About]
+    faces: Sequence[FaceTrack], about: Mapping[str, About]
 ) -> dict[str, tuple[float | None, float | None]]:
     """Return the AUC of the label by each of FILE_FIGURES: without, and with the extra videos.
 

@@ -41,21 +41,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def draw(num_families: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return labels, scores and families, `(3 * num_families,)` each."""
+    """Return labels, scores and source groups, `(3 * num_families,)` each."""
     rng = np.random.default_rng(seed)
-    families = np.repeat(np.arange(num_families), len(LABELS_OF_FAMILY))
+    source_groups = np.repeat(np.arange(num_families), len(LABELS_OF_FAMILY))
     labels = np.tile(LABELS_OF_FAMILY, num_families)
-    shared = rng.normal(size=num_families)[families]
+    shared = rng.normal(size=num_families)[source_groups]
     logits = np.sqrt(0.5) * (shared + rng.normal(size=len(labels))) + SHIFT * labels
-    return labels, 1 / (1 + np.exp(-logits)), families
+    return labels, 1 / (1 + np.exp(-logits)), source_groups
 
 
 def coverage(num_families: int, trials: int) -> str:
     """Say in how many of `trials` data sets the true AUC lies within, and between which sides."""
     by_original, by_video = [], []
     for seed in range(trials):
-        labels, scores, families = draw(num_families, seed)
-        for found, names in ((by_original, families), (by_video, np.arange(len(labels)))):
+        labels, scores, source_groups = draw(num_families, seed)
+        for found, names in ((by_original, source_groups), (by_video, np.arange(len(labels)))):
             found.append(bootstrap.intervals(labels, scores, names, 500)["roc_auc"])
     shares = [
         np.mean([low <= TRUE_AUC <= high for low, high in found])
@@ -66,9 +66,9 @@ def coverage(num_families: int, trials: int) -> str:
 
 
 def seconds(num_videos: int) -> str:
-    labels, scores, families = draw(num_videos // len(LABELS_OF_FAMILY), 0)
+    labels, scores, source_groups = draw(num_videos // len(LABELS_OF_FAMILY), 0)
     started = time.perf_counter()
-    bootstrap.intervals(labels, scores, families)
+    bootstrap.intervals(labels, scores, source_groups)
     return f"{len(labels)} videos: {time.perf_counter() - started:.2f} s"
 
 

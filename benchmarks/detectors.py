@@ -45,12 +45,12 @@ import faces_folder
 import robustness
 import splits
 from benchmarks.folds import About, Fold
-from splits import FaceVideo
+from splits import FaceTrack
 
 keras = tf.keras
 CLEAN = "clean"
 ALTERED = ("JPEG quality 50", "half resolution")
-Score = Callable[[Sequence[FaceVideo], Sequence[str]], dict[str, np.ndarray]]
+Score = Callable[[Sequence[FaceTrack], Sequence[str]], dict[str, np.ndarray]]
 BATCH_SIZE = 16  # of scoring
 
 CONTROL_FRAMES = 8
@@ -66,7 +66,7 @@ class Prepared:
     """A detector that has seen the training videos of a fold."""
 
     score: Score
-    trained_on: list[FaceVideo]
+    trained_on: list[FaceTrack]
     seconds: float  # of training
 
 
@@ -138,12 +138,12 @@ def seconds_of(run: Path) -> float:
 
 def scorer_of(model_path: Path, strategy: "tf.distribute.Strategy") -> Score:
     """Return what scores faces with a model as evaluate.py does, calibrated where it is."""
-    settings = trained_model.read_settings(model_path)
+    settings = trained_model.read_model_settings(model_path)
     with strategy.scope():
         model = trained_model.load(model_path, settings)
     network = clip_scoring.Network(model, strategy, settings, BATCH_SIZE)
 
-    def score(faces: Sequence[FaceVideo], changes: Sequence[str]) -> dict[str, np.ndarray]:
+    def score(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
         scores = {}
         if CLEAN in changes:
             scores[CLEAN] = scoring.score_faces(model, faces, settings, BATCH_SIZE, strategy)
@@ -198,7 +198,7 @@ def prepare_seed(fold: Fold, out: Path, face_settings: Mapping, recipe: SeedReci
             network = train_seed(fold.rest, recipe)
             told |= {"seconds": time.perf_counter() - started}
             faces_folder.write_text(
-                out / run_folder.SETTINGS_NAME, json.dumps(told, indent=1) + "\n"
+                out / faces_folder.SETTINGS_NAME, json.dumps(told, indent=1) + "\n"
             )
             partial = out / f".partial.{model_path.name}"
             network.save(partial)
@@ -207,7 +207,7 @@ def prepare_seed(fold: Fold, out: Path, face_settings: Mapping, recipe: SeedReci
 
 
 def _seconds_of_same(model_path: Path, told: Mapping) -> float:
-    found = trained_model.read_settings(model_path)
+    found = trained_model.read_model_settings(model_path)
     different = sorted(name for name, value in told.items() if found.get(name) != value)
     if different:
         raise UserError(
@@ -217,7 +217,7 @@ def _seconds_of_same(model_path: Path, told: Mapping) -> float:
     return found["seconds"]
 
 
-def train_seed(faces: Sequence[FaceVideo], recipe: SeedRecipe) -> "keras.Model":
+def train_seed(faces: Sequence[FaceTrack], recipe: SeedRecipe) -> "keras.Model":
     """Return the predecessor's network after its ten epochs on these faces, each once an epoch."""
     side = (recipe.img_size, recipe.img_size)
     keras.backend.clear_session()
@@ -240,7 +240,7 @@ def train_seed(faces: Sequence[FaceVideo], recipe: SeedRecipe) -> "keras.Model":
 
 
 @contextlib.contextmanager
-def _explained(faces: Sequence[FaceVideo]) -> Iterator[None]:
+def _explained(faces: Sequence[FaceTrack]) -> Iterator[None]:
     """Raise UserError naming the crop that cannot be read."""
     try:
         yield
@@ -256,7 +256,7 @@ def prepare_control(fold: Fold) -> Prepared:
     return Prepared(score_blur, list(fold.rest), 0.0)
 
 
-def score_blur(faces: Sequence[FaceVideo], changes: Sequence[str]) -> dict[str, np.ndarray]:
+def score_blur(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
     """Return minus the median grey-level contrast of the finest details inside each face."""
     scores = {name: np.zeros(len(faces)) for name in changes}
     paths = clip_scoring.whole_videos(faces, CONTROL_FRAMES)
@@ -303,7 +303,7 @@ def prepare_source(fold: Fold, about: Mapping[str, About]) -> Prepared:
     shares = {source: float(np.mean(of_source)) for source, of_source in labels.items()}
     otherwise = float(np.mean([face.label for face in fold.rest]))
 
-    def score(faces: Sequence[FaceVideo], changes: Sequence[str]) -> dict[str, np.ndarray]:
+    def score(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
         scores = np.array([shares.get(about[face.video].source, otherwise) for face in faces])
         return {name: scores for name in changes}
 

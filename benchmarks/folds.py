@@ -20,7 +20,7 @@ import datasets
 import faces_folder
 import splits
 from console import UserError
-from splits import FaceVideo
+from splits import FaceTrack
 
 NOT_NAMED = "not named"
 
@@ -40,8 +40,8 @@ class About:
 class Videos:
     """The faces to be folded, those of more real people, and what is known of the videos."""
 
-    faces: list[FaceVideo]
-    extras: list[FaceVideo]
+    faces: list[FaceTrack]
+    extras: list[FaceTrack]
     about: Mapping[str, About]  # by the name of the video
     face_settings: Mapping  # how the faces were made, the same for all
     passed_over: Mapping[str, int]  # videos of extra folders that are not used, by the reason
@@ -50,8 +50,8 @@ class Videos:
 @dataclass(frozen=True)
 class Fold:
     number: int  # from 1 on
-    test: list[FaceVideo]
-    rest: list[FaceVideo]  # to train and validate on, extras among them
+    test: list[FaceTrack]
+    rest: list[FaceTrack]  # to train and validate on, extras among them
     left_out: int  # extra videos of people of the test videos
 
 
@@ -65,7 +65,7 @@ def list_videos(data: Path, extra: Sequence[Path] = ()) -> Videos:
     face_settings = faces_folder.read_settings(data)
     folders = [data, *extra]
     entries: dict[str, Mapping] = {}
-    faces: list[FaceVideo] = []
+    faces: list[FaceTrack] = []
     passed_over = {"of a name met before": 0, "fake": 0}
     for folder in folders:
         check_settings(folder, data, face_settings)
@@ -80,8 +80,11 @@ def list_videos(data: Path, extra: Sequence[Path] = ()) -> Videos:
         # Of all videos, used or not: a fake may tell which reals belong together.
         entries = {**datasets.read_metadata(folder), **entries}
         faces += used
-    families = datasets.families(entries)
-    faces = [replace(face, family=families[face.name]) for face in splits.without_marks(faces)]
+    source_groups = datasets.find_source_groups(entries)
+    faces = [
+        replace(face, source_group=source_groups[face.name])
+        for face in splits.without_official_splits(faces)
+    ]
     own = [face for face in faces if Path(face.folder).parent == data]
     extras = [face for face in faces if Path(face.folder).parent != data]
     return Videos(own, extras, describe(own, extras, entries), face_settings, passed_over)
@@ -100,7 +103,7 @@ def check_settings(folder: Path, data: Path, face_settings: Mapping) -> None:
 
 
 def describe(
-    own: Sequence[FaceVideo], extras: Sequence[FaceVideo], entries: Mapping[str, Mapping]
+    own: Sequence[FaceTrack], extras: Sequence[FaceTrack], entries: Mapping[str, Mapping]
 ) -> dict[str, About]:
     """Return what is known of each video, by its name."""
     groups = groups_of([*own, *extras])
@@ -118,12 +121,12 @@ def describe(
     return about
 
 
-def groups_of(faces: Sequence[FaceVideo]) -> dict[str, str]:
+def groups_of(faces: Sequence[FaceTrack]) -> dict[str, str]:
     """Return for the name of each face its group: all that share originals or people, chains too.
 
     The name of a group is the first name or tie in it, in alphabetical order.
     """
-    return datasets.connect({face.name: face.ties for face in faces})
+    return datasets.connected_groups({face.name: face.group_keys for face in faces})
 
 
 def deal(videos: Videos, num_folds: int, seed: int) -> list[Fold]:
@@ -165,7 +168,7 @@ def deal(videos: Videos, num_folds: int, seed: int) -> list[Fold]:
 
 
 def _fold(
-    number: int, test: list[FaceVideo], others: list[FaceVideo], extras: Sequence[FaceVideo]
+    number: int, test: list[FaceTrack], others: list[FaceTrack], extras: Sequence[FaceTrack]
 ) -> Fold:
     # Extras can join two groups: a real video of one person of each.
     groups = groups_of([*test, *extras])
@@ -206,7 +209,7 @@ def rows(dealt: Sequence[Fold], about: Mapping[str, About]) -> list[tuple[str, s
     return lines
 
 
-def _counts(faces: Sequence[FaceVideo]) -> str:
+def _counts(faces: Sequence[FaceTrack]) -> str:
     real, fake = (
         splits.count_videos(face for face in faces if face.label == label) for label in (0, 1)
     )

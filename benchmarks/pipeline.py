@@ -157,13 +157,13 @@ def speed(work: Path, data: Path | None) -> tuple[str, list]:
     return "speed, 8 frames of 128 x 128 pixels a clip; ratios to the two ways of decoding", rows
 
 
-def repeated(videos: Sequence[splits.FaceVideo], count: int) -> list[splits.FaceVideo]:
-    """Return so many, half of them real, in couples."""
+def repeated(videos: Sequence[splits.FaceTrack], count: int) -> list[splits.FaceTrack]:
+    """Return so many, half of them real, in pairs."""
     by_class = [[video for video in videos if video.label == label] for label in (0, 1)]
     return [by_class[i % 2][i // 2 % len(by_class[i % 2])] for i in range(count)]
 
 
-def paths_of(videos: Sequence[splits.FaceVideo]) -> list[str]:
+def paths_of(videos: Sequence[splits.FaceTrack]) -> list[str]:
     return [
         f"{video.folder}/{int((i + 0.5) / NUM_FRAMES * video.num_frames):0{video.digits}d}.jpeg"
         for video in videos
@@ -181,7 +181,7 @@ def bare(paths: Sequence[str]) -> tf.data.Dataset:
     return dataset.batch(NUM_FRAMES * BATCH_SIZE).prefetch(tf.data.AUTOTUNE)
 
 
-def clips(videos: Sequence[splits.FaceVideo], **options) -> tf.data.Dataset:
+def clips(videos: Sequence[splits.FaceTrack], **options) -> tf.data.Dataset:
     dataset = data_pipeline.build_dataset(
         videos=videos,
         img_size=IMG_SIZE,
@@ -322,7 +322,7 @@ def index(work: Path, num_videos: int) -> tuple[str, list]:
     timed("check_no_leak", lambda: splits.check_no_leak(parts))
     train = parts["train"]
     timed("steps_per_epoch", lambda: epochs.steps_per_epoch(train, BATCH_SIZE))
-    timed("draw_epoch", lambda: epochs.draw_epoch(train, seed=0, epoch=0))
+    timed("sample_epoch", lambda: epochs.sample_epoch(train, seed=0, epoch=0))
     for name, training in (("training", True), ("scoring", False)):
         timed(
             f"build_dataset for {name}",

@@ -117,7 +117,7 @@ def read_clips(faces: Path) -> dict[str, float]:
     return {"clips a second read": STEPS * batch_size / (time.perf_counter() - started)}
 
 
-def count_of(videos: Sequence[splits.FaceVideo], label: int) -> int:
+def count_of(videos: Sequence[splits.FaceTrack], label: int) -> int:
     return sum(video.label == label for video in videos)
 
 

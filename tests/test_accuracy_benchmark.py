@@ -9,21 +9,21 @@ import pytest
 
 from benchmarks import accuracy, accuracy_figures, detectors, folds
 from console import UserError
-from splits import FaceVideo
+from splits import FaceTrack
 from tests.conftest import TINY
 
 METHODS = ("Deepfakes", "Face2Face")
 
 
 def face(name, label=0, original=None, people=(), folder="faces"):
-    return FaceVideo(
+    return FaceTrack(
         name,
         f"{folder}/{name}",
         label,
         num_frames=10,
         digits=3,
         video=name,
-        family=original or name,
+        source_group=original or name,
         people=tuple(people),
     )
 
@@ -51,7 +51,7 @@ def people():
 
 
 def ties_of(faces):
-    return set().union(*(one.ties for one in faces))
+    return set().union(*(one.group_keys for one in faces))
 
 
 # Folds

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import augmentation
 
-AS_IT_IS = np.array([0, 0.9, 0, 0, 0, *[0.5] * 2, 0.9, 0, *[0.5] * 3, *[0.9] * 3], np.float32)
+ORIGINAL = np.array([0, 0.9, 0, 0, 0, *[0.5] * 2, 0.9, 0, *[0.5] * 3, *[0.9] * 3], np.float32)
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def drawn(**changes: float) -> np.ndarray:
     """Return draws that change nothing, but for those named."""
     names = ["phase", "flip", "crop", "crop_y", "crop_x", "brightness", "contrast", "compress"]
     names += ["quality", "gamma", "saturation", "hue", "detail", "amount", "noise"]
-    draws = AS_IT_IS.copy()
+    draws = ORIGINAL.copy()
     for name, value in changes.items():
         draws[names.index(name)] = value
     return draws
@@ -30,7 +30,7 @@ def drawn(**changes: float) -> np.ndarray:
 
 def test_frames_of_the_right_size_are_left_as_they_are(frames):
     assert np.array_equal(augmentation.fit(frames, (80, 80)), frames)
-    assert np.array_equal(augmentation.fit(frames, (80, 80), AS_IT_IS), frames)
+    assert np.array_equal(augmentation.fit(frames, (80, 80), ORIGINAL), frames)
 
 
 @pytest.mark.parametrize("img_size", [(64, 64), (64, 48), (80, 80), (100, 90), (32, 32), (24, 20)])

@@ -32,7 +32,7 @@ def stand_in():
     entry = backbones.Backbone("StandIn", backbones._PLUS_MINUS_ONE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras.applications, "StandIn", two_convolutions, raising=False)
-        patch.setitem(backbones._BACKBONES, STAND_IN, entry)
+        patch.setitem(backbones.BACKBONES, STAND_IN, entry)
         patch.setattr(backbones, "NAMES", (*ALL_NAMES, STAND_IN))
         yield
 

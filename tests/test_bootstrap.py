@@ -10,20 +10,20 @@ import bootstrap
 def drawn(num_families, copies=1, seed=0):
     """A real and a fake video of each original, each `copies` times over."""
     rng = np.random.default_rng(seed)
-    families = np.repeat([f"{number}.mp4" for number in range(num_families)], 2 * copies)
+    source_groups = np.repeat([f"{number}.mp4" for number in range(num_families)], 2 * copies)
     labels = np.tile(np.repeat([0, 1], copies), num_families)
     scores = np.repeat(rng.random(2 * num_families), copies) * 0.6 + 0.4 * labels
-    return labels, scores, families
+    return labels, scores, source_groups
 
 
 def test_an_interval_holds_its_figure_and_is_the_same_again():
-    labels, scores, families = drawn(40)
-    found = bootstrap.intervals(labels, scores, families)
+    labels, scores, source_groups = drawn(40)
+    found = bootstrap.intervals(labels, scores, source_groups)
     low, high = found["roc_auc"]
     assert low < roc_auc_score(labels, scores) < high
     assert 0 < found["log_loss"][0] < found["log_loss"][1]
     assert found["originals"] == 40
-    assert found == bootstrap.intervals(labels, scores, families)
+    assert found == bootstrap.intervals(labels, scores, source_groups)
 
 
 def test_more_originals_make_it_narrower_and_copies_of_videos_do_not():
@@ -45,16 +45,16 @@ def test_weighted_auc_is_that_of_scikit_learn():
 
 
 def test_too_few_originals_give_a_reason_instead_of_an_interval():
-    labels, scores, families = drawn(9, copies=50)
-    found = bootstrap.intervals(labels, scores, families)
+    labels, scores, source_groups = drawn(9, copies=50)
+    found = bootstrap.intervals(labels, scores, source_groups)
     assert found["roc_auc"] is found["log_loss"] is None
     assert "videos of 9 originals in the rarer class, and it takes 10" in found["reason"]
 
 
 def test_one_class_has_an_interval_of_log_loss_only():
-    labels, scores, families = drawn(30)
+    labels, scores, source_groups = drawn(30)
     fake = labels == 1
-    found = bootstrap.intervals(labels[fake], scores[fake], families[fake])
+    found = bootstrap.intervals(labels[fake], scores[fake], source_groups[fake])
     assert found["roc_auc"] is None
     assert found["log_loss"] is not None
 

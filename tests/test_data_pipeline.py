@@ -111,7 +111,7 @@ def test_an_epoch_of_more_steps_is_filled_with_further_rounds(sample_faces):
 def test_training_clips_are_the_same_for_the_same_seed_and_differ_between_epochs(sample_faces):
     first, again = (batches(sample_faces, 8, self_blend=0.5) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not np.array_equal(first[0], first[4])  # 8 couples: an epoch is four batches
+    assert not np.array_equal(first[0], first[4])  # 8 pairs: an epoch is four batches
     assert not np.array_equal(first[0], batches(sample_faces, 1, seed=1)[0])
 
 
@@ -164,7 +164,7 @@ def test_one_draw_a_clip_the_frames_of_a_still_video_stay_alike(tmp_path):
     clips = [clips.numpy().astype(int) for clips, _ in dataset.take(12)]
     for real, fake in clips:
         assert np.ptp(real, axis=0).max() == 0
-        assert np.array_equal(real, fake)  # a couple is augmented alike
+        assert np.array_equal(real, fake)  # a pair is augmented alike
     assert max(np.abs(a[0] - b[0]).mean() for a, b in zip(clips, clips[1:], strict=False)) > 5
 
 

@@ -316,12 +316,12 @@ def test_shards_are_disjoint_keep_families_together_and_leave_nothing_out(tmp_pa
         metadata[f"again_{i}.mp4"] = {"label": "FAKE", "original": f"fake_{i}.mp4"}
     metadata["odd.mp4"] = "MAYBE"
     videos = datasets.list_videos([write_metadata(tmp_path, metadata)])
-    shards = [datasets.shard(videos, part, 3) for part in (1, 2, 3)]
+    shards = [datasets.take_shard(videos, part, 3) for part in (1, 2, 3)]
     assert sorted(v.name for part in shards for v in part) == [v.name for v in videos]
     for part in shards:
         digits = [video.name[-5] for video in part if not video.problem]
         assert all(digits.count(digit) == 3 for digit in digits)
-    assert datasets.shard(videos, 1, 1) == videos
+    assert datasets.take_shard(videos, 1, 1) == videos
 
 
 def test_shards_are_asked_for_as_part_of_so_many(tmp_path):
@@ -330,4 +330,4 @@ def test_shards_are_asked_for_as_part_of_so_many(tmp_path):
         with pytest.raises(UserError, match=rf"shard is '{text}'; give part/parts, such as 2/8"):
             datasets.parse_shard(text)
     with pytest.raises(UserError, match="shard is '3/2'"):
-        datasets.shard([], 3, 2)
+        datasets.take_shard([], 3, 2)

@@ -15,7 +15,7 @@ EVENNESS = 8  # of its brightness
 def maps():
     """From a frame `(128, 128, 3)` to its maps `(8, 8, 21)`."""
     image = tf.keras.Input((128, 128, 3))
-    network = tf.keras.Model(image, networks._detail_maps(image))
+    network = tf.keras.Model(image, networks.detail_maps(image))
     return lambda frame: network(frame[None].astype(np.float32))[0].numpy()
 
 

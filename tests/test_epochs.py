@@ -1,4 +1,4 @@
-"""Which clips make an epoch: couples of a real and a fake, and fakes made from the real."""
+"""Which clips make an epoch: pairs of a real and a fake, and fakes made from the real."""
 
 from collections import Counter
 
@@ -13,8 +13,8 @@ from console import UserError
 
 def draw(videos, **options) -> np.ndarray:
     """Return the indices of an epoch in which every video is shown as it is."""
-    indices, roles = epochs.draw_epoch(videos, **options)
-    assert set(roles) == {epochs.AS_IT_IS}
+    indices, roles = epochs.sample_epoch(videos, **options)
+    assert set(roles) == {epochs.ORIGINAL}
     return indices
 
 
@@ -24,14 +24,18 @@ def test_an_epoch_has_every_real_once_beside_a_fake_of_the_same_original():
     drawn = [videos[index] for index in order]
     assert [member.label for member in drawn] == [0, 1] * 10
     assert len({member.name for member in drawn}) == 20
-    assert all(a.family == b.family for a, b in zip(drawn[::2], drawn[1::2], strict=True))
+    assert all(
+        a.source_group == b.source_group for a, b in zip(drawn[::2], drawn[1::2], strict=True)
+    )
 
 
 def test_a_fake_is_paired_with_its_own_original_not_with_one_of_the_same_people():
     videos = [member for member in celeb_df(4, 2) if member.people]
     drawn = [videos[index] for index in draw(videos, seed=0, epoch=0)]
     assert [member.label for member in drawn] == [0, 1] * 8
-    assert all(a.family == b.family for a, b in zip(drawn[::2], drawn[1::2], strict=True))
+    assert all(
+        a.source_group == b.source_group for a, b in zip(drawn[::2], drawn[1::2], strict=True)
+    )
 
 
 def test_the_larger_class_is_drawn_anew_each_epoch():
@@ -77,22 +81,22 @@ def test_training_data_that_make_no_batch_are_one_sentence(videos, sentence):
 
 def test_half_of_the_couples_are_self_blends_and_every_real_video_has_one_couple():
     videos = dfdc_part(num_originals=10, fakes_each=4)
-    indices, roles = epochs.draw_epoch(videos, seed=0, epoch=0, self_blend=0.5)
-    couples = list(zip(indices.reshape(-1, 2), roles.reshape(-1, 2).tolist(), strict=True))
-    assert len(couples) == 10
-    blended = [pair for pair, kinds in couples if kinds == [epochs.TARGET, epochs.BLEND]]
-    plain = [pair for pair, kinds in couples if kinds == [epochs.AS_IT_IS, epochs.AS_IT_IS]]
+    indices, roles = epochs.sample_epoch(videos, seed=0, epoch=0, self_blend=0.5)
+    pairs = list(zip(indices.reshape(-1, 2), roles.reshape(-1, 2).tolist(), strict=True))
+    assert len(pairs) == 10
+    blended = [pair for pair, kinds in pairs if kinds == [epochs.TARGET, epochs.BLEND]]
+    plain = [pair for pair, kinds in pairs if kinds == [epochs.ORIGINAL, epochs.ORIGINAL]]
     assert (len(blended), len(plain)) == (5, 5)
     assert all(real == fake and videos[real].label == 0 for real, fake in blended)
     assert all((videos[real].label, videos[fake].label) == (0, 1) for real, fake in plain)
-    assert all(videos[real].family == videos[fake].family for real, fake in plain)
+    assert all(videos[real].source_group == videos[fake].source_group for real, fake in plain)
 
 
 def test_real_videos_alone_are_enough_where_the_fakes_are_made():
     videos = [video(f"r{i}.mp4") for i in range(8)]
     assert epochs.steps_per_epoch(videos, batch_size=4, self_blend=1) == 4
     for share in (1, 0.5):
-        indices, roles = epochs.draw_epoch(videos, seed=0, epoch=0, self_blend=share)
+        indices, roles = epochs.sample_epoch(videos, seed=0, epoch=0, self_blend=share)
         assert sorted(indices[::2]) == list(range(8))
         assert roles.tolist() == [epochs.TARGET, epochs.BLEND] * 8
 
@@ -101,21 +105,21 @@ def test_real_videos_without_a_fake_are_not_paired_with_strangers():
     """A network would learn where the videos come from."""
     videos = [*dfdc_part(num_originals=4, fakes_each=1), *(video(f"r{i}.mp4") for i in range(12))]
     for epoch in range(20):
-        indices, roles = epochs.draw_epoch(videos, seed=0, epoch=epoch, self_blend=0.5)
-        couples = zip(indices.reshape(-1, 2), roles.reshape(-1, 2), strict=True)
-        plain = [pair for pair, kinds in couples if kinds[0] == epochs.AS_IT_IS]
+        indices, roles = epochs.sample_epoch(videos, seed=0, epoch=epoch, self_blend=0.5)
+        pairs = zip(indices.reshape(-1, 2), roles.reshape(-1, 2), strict=True)
+        plain = [pair for pair, kinds in pairs if kinds[0] == epochs.ORIGINAL]
         assert len(plain) == 4
-        assert all(videos[real].family == videos[fake].family for real, fake in plain)
+        assert all(videos[real].source_group == videos[fake].source_group for real, fake in plain)
 
 
 def test_a_small_set_is_passed_several_times_in_an_epoch_of_many_steps():
     videos = dfdc_part(num_originals=4, fakes_each=2)
     assert epochs.steps_per_epoch(videos, batch_size=4) == 2
     assert epochs.steps_per_epoch(videos, batch_size=4, min_steps=7) == 7
-    indices, roles = epochs.draw_epoch(videos, seed=0, epoch=0, num_clips=28)
+    indices, roles = epochs.sample_epoch(videos, seed=0, epoch=0, num_clips=28)
     assert (len(indices), len(roles)) == (28, 28)
     assert Counter(indices[::2]).most_common()[-1][1] >= 3
-    once = epochs.draw_epoch(videos, seed=0, epoch=0)[0]
+    once = epochs.sample_epoch(videos, seed=0, epoch=0)[0]
     assert np.array_equal(indices[:8], once)
 
 

@@ -10,12 +10,12 @@ import pytest
 import evaluate
 import scoring
 import spreadsheet
-from data_pipeline import FaceVideo
+from data_pipeline import FaceTrack
 
 
-def face(name, label=0, family=None, people=(), video=None):
+def face(name, label=0, source_group=None, people=(), video=None):
     video = video or name
-    return FaceVideo(name, name, label, 9, 3, video, family or video, people=tuple(people))
+    return FaceTrack(name, name, label, 9, 3, video, source_group or video, people=tuple(people))
 
 
 def evaluated(run, faces, out, *flags):
@@ -47,7 +47,7 @@ def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, caps
 def test_the_most_suspicious_face_decides_for_its_video():
     faces = [face("a.mp4"), face("a.mp4#1", video="a.mp4"), face("a.mp4#2", video="a.mp4")]
     faces += [face("b.mp4", 1), face("b.mp4#1", 1, video="b.mp4")]
-    decisive = scoring.decisive_faces(faces, np.array([0.2, 0.7, 0.1, 0.4, 0.4]))
+    decisive = scoring.highest_scoring_faces(faces, np.array([0.2, 0.7, 0.1, 0.4, 0.4]))
     assert [faces[index].name for index in decisive] == ["a.mp4#1", "b.mp4"]
 
 
@@ -130,7 +130,7 @@ def test_a_batch_of_nothing_is_one_sentence(run, sample_faces, tmp_path, capsys)
 def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_path, capsys):
     faces = [
         face("left_out.mp4", people=["Dan"]),
-        face("of_an_original.mp4", 1, family="trained.mp4"),
+        face("of_an_original.mp4", 1, source_group="trained.mp4"),
         face("same_person.mp4", people=["Bob", "Eve"]),
         face("stranger.mp4", people=["Eve"]),
         face("trained.mp4", people=["Ann"]),

@@ -144,7 +144,7 @@ def test_the_pipeline_reads_further_faces_as_faces_of_the_same_video(two_heads, 
     processing.processing(two_heads, tmp_path / "faces", faces="all")
     one, other = splits.list_faces(tmp_path / "faces")
     assert (one.video, other.video) == ("a.mp4", "a.mp4")
-    assert one.family == other.family
+    assert one.source_group == other.source_group
 
 
 def test_main_faces_are_refused_where_all_faces_are(two_heads, tmp_path):

@@ -11,11 +11,11 @@ import evaluated_videos
 import faces_folder
 import group_figures
 from evaluated_videos import EvaluatedVideo
-from splits import FaceVideo
+from splits import FaceTrack
 
 
 def video(name, label, method=None, location="/v/a", num_faces=1, data="faces"):
-    face = FaceVideo(name, f"{data}/{name}", label, 9, 3, name, name)
+    face = FaceTrack(name, f"{data}/{name}", label, 9, 3, name, name)
     return EvaluatedVideo(face, data, method, location, num_faces, 0, 9)
 
 
@@ -73,8 +73,8 @@ def test_the_row_for_all_folders_has_the_interval_of_the_headline():
     rng = np.random.default_rng(0)
     videos = [video(f"{n}", n % 2, data=("a", "b")[n % 3 == 0]) for n in range(60)]
     scores = rng.random(60)
-    labels, families = zip(*[(v.label, v.face.family) for v in videos], strict=True)
-    headline = bootstrap.intervals(labels, scores, families)
+    labels, source_groups = zip(*[(v.label, v.face.source_group) for v in videos], strict=True)
+    headline = bootstrap.intervals(labels, scores, source_groups)
     row = group_figures.tables(videos, scores, 0.5)["data"][-1]
     assert row["roc_auc_interval"] == headline["roc_auc"]
     assert row["roc_auc_interval"] is not None
@@ -109,9 +109,9 @@ def test_method_location_and_boxes_come_from_the_files_beside_the_faces(tmp_path
     row = {"filename": "f0", "location": "/v", "status": "ok", "detected": "30", "averaged": "10"}
     entry = {"label": "FAKE", "method": "Face\x1b[2J\nSwap \ud800"}
     faces = write_faces(tmp_path / "faces", [row], {"f0": entry, "f0#1": entry, "f1": {}})
-    face = FaceVideo("f0#1", "", 1, 9, 3, "f0", "f0")
-    other = FaceVideo("f1", "", 1, 9, 3, "f1", "f1")
-    known, unknown = evaluated_videos.describe(faces, [face, other], [face, face, other])
+    face = FaceTrack("f0#1", "", 1, 9, 3, "f0", "f0")
+    other = FaceTrack("f1", "", 1, 9, 3, "f1", "f1")
+    known, unknown = evaluated_videos.describe_folder(faces, [face, other], [face, face, other])
     assert known.method == r"Face\x1b[2J Swap \ud800"  # nothing that a terminal would obey
     assert (known.location, known.num_faces) == ("/v", 2)
     assert (known.frames_averaged, known.frames_total) == (10, 40)

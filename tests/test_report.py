@@ -12,14 +12,14 @@ import pytest
 import evaluate
 import report
 from evaluated_videos import EvaluatedVideo
-from splits import FaceVideo
+from splits import FaceTrack
 from timelines import Point
 
 HOSTILE = "<script>alert('\"&.mp4"
 
 
 def a_video(name, label, method=None):
-    face = FaceVideo(name, f"faces/{name}", label, 9, 3, name, name)
+    face = FaceTrack(name, f"faces/{name}", label, 9, 3, name, name)
     return EvaluatedVideo(face, "faces", method, "/videos", 1, 3, 30)
 
 

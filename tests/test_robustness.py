@@ -13,7 +13,7 @@ import clip_scoring
 import robustness
 import timelines
 from console import UserError
-from splits import FaceVideo
+from splits import FaceTrack
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,7 +67,7 @@ def write_video(folder, greys, side=32):
         cv2.imwrite(f"{folder}/{number:03d}.jpeg", frame)
     lines = [f"{number},{number / 10},0,0,9,9,detected" for number in range(len(greys))]
     (folder / "boxes.csv").write_text("\n".join(["frame,time_sec,x,y,w,h,source", *lines]))
-    return FaceVideo(folder.name, str(folder), 0, len(greys), 3, folder.name, folder.name)
+    return FaceTrack(folder.name, str(folder), 0, len(greys), 3, folder.name, folder.name)
 
 
 @pytest.fixture
@@ -141,11 +141,11 @@ import sys
 import numpy as np
 import tensorflow as tf
 import clip_scoring, robustness
-from splits import FaceVideo
+from splits import FaceTrack
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-faces = [FaceVideo(path, path, 0, 5, 3, path, path) for path in sys.argv[1:]]
+faces = [FaceTrack(path, path, 0, 5, 3, path, path) for path in sys.argv[1:]]
 found = []
 for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     strategy = tf.distribute.MirroredStrategy(devices)

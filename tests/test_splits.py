@@ -11,18 +11,18 @@ import pytest
 
 import splits
 from console import UserError
-from splits import FaceVideo
+from splits import FaceTrack
 
 
 def video(name, label=0, original=None, split="train", people=(), video=None):
-    return FaceVideo(
+    return FaceTrack(
         name,
         f"faces/{name}",
         label,
         num_frames=10,
         digits=3,
         video=video or name,
-        family=original or name,
+        source_group=original or name,
         split=split,
         people=tuple(people),
     )
@@ -45,7 +45,7 @@ def test_listed_faces_know_label_frames_and_group(sample_faces):
     assert len(faces) == 16
     assert [face.name for face in faces] == sorted(face.name for face in faces)
     fake = next(face for face in faces if face.label == 1)
-    assert fake.name.startswith(fake.family.removesuffix(".mp4"))
+    assert fake.name.startswith(fake.source_group.removesuffix(".mp4"))
     assert fake.num_frames == 10
 
 
@@ -72,7 +72,7 @@ def test_a_folder_without_faces_is_one_sentence(tmp_path):
 # The split
 
 
-def faces_of(folder: Path, metadata: dict) -> dict[str, FaceVideo]:
+def faces_of(folder: Path, metadata: dict) -> dict[str, FaceTrack]:
     for name, entry in metadata.items():
         (folder / name).mkdir()
         (folder / name / "000.jpeg").touch()
@@ -95,10 +95,10 @@ def test_a_chain_of_originals_is_one_family_and_a_group_key_is_a_person(tmp_path
             "h.mp4": {},
         },
     )
-    families = {name: face.family for name, face in faces.items()}
-    assert len({families[name] for name in ("a.mp4", "b.mp4", "c.mp4")}) == 1
-    assert families["f.mp4"] == families["g.mp4"]
-    assert len(set(families.values())) == 5
+    source_groups = {name: face.source_group for name, face in faces.items()}
+    assert len({source_groups[name] for name in ("a.mp4", "b.mp4", "c.mp4")}) == 1
+    assert source_groups["f.mp4"] == source_groups["g.mp4"]
+    assert len(set(source_groups.values())) == 5
     assert faces["d.mp4"].people == faces["e.mp4"].people == ("group person 1",)
     assert faces["f.mp4"].people == ("Ann", "Bob")
 
@@ -113,7 +113,7 @@ def test_further_faces_belong_to_the_video_and_its_family(tmp_path):
             "b.mp4#1": {"label": "FAKE", "original": "a.mp4", "video": "b.mp4"},
         },
     )
-    assert {face.family for face in faces.values()} == {"a.mp4"}
+    assert {face.source_group for face in faces.values()} == {"a.mp4"}
     assert [face.video for face in faces.values()] == ["a.mp4", "a.mp4", "b.mp4", "b.mp4"]
     assert splits.count_videos(faces.values()) == 2
 
@@ -124,7 +124,7 @@ def test_split_keeps_originals_together_and_the_shares_about_right():
     homes = {}
     for part, members in parts.items():
         for member in members:
-            assert homes.setdefault(member.family, part) == part
+            assert homes.setdefault(member.source_group, part) == part
     assert sum(map(len, parts.values())) == len(videos)
     for part in ("validation", "test"):
         assert len(parts[part]) / len(videos) == pytest.approx(0.15, abs=0.06)
@@ -274,7 +274,7 @@ def test_marks_that_show_everybody_are_refused_with_the_way_out():
     videos = marked(celeb_df(), *[f"id{i}_0000" for i in range(12)])
     with pytest.raises(UserError, match=r"train part is left with 12 real and 0 .*--ignore-marks"):
         splits.split(videos)
-    assert splits.split(splits.without_marks(videos))["train"]
+    assert splits.split(splits.without_official_splits(videos))["train"]
 
 
 def test_marks_that_leave_no_fakes_to_validate_on_are_refused_with_the_way_out():
@@ -306,7 +306,12 @@ def test_a_few_clusters_of_swapped_people_do_not_make_a_part_far_too_large():
         for member in celeb_df(8):
             people = [cluster + person for person in member.people]
             videos.append(
-                video(cluster + member.name, member.label, cluster + member.family, people=people)
+                video(
+                    cluster + member.name,
+                    member.label,
+                    cluster + member.source_group,
+                    people=people,
+                )
             )
     parts = splits.split(videos, 0.15, 0.15, seed=0)
     assert len(parts["train"]) > 3 * len(parts["test"]) > 0

@@ -69,7 +69,7 @@ def test_split_json_names_every_video_once_and_keeps_the_marked_test_people_out(
 
 def test_videos_left_out_of_the_split_are_counted_and_named(tmp_path, capsys):
     def face(name, people, video):
-        return splits.FaceVideo(name, name, 1, 9, 3, video, video, people=people)
+        return splits.FaceTrack(name, name, 1, 9, 3, video, video, people=people)
 
     kept = [face("a.mp4", ("Ann",), "a.mp4")]
     left_out = [face(name, ("Ann", "Bob"), "b.mp4") for name in ("b.mp4", "b.mp4#1")]
