@@ -36,37 +36,27 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from console import (
+import numpy as np
+
+from deepfake_detector.console import (
     UserError,
     add_output_arguments,
     command,
-    print_table,
     quiet_tensorflow,
 )
+from deepfake_detector.evaluation import bootstrap, groups, outputs
+from deepfake_detector.evaluation.tables import print_figures
+from deepfake_detector.evaluation.videos import EvaluatedVideo, count_videos, decide, describe
+from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
+from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS
+from deepfake_detector.scoring import calibration, metrics, trained_model
 
 with quiet_tensorflow():
     import tensorflow as tf
 
-    import clip_scoring
-    import robustness
-    import run_folder
-    import scoring
-    import timelines
-    import trained_model
-
-import numpy as np
-
-import bootstrap
-import calibration
-import evaluated_videos
-import evaluation_files
-import figures
-import group_figures
-import report
-import splits
-from evaluated_videos import EvaluatedVideo
-
-MOST_GROUPS = 40  # rows of a printed table; metrics.json has all
+    from deepfake_detector.evaluation import robustness, timelines
+    from deepfake_detector.scoring import model_file
+    from deepfake_detector.scoring.clip_scorer import ClipScorer
 
 
 def main_arguments() -> argparse.ArgumentParser:
@@ -79,7 +69,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="DIR", help="report folder")
     add(
         "--part",
-        choices=["unseen", "all", *splits.PARTS],
+        choices=["unseen", "all", *SPLITS],
         default="unseen",
         help="videos to score: those the model has not seen, all, or a part of its split "
         "(%(default)s)",
@@ -119,32 +109,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     faces = choose_part(faces_of_folders(args.data, settings), args.model, args.part)
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
-        model = trained_model.load(args.model, settings)
-    network = clip_scoring.Network(model, strategy, settings, args.batch_size)
-    face_scores = scoring.score_faces(model, faces, settings, args.batch_size, strategy)
+        model = model_file.load(args.model, settings)
+    scorer = ClipScorer(model, settings, strategy, args.batch_size)
+    face_scores = scorer.score_tracks(faces)
 
     decisive = decide(faces, face_scores)
     videos = describe(args.data, faces, decisive)
     raw_scores = face_scores[decisive]
-    scores = calibration.apply(raw_scores, settings.get("calibration"))
+    scores = scorer.calibrated(raw_scores)
     result = all_figures(videos, raw_scores, scores, threshold, operating_point)
     if args.robustness:
         decide_again = functools.partial(decide, faces)
-        result["robustness"] = robustness.table(network, faces, decide_again)
+        result["robustness"] = robustness.table(scorer, faces, decide_again)
     labels = np.array([video.label for video in videos])
-    shown = evaluation_files.worst_first(labels, scores)[: args.strips]
-    lines = timelines.score(network, [videos[index].face for index in shown])
+    shown = outputs.worst_first(labels, scores)[: args.strips]
+    lines = timelines.score(scorer, [videos[index].face for index in shown])
     lines = dict(zip(shown, lines, strict=True))
-    written = evaluation_files.write(
-        args.out, videos, raw_scores, scores, result, lines, args.model
-    )
+    written = outputs.write(args.out, videos, raw_scores, scores, result, lines, args.model)
     print_figures(result, written)
     if args.json_summary:
         print(json.dumps(result))
     return 0
 
 
-def faces_of_folders(folders: Sequence[Path], settings: Mapping) -> list[splits.FaceTrack]:
+def faces_of_folders(folders: Sequence[Path], settings: Mapping) -> list[FaceTrack]:
     """Return the faces of all folders.
 
     Raises UserError for a folder that does not fit the model or is named twice.
@@ -154,41 +142,8 @@ def faces_of_folders(folders: Sequence[Path], settings: Mapping) -> list[splits.
     faces = []
     for folder in folders:
         trained_model.check_faces(folder, settings)
-        faces += splits.list_faces(folder)
+        faces += list_faces(folder)
     return faces
-
-
-def _folder(face: splits.FaceTrack) -> str:
-    return str(Path(face.folder).parent)
-
-
-def count_videos(faces: Sequence[splits.FaceTrack]) -> int:
-    """Return how many videos the faces are of; two folders may each have one of the same name."""
-    return len({(_folder(face), face.video) for face in faces})
-
-
-def decide(faces: Sequence[splits.FaceTrack], raw_scores: np.ndarray) -> list[int]:
-    """Return for each video the index of the face that speaks for it, folder by folder."""
-    decisive = []
-    of_folders: dict[str, list[int]] = {}
-    for index, face in enumerate(faces):
-        of_folders.setdefault(_folder(face), []).append(index)
-    for own in of_folders.values():
-        chosen = scoring.highest_scoring_faces([faces[index] for index in own], raw_scores[own])
-        decisive += [own[index] for index in chosen]
-    return decisive
-
-
-def describe(
-    data: Sequence[Path], faces: Sequence[splits.FaceTrack], decisive: Sequence[int]
-) -> list[EvaluatedVideo]:
-    """Return what is known of the videos, in the order of their `decisive` faces."""
-    videos = []
-    for folder in data:
-        own = [face for face in faces if _folder(face) == str(folder)]
-        chosen = [faces[index] for index in decisive if _folder(faces[index]) == str(folder)]
-        videos += evaluated_videos.describe_folder(folder, chosen, own)
-    return videos
 
 
 def all_figures(
@@ -204,20 +159,18 @@ def all_figures(
     """
     labels = np.array([video.label for video in videos])
     source_groups = [video.face.source_group for video in videos]
-    errors = figures.reliability(labels, scores)
+    errors = metrics.reliability(labels, scores)
     del errors["bins"]  # the chart shows them
-    errors["before_temperature"] = figures.reliability(labels, raw_scores)["ece"]
+    errors["before_temperature"] = metrics.reliability(labels, raw_scores)["ece"]
     return {
-        **figures.video_metrics(labels, scores, threshold, operating_point),
+        **metrics.video_metrics(labels, scores, threshold, operating_point),
         "intervals": bootstrap.intervals(labels, scores, source_groups),
         "calibration_error": errors,
-        "groups": group_figures.tables(videos, scores, threshold),
+        "groups": groups.tables(videos, scores, threshold),
     }
 
 
-def choose_part(
-    videos: Sequence[splits.FaceTrack], model_path: Path, part: str
-) -> list[splits.FaceTrack]:
+def choose_part(videos: Sequence[FaceTrack], model_path: Path, part: str) -> list[FaceTrack]:
     """Return the faces of the videos of a part of the run's split, or of those it has not seen.
 
     Unseen is a video that was neither trained nor validated on, that shares no original and no
@@ -226,12 +179,12 @@ def choose_part(
     """
     if part == "all":
         return list(videos)
-    path = model_path.parent / run_folder.SPLIT_NAME
+    path = model_path.parent / trained_model.SPLIT_NAME
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
         # Runs of before people were kept apart left nothing out.
-        left_out = set(names.get(splits.LEFT_OUT, []))
-        names = {part: set(names[part]) for part in splits.PARTS}
+        left_out = set(names.get(LEFT_OUT, []))
+        names = {part: set(names[part]) for part in SPLITS}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(f"{path} cannot be read; --part all scores every video") from None
     total = count_videos(videos)
@@ -255,89 +208,6 @@ def choose_part(
             "every video, also those the model was trained on"
         )
     return chosen
-
-
-def print_figures(result: Mapping, written: Sequence[Path]) -> None:
-    intervals, errors = result["intervals"], result["calibration_error"]
-
-    def shown(name: str) -> str:
-        if result[name] is None:
-            return "needs real and fake videos"
-        return f"{result[name]:.4f}{interval_words(intervals.get(name))}"
-
-    ece = "needs real and fake videos"
-    if errors["ece"] is not None:
-        ece = f"{errors['ece']:.4f} ({errors['before_temperature']:.4f} before the temperature)"
-    reason = intervals.get("reason")
-    rows = [
-        ("videos", f"{result['videos']} ({result['real']} real, {result['fake']} fake)"),
-        ("log loss", shown("log_loss")),
-        ("ROC AUC", shown("roc_auc")),
-        ("average precision", shown("average_precision")),
-        ("equal error rate", shown("eer")),
-        (
-            f"accuracy at {result['threshold']:.3g} ({result['operating_point']})",
-            shown("accuracy"),
-        ),
-        (f"calibration error ({errors['num_bins']} bins)", ece),
-        ("95 % intervals", reason or f"bootstrap over {intervals['originals']} originals"),
-        ("real called real", str(result["real_called_real"])),
-        ("real called fake", str(result["real_called_fake"])),
-        ("fake called real", str(result["fake_called_real"])),
-        ("fake called fake", str(result["fake_called_fake"])),
-    ]
-    rows += [("written", str(path)) for path in written]
-    print_table("evaluation, one score per video", rows)
-    for name, groups in result["groups"].items():
-        print_groups(f"by {GROUP_WORDS[name]}", groups)
-    print_robustness(result.get("robustness", []))
-
-
-def interval_words(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})"
-
-
-GROUP_WORDS = {
-    "method": "method of manipulation",
-    "location": "source folder",
-    "faces": "number of faces in the video",
-    "data": "folder of faces",
-}
-
-
-def print_groups(title: str, groups: Sequence[Mapping]) -> None:
-    """Print a line per group; nothing where there is none."""
-    if not groups:
-        return
-    rows = []
-    for group in groups[:MOST_GROUPS]:
-        auc = "  -  " if group["roc_auc"] is None else f"{group['roc_auc']:.3f}"
-        against = f" against {group['compared_with']}" if group["compared_with"] else ""
-        rows.append(
-            (
-                group["name"],
-                f"{group['real']} real, {group['fake']} fake, "
-                f"AUC {auc}{interval_words(group['roc_auc_interval'])}{against}, "
-                f"log loss {group['log_loss']:.3f}, accuracy {group['accuracy']:.3f}",
-            )
-        )
-    if len(groups) > MOST_GROUPS:
-        rows.append((f"and {len(groups) - MOST_GROUPS} more", "see metrics.json"))
-    print_table(title, rows)
-
-
-def print_robustness(rows: Sequence[Mapping]) -> None:
-    """Print AUC and log loss of altered faces beside the clean ones; nothing without rows."""
-    if not rows:
-        return
-    lines = []
-    for row in rows:
-        auc = "AUC -"
-        if row["roc_auc"] is not None:
-            change = report.change(row["roc_auc"], rows[0]["roc_auc"])
-            auc = f"AUC {row['roc_auc']:.3f} ({change})"
-        lines.append((row["name"], f"{auc}, log loss {row['log_loss']:.3f}"))
-    print_table("altered faces", lines)
 
 
 if __name__ == "__main__":

@@ -22,21 +22,37 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import contact_sheet
-import datasets
-import faces
-import faces_folder
-import parallel
-from console import UserError, add_output_arguments, command, print_table, progress
-from extraction import Task, process_video, too_slow
-from faces_folder import FaceSettings
-
-# For the slowest disks and decoders there are: an 8K video takes 10 seconds for each of its own.
-TIMEOUT_START_SEC, TIMEOUT_PER_CAPTURED_SEC = 120.0, 30.0
+from deepfake_detector.console import (
+    UserError,
+    add_output_arguments,
+    command,
+    print_table,
+    progress,
+)
+from deepfake_detector.face_dataset.folder import prepare, work_folder
+from deepfake_detector.face_dataset.manifest import (
+    MANIFEST_NAME,
+    append_row,
+    face_names,
+    is_settled,
+    new_row,
+    write_index,
+)
+from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.face_dataset.strips import write_contact_sheets
+from deepfake_detector.faces.detector import check_detector
+from deepfake_detector.faces.extraction import Task, process_video, too_slow
+from deepfake_detector.parallel import Machines, run
+from deepfake_detector.videos import layouts
+from deepfake_detector.videos.listing import (
+    find_videos,
+    parse_shard,
+    unlisted_files,
+)
+from deepfake_detector.videos.metadata import Video
 
 
 def main_arguments() -> argparse.ArgumentParser:
@@ -46,7 +62,7 @@ def main_arguments() -> argparse.ArgumentParser:
     defaults = FaceSettings()
     add = parser.add_argument_group("videos").add_argument
     add("--location", type=Path, nargs="+", required=True, metavar="DIR", help="video folders")
-    add("--layout", choices=datasets.LAYOUTS, help="of these folders (recognised)")
+    add("--layout", choices=layouts.LAYOUTS, help="of these folders (recognised)")
     add("--num-vids", type=int, help="videos of each class, drawn by seed (all)")
     add("--seed", type=int, default=0, help="draws the videos for --num-vids (%(default)s)")
     add("--shard", metavar="I/N", help="take the I-th of N parts, one for each of N machines (all)")
@@ -105,10 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         faces=args.faces,
         share_boxes=args.share_boxes,
     )
-    shard = datasets.parse_shard(args.shard) if args.shard else (1, 1)
+    shard = parse_shard(args.shard) if args.shard else (1, 1)
     videos = find_videos(args.location, args.num_vids, args.seed, args.layout, shard)
     for folder in args.location:
-        print(f"{folder}: layout {args.layout or datasets.recognise(folder)}")
+        print(f"{folder}: layout {args.layout or layouts.recognise(folder)}")
     started = time.perf_counter()
     machines = Machines(max(1, args.workers), args.scheduler, args.timeout_sec)
     rows, new_rows = extract(videos, args.save_path, settings, machines, args.overwrite)
@@ -118,14 +134,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             name
             for row in rows
             if row["status"] == "ok"
-            for name in faces_folder.face_names(row["filename"], int(row["faces"]))
+            for name in face_names(row["filename"], int(row["faces"]))
         ]
-        for page in contact_sheet.write_contact_sheets(args.save_path, names):
+        for page in write_contact_sheets(args.save_path, names):
             print(f"contact sheet: {page}")
-    for path in datasets.unlisted_files(args.location, args.layout)[:5]:
+    for path in unlisted_files(args.location, args.layout)[:5]:
         print(f"note: {path} stands in no metadata.json and was left out")
     if rows and not any(row["status"] == "ok" for row in rows):
-        manifest_path = args.save_path / faces_folder.MANIFEST_NAME
+        manifest_path = args.save_path / MANIFEST_NAME
         raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
     if args.json_summary:
         print(json.dumps(summary(rows, args.save_path, time.perf_counter() - started)))
@@ -171,42 +187,8 @@ def processing(
     return extract(videos, Path(save_path), settings, machines, overwrite)[0]
 
 
-def find_videos(
-    folders: Sequence[Path],
-    num_vids: int | None = None,
-    seed: int = 0,
-    layout: str | None = None,
-    shard: tuple[int, int] = (1, 1),
-) -> list[datasets.Video]:
-    """Return the videos to take; raises UserError where there are none or num_vids is below 1."""
-    if num_vids is not None and num_vids < 1:
-        raise UserError(f"num_vids is {num_vids}; it must be at least 1, or left out for all")
-    videos = datasets.choose_videos(datasets.list_videos(folders, layout), num_vids, seed)
-    if not videos:
-        raise UserError(f"{', '.join(map(str, folders))}: no video to take in there")
-    return datasets.take_shard(videos, *shard)
-
-
-@dataclass(frozen=True)
-class Machines:
-    """Where the work is done."""
-
-    workers: int = 0  # processes; 0 does all in this one
-    scheduler: str | None = None  # address of a Dask cluster, which then does it instead
-    timeout_sec: float | None = None  # per video; None: long enough for any
-
-    def __post_init__(self):
-        if self.timeout_sec is not None and not self.timeout_sec > 0:
-            raise UserError(f"timeout_sec is {self.timeout_sec}; it must be above 0 seconds")
-
-    def limit_sec(self, capture_sec: float) -> float:
-        if self.timeout_sec is not None:
-            return self.timeout_sec
-        return TIMEOUT_START_SEC + TIMEOUT_PER_CAPTURED_SEC * capture_sec
-
-
 def extract(
-    videos: Sequence[datasets.Video],
+    videos: Sequence[Video],
     save_path: Path,
     settings: FaceSettings,
     machines: Machines,
@@ -217,8 +199,8 @@ def extract(
     Returns the manifest rows of all `videos` and those of the ones done in this call.
     """
     check_detector()
-    manifest = faces_folder.prepare(save_path, settings, videos, overwrite)
-    todo = [v for v in videos if not faces_folder.is_settled(v, manifest.get(v.name), save_path)]
+    manifest = prepare(save_path, settings, videos, overwrite)
+    todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
     new_rows: dict[str, dict] = {}
     try:
         process_videos(todo, save_path, settings, machines, manifest, new_rows)
@@ -228,20 +210,12 @@ def extract(
             "then run the same command again: finished videos are kept"
         ) from error
     finally:
-        faces_folder.write_index(save_path, new_rows, videos)
+        write_index(save_path, new_rows, videos)
     return [manifest[video.name] for video in videos], list(new_rows.values())
 
 
-def check_detector() -> None:
-    """Raise UserError here, once, rather than in every worker."""
-    try:
-        faces.Detector()
-    except RuntimeError as error:
-        raise UserError(str(error)) from error
-
-
 def process_videos(
-    videos: Sequence[datasets.Video],
+    videos: Sequence[Video],
     save_path: Path,
     settings: FaceSettings,
     machines: Machines,
@@ -257,13 +231,13 @@ def process_videos(
     limit_sec = machines.limit_sec(settings.capture_sec)
 
     with (
-        faces_folder.work_folder(save_path) as work_path,
+        work_folder(save_path) as work_path,
         progress(len(videos), "faces", "videos") as advance,
     ):
 
         def record(row: dict) -> None:
             manifest[row["filename"]] = new_rows[row["filename"]] = row
-            faces_folder.append_row(save_path, row)
+            append_row(save_path, row)
             frames["read"] += int(row["frames_read"] or 0)
             advance(note=f"{frames['read'] / (time.perf_counter() - started):.0f} frames/s")
 
@@ -271,7 +245,7 @@ def process_videos(
             reason = "the process that read it died; the file may crash the decoder"
             died = {"status": "failed", "reason": reason}
             died = too_slow(limit_sec) if seconds > limit_sec else died
-            record(faces_folder.new_row(task.video) | died)
+            record(new_row(task.video) | died)
 
         job = functools.partial(
             process_video,
@@ -284,27 +258,8 @@ def process_videos(
             run(job, tasks, record, record_death, machines, limit_sec)
 
 
-def run(
-    job: Callable[[Task], dict],
-    tasks: Sequence[Task],
-    record: Callable[[dict], None],
-    record_death: Callable[[Task, float], None],
-    machines: Machines,
-    limit_sec: float,
-) -> None:
-    """Run the job on the cluster, in processes of this machine, or in this process."""
-    if machines.scheduler:
-        parallel.run_on_cluster(job, tasks, record, record_death, machines.scheduler)
-    elif machines.workers:
-        workers = min(machines.workers, max(1, len(tasks)))
-        parallel.run_in_processes(job, tasks, record, record_death, workers, limit_sec)
-    else:
-        for task in tasks:
-            record(job(task))
-
-
 def in_turns(
-    videos: Sequence[datasets.Video], manifest: Mapping[str, Mapping], settings: FaceSettings
+    videos: Sequence[Video], manifest: Mapping[str, Mapping], settings: FaceSettings
 ) -> Iterator[list[Task]]:
     """Yield the work in one turn, or originals first and then the fakes that share their boxes."""
     if not settings.share_boxes:
@@ -338,7 +293,7 @@ def print_summary(
     if new_rows:
         table.append(("frames a second", f"{total('frames_read', new_rows) / seconds:.0f}"))
     table += [("seconds", f"{seconds:.1f}"), ("faces", str(save_path))]
-    table.append(("manifest", str(save_path / faces_folder.MANIFEST_NAME)))
+    table.append(("manifest", str(save_path / MANIFEST_NAME)))
     print_table(f"{len(rows)} videos", table)
     failed = [row for row in rows if row["status"] != "ok"]
     for row in failed[:20]:
@@ -357,7 +312,7 @@ def summary(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
         "frames": frames,
         "seconds": round(seconds, 2),
         "faces": str(save_path),
-        "manifest": str(save_path / faces_folder.MANIFEST_NAME),
+        "manifest": str(save_path / MANIFEST_NAME),
     }
 
 

@@ -24,9 +24,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-import parallel
-from console import UserError, add_output_arguments, command, progress
-from drawn_people import draw_frames, draw_marks, draw_person, swap_faces
+from deepfake_detector import parallel
+from deepfake_detector.console import UserError, add_output_arguments, command, progress
+from deepfake_detector.synthetic.face_swap import random_swap_artifacts, swap_faces
+from deepfake_detector.synthetic.people import random_person
+from deepfake_detector.synthetic.scene import draw_frames
 
 SETTINGS_NAME = "sample_settings.json"
 
@@ -70,7 +72,7 @@ class _PersonTask:
     """The videos of one person: the real one, and the fakes made from the same frames."""
 
     person_seed: int
-    videos: tuple[tuple[Path, int | None, int], ...]  # path, donor's seed (None = real), own seed
+    videos: tuple[tuple[Path, int | None, int], ...]  # path, source's seed (None = real), own seed
     num_frames: int
     frame_size: int
     fps: float
@@ -78,13 +80,13 @@ class _PersonTask:
 
 def _make_videos(task: _PersonTask) -> int:
     """Draw and write the videos of one person; returns how many."""
-    person, seed = draw_person(task.person_seed), task.person_seed
+    person, seed = random_person(task.person_seed), task.person_seed
     filmed = draw_frames(person, task.num_frames, task.frame_size, task.fps, seed)
-    for path, donor_seed, video_seed in task.videos:
+    for path, source_seed, video_seed in task.videos:
         frames = filmed
-        if donor_seed is not None:
-            donor, marks = draw_person(donor_seed), draw_marks(video_seed)
-            frames = swap_faces(filmed, person, donor, task.fps, seed, marks)
+        if source_seed is not None:
+            source, artifacts = random_person(source_seed), random_swap_artifacts(video_seed)
+            frames = swap_faces(filmed, person, source, task.fps, seed, artifacts)
         write_video(path, compress_frames(frames, video_seed), task.fps)
     return len(task.videos)
 
@@ -92,11 +94,11 @@ def _make_videos(task: _PersonTask) -> int:
 def _plan(settings: dict) -> tuple[dict, dict]:
     """Who is in which split and whose face goes where.
 
-    Returns the metadata and, for each video name, (target, donor or None) as person numbers.
+    Returns the metadata and, for each video name, (target, source or None) as person numbers.
     """
     num_people = settings["num_people"]
     rng = np.random.default_rng([settings["seed"], 9])
-    # Both splits need two people, for a fake needs a donor of its own split.
+    # Both splits need two people, for a fake needs a source of its own split.
     num_test = min(max(2, round(num_people * settings["test_share"])), num_people - 2)
     num_test = num_test if settings["test_share"] > 0 and num_people >= 4 else 0
     order = rng.permutation(num_people).tolist()
@@ -113,10 +115,10 @@ def _plan(settings: dict) -> tuple[dict, dict]:
                     f" people: the {split} split has only {len(others)} other"
                     " faces"
                 )
-            for donor in rng.permutation(others)[: settings["fakes_per_person"]].tolist():
-                fake = f"{name}_face_{donor:03d}.mp4"
+            for source in rng.permutation(others)[: settings["fakes_per_person"]].tolist():
+                fake = f"{name}_face_{source:03d}.mp4"
                 metadata[fake] = {"label": "FAKE", "split": split, "original": f"{name}.mp4"}
-                people[fake] = (person, donor)
+                people[fake] = (person, source)
     return dict(sorted(metadata.items())), people
 
 
@@ -198,9 +200,9 @@ def make_sample_set(
     metadata, people = _plan(settings)
     _claim_folder(out, settings)
     first, videos = seed * 100_003, {}
-    for number, (name, (person, donor)) in enumerate(sorted(people.items())):
+    for number, (name, (person, source)) in enumerate(sorted(people.items())):
         if not (out / name).exists():
-            video = out / name, None if donor is None else first + donor, first + 50_000 + number
+            video = out / name, None if source is None else first + source, first + 50_000 + number
             videos.setdefault(first + person, []).append(video)
     num_frames = max(1, round(seconds * fps))
     tasks = [

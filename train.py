@@ -2,7 +2,7 @@
 
 Goes in: what processing.py wrote. Comes out, in the run folder:
 
-    model.keras      the best epoch by validation loss; opens with tf.keras.models.load_model
+    model.keras      the best epoch by validation loss; opens with keras.models.load_model
     settings.json    what the model expects and its scores mean: face settings, frames,
                      image size, label, calibration, operating points
     split.json       which videos were trained on, validated on, held out and left out
@@ -34,47 +34,55 @@ workers train one model; --data and --out must then be on a disk that all of the
 
 import contextlib
 import json
-import platform
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from console import UserError, command, print_table, quiet_tensorflow
+from deepfake_detector.clips.pairs import steps_per_epoch
+from deepfake_detector.console import UserError, command, quiet_tensorflow
+from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
+from deepfake_detector.face_dataset.settings import SETTINGS_NAME, read_settings
+from deepfake_detector.face_dataset.splits import split_tracks, without_official_splits
+from deepfake_detector.files import write_text
+from deepfake_detector.networks import catalogue
+from deepfake_detector.scoring import calibration, trained_model
+from deepfake_detector.scoring.video_scores import highest_scoring
+from deepfake_detector.training.arguments import main_arguments
+from deepfake_detector.training.settings import (
+    RunOptions,
+    TrainSettings,
+    clip_settings,
+    frame_settings,
+    run_settings,
+    told_settings,
+)
 
 with quiet_tensorflow():
+    import keras
     import tensorflow as tf
 
-    import backbones
-    import data_pipeline
-    import devices
-    import epochs
-    import run_folder
-    import scoring
-    import trained_model
-    import whitening
-    from train_settings import (
-        RunOptions,
-        TrainSettings,
-        clip_settings,
-        frame_settings,
-        main_arguments,
-        run_settings,
-        told_settings,
+    from data_pipeline import build_dataset, check_batch
+    from deepfake_detector.clips import read_errors
+    from deepfake_detector.networks import backbones, folding, whitening
+    from deepfake_detector.scoring import model_file
+    from deepfake_detector.scoring.clip_scorer import ClipScorer
+    from deepfake_detector.training import devices, run_folder, run_state
+    from deepfake_detector.training.callbacks import RunState, usual_callbacks
+    from deepfake_detector.training.initial_weights import initial_weights, set_network_weights
+    from deepfake_detector.training.loop import Trainer
+    from deepfake_detector.training.optimizer import make_optimizer
+    from deepfake_detector.training.report import (
+        print_parts,
+        print_result,
+        summary,
+        write_charts,
     )
-    from training_callbacks import MONITOR, RunState, usual_callbacks
-    from training_loop import Trainer
-    from training_setup import build, initial_weights
+    from model import build_model
 
-import calibration
-import charts
-import faces_folder
-import splits
-
-keras = tf.keras
 # What another worker that has gone looks like from here.
 WORKER_GONE = (
     tf.errors.UnavailableError,
@@ -101,7 +109,7 @@ def train(
     out: Path | str,
     settings: TrainSettings = TrainSettings(),  # noqa: B008  it is frozen, as are the options
     options: RunOptions = RunOptions(),  # noqa: B008
-    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     strategy: "tf.distribute.Strategy | None" = None,
 ) -> list[dict[str, float]]:
     """Train on the faces in `data`, or go on training, and fill the run folder `out`.
@@ -116,12 +124,12 @@ def train(
     lost.
     """
     data, out = Path(data), Path(out)
-    faces = splits.list_faces(data)
+    faces = list_faces(data)
     if options.ignore_marks:
-        faces = splits.without_official_splits(faces)
-    parts = splits.split(faces, settings.validation_share, settings.test_share, settings.seed)
+        faces = without_official_splits(faces)
+    parts = split_tracks(faces, settings.validation_share, settings.test_share, settings.seed)
     count_steps(parts["train"], settings)  # says what is missing
-    stored = run_settings(settings, faces_folder.read_settings(data), options.initial_model)
+    stored = run_settings(settings, read_settings(data), options.initial_model)
     strategy = strategy or devices.choose_strategy()
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -135,18 +143,18 @@ def train(
     stored = calibrate(out, parts["validation"])
     print_result(out, history, stored, write_charts(out, history))
     if options.export:
-        print(f"exported: {trained_model.export(out / run_folder.MODEL_NAME, stored)}")
+        print(f"exported: {model_file.export(out / trained_model.MODEL_NAME, stored)}")
     return history
 
 
 def train_parts(
-    parts: Mapping[str, Sequence[splits.FaceTrack]],
+    parts: Mapping[str, Sequence[FaceTrack]],
     out: Path,
     stored: Mapping,
     settings: TrainSettings,
     strategy: "tf.distribute.Strategy",
     options: RunOptions,
-    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict[str, float]]:
     """Train on the parts of a split, write the run folder except its charts, return the history.
 
@@ -158,34 +166,34 @@ def train_parts(
     """
     if not settings.frame_epochs or options.initial_model:
         return train_stage(parts, out, stored, settings, strategy, options, callbacks)
-    if options.overwrite or not (out / run_folder.STATE_NAME).exists():
+    if options.overwrite or not (out / run_state.STATE_NAME).exists():
         if devices.is_chief(strategy):
             print(f"first on single frames, in {out / 'frames'}, then on clips")
         frames = frame_settings(settings, parts["train"])
         stored_frames = stored | {"num_frames": 1, "training": told_settings(frames, None)}
         # Validation is on few people: where it is best by chance, little has been learned yet.
         train_stage(parts, out / "frames", stored_frames, frames, strategy, options, keep_last=True)
-    options = replace(options, initial_model=out / "frames" / run_folder.MODEL_NAME)
+    options = replace(options, initial_model=out / "frames" / trained_model.MODEL_NAME)
     return train_stage(parts, out, stored, clip_settings(settings), strategy, options, callbacks)
 
 
 def train_stage(
-    parts: Mapping[str, Sequence[splits.FaceTrack]],
+    parts: Mapping[str, Sequence[FaceTrack]],
     out: Path,
     stored: Mapping,
     settings: TrainSettings,
     strategy: "tf.distribute.Strategy",
     options: RunOptions,
-    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     keep_last: bool = False,
 ) -> list[dict[str, float]]:
     """Train on clips of one length; see `train_parts`, and `usual_callbacks` for `keep_last`."""
-    data_pipeline.check_batch(settings.batch_size, strategy.num_replicas_in_sync)
+    check_batch(settings.batch_size, strategy.num_replicas_in_sync)
     steps_per_epoch = count_steps(parts["train"], settings)
     chief = devices.is_chief(strategy)
     with run_folder.only_run(out) if chief else contextlib.nullcontext():
         known = not options.overwrite and run_folder.check_same_run(out, stored, parts)
-        facts = run_folder.read_facts(out) if known else {}
+        facts = run_state.read_facts(out) if known else {}
         if facts.get("finished") and settings.epochs <= facts["epochs"]:
             print(f"{out} holds this very run already; --overwrite trains it again")
             return facts["history"]
@@ -196,7 +204,7 @@ def train_stage(
             settings, strategy, facts["precision"], steps_per_epoch, **first
         )
         if known:
-            run_folder.restore_state(out, trainer)
+            run_state.restore_state(out, trainer)
         check_agreement(trainer, stored, parts)
         anew = facts["anew"]
         listed = usual_callbacks(
@@ -208,32 +216,28 @@ def train_stage(
             listed.append(RunState(out, trainer, options.checkpoint_minutes, facts))
         fit(trainer, parts, settings, options, steps_per_epoch, listed)
         if chief:
-            run_folder.save_state(out, trainer, **facts | {"finished": True})
+            run_state.save_state(out, trainer, **facts | {"finished": True})
         check_agreement(trainer, stored, parts)  # nobody goes on before the files are there
         return trainer.progress.history
 
 
-def count_steps(videos: Sequence[splits.FaceTrack], settings: TrainSettings) -> int:
+def count_steps(videos: Sequence[FaceTrack], settings: TrainSettings) -> int:
     """Return how many steps an epoch of these videos has."""
-    return epochs.steps_per_epoch(
-        videos, settings.batch_size, settings.self_blend, settings.min_steps
-    )
+    return steps_per_epoch(videos, settings.batch_size, settings.self_blend, settings.min_steps)
 
 
-def calibrate(out: Path, videos: Sequence[splits.FaceTrack]) -> dict:
+def calibrate(out: Path, videos: Sequence[FaceTrack]) -> dict:
     """Calibrate the finished model on its validation videos, complete its settings.json, and return
     what came in: a temperature and operating points, see calibration.py."""
-    path = out / run_folder.MODEL_NAME
+    path = out / trained_model.MODEL_NAME
     settings = trained_model.read_model_settings(path)
     if "calibration" not in settings:
-        model = trained_model.load(path, settings)
-        scores = scoring.score_faces(model, videos, settings)
-        decisive = scoring.highest_scoring_faces(videos, scores)
+        model = model_file.load(path, settings)
+        scores = ClipScorer(model, settings).score_tracks(videos)
+        decisive = list(highest_scoring([video.video_key for video in videos], scores).values())
         labels = np.array([videos[index].label for index in decisive])
         settings |= calibration.calibrate(labels, scores[decisive])
-        faces_folder.write_text(
-            out / faces_folder.SETTINGS_NAME, json.dumps(settings, indent=1) + "\n"
-        )
+        write_text(out / SETTINGS_NAME, json.dumps(settings, indent=1) + "\n")
     return settings
 
 
@@ -264,13 +268,49 @@ def check_agreement(trainer: Trainer, stored: Mapping, parts: Mapping) -> None:
         )
 
 
+def build(
+    settings: TrainSettings,
+    strategy: "tf.distribute.Strategy",
+    precision: str,
+    steps_per_epoch: int,
+    weights: Sequence[np.ndarray] | None = None,
+    backbone_weights: str = catalogue.RANDOM,
+    frames: Iterable[np.ndarray] | None = None,
+) -> tuple[keras.Model, keras.Model, Trainer]:
+    """Return the network that is saved, the one whose weights are trained, and their trainer.
+
+    They are the same one where the precision is float32. `weights` replace the drawn ones,
+    `backbone_weights` those of a backbone; raises UserError where they do not fit. From `frames`,
+    batches of those it will be trained on, come fixed ones of the default network (whitening.py).
+    """
+    shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
+    keras.utils.set_random_seed(settings.seed)
+    with strategy.scope():
+        optimizer = make_optimizer(settings, steps_per_epoch, precision)
+        network = build_model(*shape, backbone_weights=backbone_weights)
+        if weights is not None:
+            set_network_weights(network, weights)
+        elif frames is not None and whitening.suits(network):
+            whitening.fit(network, frames)
+        trained = network
+        if precision != "float32":
+            trained = build_model(*shape, precision=precision)
+            trained.set_weights(network.get_weights())
+        if settings.freeze_backbone:
+            for model in (network, trained):
+                backbones.freeze(model.get_layer("frames").layer)
+        # Trains the same weights without a copy of the encoder for each frame, see model.py.
+        folded = folding.fold_time(trained, settings.seed, optimizer.iterations.value)
+    return network, trained, Trainer(folded, optimizer, strategy)
+
+
 def fit(
     trainer: Trainer,
-    parts: Mapping[str, Sequence[splits.FaceTrack]],
+    parts: Mapping[str, Sequence[FaceTrack]],
     settings: TrainSettings,
     options: RunOptions,
     steps_per_epoch: int,
-    callbacks: Sequence["keras.callbacks.Callback"],
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """Train on the videos of two parts until the epochs are done or a callback stops it."""
 
@@ -309,14 +349,14 @@ def fit(
         ) from error
     except tf.errors.OpError as error:
         videos = [*parts["train"], *parts["validation"]]
-        raise UserError(data_pipeline.explain(error, videos)) from error
+        raise UserError(read_errors.explain(error, videos)) from error
 
 
 def clips_of(
-    videos: Sequence[splits.FaceTrack], settings: TrainSettings, options: RunOptions, **more
+    videos: Sequence[FaceTrack], settings: TrainSettings, options: RunOptions, **more
 ) -> tf.data.Dataset:
     """Return the clips of `videos` as these settings have them; see `build_dataset` for `more`."""
-    return data_pipeline.build_dataset(
+    return build_dataset(
         videos=videos,
         img_size=(settings.img_size, settings.img_size),
         num_frames=settings.num_frames,
@@ -324,13 +364,12 @@ def clips_of(
         self_blend=settings.self_blend,
         min_steps=settings.min_steps,
         seed=settings.seed,
-        cache=options.cache,
         **more,
     )
 
 
 def first_weights(
-    videos: Sequence[splits.FaceTrack],
+    videos: Sequence[FaceTrack],
     stored: Mapping,
     settings: TrainSettings,
     options: RunOptions,
@@ -338,13 +377,13 @@ def first_weights(
     """Return what a new run begins with, as `build` takes it."""
     if options.initial_model:
         return {"weights": initial_weights(options.initial_model, stored["faces"])}
-    backbone_weights = stored["training"].get("backbone_weights", backbones.DRAWN)
+    backbone_weights = stored["training"].get("backbone_weights", catalogue.RANDOM)
     frames = first_frames(videos, settings, options)
     return {"backbone_weights": backbone_weights, "frames": frames}
 
 
 def first_frames(
-    videos: Sequence[splits.FaceTrack], settings: TrainSettings, options: RunOptions
+    videos: Sequence[FaceTrack], settings: TrainSettings, options: RunOptions
 ) -> Iterator[np.ndarray]:
     """Yield the frames of the first clips of a training, `(n, img_size, img_size, 3) uint8`: those
     of two epochs, or whitening.NUM_FRAMES if that is less."""
@@ -354,101 +393,7 @@ def first_frames(
         for batch, _ in clips.take(min(enough, 2 * count_steps(videos, settings))):
             yield batch.numpy().reshape(-1, *batch.shape[2:])
     except tf.errors.OpError as error:
-        raise UserError(data_pipeline.explain(error, videos)) from error
-
-
-def write_charts(out: Path, history: Sequence[Mapping[str, float]]) -> list[Path]:
-    """Draw accuracy, loss and time per epoch and return the paths."""
-    written = []
-    for name, key, label in (
-        ("acc_per_epoch", "accuracy", "accuracy at 0.5"),
-        ("loss_per_epoch", "loss", "log loss"),
-    ):
-        curves = {
-            "training": [figures[key] for figures in history],
-            "validation (held-out originals)": [figures[f"val_{key}"] for figures in history],
-        }
-        path = out / "charts" / f"{name}.png"
-        written.append(charts.curves_chart(path, f"{label} per epoch", label, curves))
-    seconds = {"training and validation": [figures["seconds"] for figures in history]}
-    path = out / "charts" / "time_per_epoch.png"
-    return [*written, charts.curves_chart(path, "time per epoch", "seconds", seconds)]
-
-
-def print_parts(parts: Mapping[str, Sequence[splits.FaceTrack]]) -> None:
-    rows = []
-    for part in splits.PARTS:
-        counts = [
-            splits.count_videos(video for video in parts[part] if video.label == label)
-            for label in (0, 1)
-        ]
-        text = f"{counts[0]} real, {counts[1]} fake"
-        text += f", {len({video.source_group for video in parts[part]})} originals"
-        people = {person for video in parts[part] for person in video.people}
-        if people:
-            text += f", {len(people)} people"
-        rows.append((part, text))
-    print_table("videos by part; no original and no person is in two of them", rows)
-    left_out = splits.count_videos(parts[splits.LEFT_OUT])
-    if left_out:
-        print(f"{left_out:,} videos join people of two parts and are left out")
-        if any(video.split != "train" for part in splits.PARTS for video in parts[part]):
-            print("--ignore-marks draws all parts anew, also those that the metadata marks")
-
-
-def print_result(
-    out: Path,
-    history: Sequence[Mapping[str, float]],
-    settings: Mapping,
-    written: Sequence[Path],
-) -> None:
-    best = min(history, key=lambda figures: figures[MONITOR])
-    seconds = sum(figures["seconds"] for figures in history)
-    temperature = settings["calibration"]["temperature"]
-    rows = [
-        ("best epoch", f"{best['epoch']} of {len(history)}"),
-        ("validation log loss", f"{best['val_loss']:.4f}"),
-        ("validation accuracy", f"{best['val_accuracy']:.4f}"),
-        ("validation AUC", f"{best['val_auc']:.4f}"),
-        (
-            "temperature of the scores",
-            settings["calibration"]["reason"] if temperature is None else f"{temperature:.3f}",
-        ),
-        *(
-            (f"operating point {name}", _shown(p))
-            for name, p in settings["operating_points"].items()
-        ),
-        ("seconds", f"{seconds:.0f}"),
-        (
-            "TensorFlow, Keras, Python",
-            f"{tf.__version__}, {keras.__version__}, {platform.python_version()}",
-        ),
-        ("model", str(out / run_folder.MODEL_NAME)),
-    ]
-    rows += [("chart", str(path)) for path in written]
-    print_table("trained", rows)
-
-
-def summary(out: Path, history: Sequence[Mapping[str, float]]) -> dict:
-    """Return what --json-summary prints."""
-    settings = trained_model.read_model_settings(out / run_folder.MODEL_NAME)
-    return {
-        "model": str(out / run_folder.MODEL_NAME),
-        "epochs": len(history),
-        "best": min(history, key=lambda figures: figures[MONITOR]),
-        "seconds": round(sum(figures["seconds"] for figures in history), 2),
-        "calibration": settings["calibration"],
-        "operating_points": settings["operating_points"],
-    }
-
-
-def _shown(point: Mapping) -> str:
-    if point["threshold"] is None:
-        return point["reason"]
-    return (
-        f"{point['threshold']:.3f}: {point['real_called_fake']:.0%} of the real called fake, "
-        f"{point['fake_called_real']:.0%} of the fake called real"
-    )
+        raise UserError(read_errors.explain(error, videos)) from error
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-import drawn_people
 import sample_data
+from deepfake_detector.synthetic import people
+from deepfake_detector.synthetic.scene import draw_frames
 
 SIZE = 160  # side of the drawn frames in pixels
 ROOT = Path(__file__).parents[1]
@@ -62,8 +63,8 @@ def result_of(folder: Path) -> dict[str, bytes | list]:
 @pytest.fixture(scope="session")
 def head_frames() -> np.ndarray:
     """One second of a drawn talking head, `(25, SIZE, SIZE, 3) uint8` RGB."""
-    person = drawn_people.draw_person(seed=1)
-    frames = drawn_people.draw_frames(person, num_frames=25, frame_size=SIZE, fps=25, seed=1)
+    person = people.random_person(seed=1)
+    frames = draw_frames(person, num_frames=25, frame_size=SIZE, fps=25, seed=1)
     return np.stack(list(frames))
 
 

@@ -1,0 +1,1 @@
+"""Measurements behind the figures in docs/: each module runs with `python -m benchmarks.NAME`."""

@@ -1,0 +1,310 @@
+"""What the accuracy benchmark compares: train.py as it is, the predecessor, and no network at all.
+
+Each of them prepares a fold and returns a `Prepared`, whose `score` takes faces and names of
+robustness.CHANGES and returns raw scores, `(num_faces,)` for each name.
+
+The predecessor (microcoder-py/deepfake-detector, 2021) has its own network, optimizer, rate and
+epochs: one convolution and an LSTM with relu on 60 frames of 100x100, batches of 4, Adam at 1e-3,
+ten epochs of plain cross-entropy, no augmentation, no validation. Our loop and our pipeline feed
+it, so that the recipe alone is compared: it sees the same crops, evenly spread over the video, and
+trains on all that the others train and validate on.
+
+The figure without a network says how blurred the middle of a face is: whatever tells fakes from
+reals has to be better than that, or it tells no more than sharpness. And the source alone, without
+a pixel, is what a network scores that has learned to tell sources instead of forgeries.
+"""
+
+import contextlib
+import csv
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+
+from deepfake_detector.clips import loading, read_errors
+from deepfake_detector.clips.sampling import whole_video_paths
+from deepfake_detector.console import UserError, quiet_tensorflow
+from deepfake_detector.evaluation import robustness
+from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.face_dataset.settings import SETTINGS_NAME
+from deepfake_detector.face_dataset.splits import split_tracks
+from deepfake_detector.files import write_text
+from deepfake_detector.networks import folding
+from deepfake_detector.scoring import calibration, model_file, trained_model
+from deepfake_detector.scoring.clip_scorer import ClipScorer
+from deepfake_detector.training import devices, run_folder
+from deepfake_detector.training.arguments import main_arguments
+
+with quiet_tensorflow():
+    import tensorflow as tf
+
+    import model as networks
+    import train
+
+
+from benchmarks.accuracy.folds import About, Fold
+
+CLEAN = "clean"
+ALTERED = ("JPEG quality 50", "half resolution")
+Score = Callable[[Sequence[FaceTrack], Sequence[str]], dict[str, np.ndarray]]
+BATCH_SIZE = 16  # of scoring
+
+CONTROL_FRAMES = 8
+INNER_FACE = (0.5, 0.54, 0.225, 0.27)  # centre x, y and half axes, in sides of the crop
+
+
+class CannotTrain(UserError):
+    """The training videos of a fold are too few, or of too few people."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A detector that has seen the training videos of a fold."""
+
+    score: Score
+    trained_on: list[FaceTrack]
+    seconds: float  # of training
+
+
+@dataclass(frozen=True)
+class SeedRecipe:
+    """The predecessor's sizes and training, see its train.py."""
+
+    num_frames: int = 60
+    img_size: int = 100
+    batch_size: int = 4
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    seed: int = 0  # ours: it had none
+
+
+# train.py as a user runs it
+
+
+def read_options(words: Sequence[str], seed: int) -> tuple["train.TrainSettings", Mapping]:
+    """Return the settings and the options that train.py makes of the words of its command line.
+
+    `seed` is that of the benchmark; a --seed among the words overrides it.
+    """
+    where = ["--data", "-", "--out", "-"]  # the last one counts, and these two are not used
+    parser = main_arguments("train.py")
+    args = vars(parser.parse_args(["--seed", str(seed), *words, *where]))
+    settings, options = (
+        kind(**{field.name: args[field.name] for field in fields(kind)})
+        for kind in (train.TrainSettings, train.RunOptions)
+    )
+    return settings, options
+
+
+def prepare_ours(
+    fold: Fold,
+    out: Path,
+    face_settings: Mapping,
+    settings: "train.TrainSettings",
+    options: "train.RunOptions",
+) -> Prepared:
+    """Train on a fold into the run folder `out` as train.py does, or take the finished run there.
+
+    Validation is drawn from the fold's training videos as train.py draws it; nothing of the test
+    videos is looked at.
+    """
+    try:
+        parts = split_tracks(fold.rest, settings.validation_share, 0, settings.seed)
+        train.count_steps(parts["train"], settings)  # says what is missing
+    except UserError as error:
+        raise CannotTrain(f"fold {fold.number}: {error}") from error
+    stored = train.run_settings(settings, face_settings, options.initial_model)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.backend.clear_session()
+    strategy = devices.choose_strategy()
+    train.train_parts(parts, out, stored, settings, strategy, options)
+    train.calibrate(out, parts["validation"])
+    score = scorer_of(out / trained_model.MODEL_NAME, strategy)
+    return Prepared(score, parts["train"], seconds_of(out) + seconds_of(out / "frames"))
+
+
+def seconds_of(run: Path) -> float:
+    """Return how long all epochs of a run took; 0 where there is none."""
+    if not (run / run_folder.HISTORY_NAME).exists():
+        return 0.0
+    with (run / run_folder.HISTORY_NAME).open(newline="", encoding="utf-8") as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))
+
+
+def scorer_of(model_path: Path, strategy: "tf.distribute.Strategy") -> Score:
+    """Return what scores faces with a model as evaluate.py does, calibrated where it is."""
+    settings = trained_model.read_model_settings(model_path)
+    with strategy.scope():
+        model = model_file.load(model_path, settings)
+    scorer = ClipScorer(model, settings, strategy, BATCH_SIZE)
+
+    def score(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
+        scores = {}
+        if CLEAN in changes:
+            scores[CLEAN] = scorer.score_tracks(faces)
+        altered = [name for name in changes if name != CLEAN]
+        if altered:
+            paths = whole_video_paths(faces, scorer.num_frames)
+            of_changes = scorer.score_paths(
+                paths, faces, changes_of(altered), len(altered), "scoring altered faces"
+            )
+            scores |= dict(zip(altered, of_changes.T, strict=True))
+        return {name: _told(values, settings) for name, values in scores.items()}
+
+    return score
+
+
+def changes_of(names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what makes those variants of crops, `(num_frames, side, side, 3) uint8`, stacked."""
+    return lambda crops: np.stack([robustness.CHANGES[name](crops) for name in names])
+
+
+def _told(raw: np.ndarray, settings: Mapping) -> np.ndarray:
+    """Return calibrated scores; one that is no number, of a training gone astray, tells nothing."""
+    scores = calibration.apply(np.nan_to_num(raw, nan=0.5), settings.get("calibration"))
+    if np.isnan(raw).any():
+        print(f"{int(np.isnan(raw).sum())} of {len(raw)} scores are no numbers and count as a half")
+    return scores
+
+
+# The predecessor
+
+
+def prepare_seed(fold: Fold, out: Path, face_settings: Mapping, recipe: SeedRecipe) -> Prepared:
+    """Train the predecessor's network on a fold, or take the finished one in `out`.
+
+    Raises UserError where `out` holds one of another recipe or of other videos.
+    """
+    told = {
+        "faces": dict(face_settings),
+        "num_frames": recipe.num_frames,
+        "img_size": [recipe.img_size] * 2,
+        "training": {"architecture": "seed", **asdict(recipe)},
+        "videos": [face.name for face in fold.rest],
+    }
+    model_path = out / trained_model.MODEL_NAME
+    # Of one device: its ten epochs are short.
+    strategy = tf.distribute.get_strategy()
+    with run_folder.only_run(out):
+        if model_path.exists():
+            told |= {"seconds": _seconds_of_same(model_path, told)}
+        else:
+            started = time.perf_counter()
+            network = train_seed(fold.rest, recipe)
+            told |= {"seconds": time.perf_counter() - started}
+            write_text(out / SETTINGS_NAME, json.dumps(told, indent=1) + "\n")
+            partial = out / f".partial.{model_path.name}"
+            network.save(partial)
+            partial.replace(model_path)
+    return Prepared(scorer_of(model_path, strategy), list(fold.rest), told["seconds"])
+
+
+def _seconds_of_same(model_path: Path, told: Mapping) -> float:
+    found = trained_model.read_model_settings(model_path)
+    different = sorted(name for name, value in told.items() if found.get(name) != value)
+    if different:
+        raise UserError(
+            f"{model_path.parent} holds a training that differs in {', '.join(different)}; give "
+            "another --out"
+        )
+    return found["seconds"]
+
+
+def train_seed(faces: Sequence[FaceTrack], recipe: SeedRecipe) -> "keras.Model":
+    """Return the predecessor's network after its ten epochs on these faces, each once an epoch."""
+    side = (recipe.img_size, recipe.img_size)
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(recipe.seed)
+    network = networks.build_model(recipe.num_frames, side, "baseline")
+    folded = folding.fold_time(network)
+    folded.compile(keras.optimizers.Adam(recipe.learning_rate), "binary_crossentropy")
+    paths = whole_video_paths(faces, recipe.num_frames)
+    labels = np.array([[face.label] for face in faces], np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((paths, labels))
+    dataset = dataset.shuffle(len(faces), recipe.seed, reshuffle_each_iteration=True)
+    dataset = dataset.map(
+        lambda names, label: (loading.load_clip(names, side), label),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    with _explained(faces):
+        batches = dataset.batch(recipe.batch_size).prefetch(1)
+        folded.fit(batches, epochs=recipe.epochs, shuffle=False, verbose=2)  # they are already
+    return network
+
+
+@contextlib.contextmanager
+def _explained(faces: Sequence[FaceTrack]) -> Iterator[None]:
+    """Raise UserError naming the crop that cannot be read."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise UserError(read_errors.explain(error, faces)) from error
+
+
+# No network
+
+
+def prepare_control(fold: Fold) -> Prepared:
+    """Return the figure without a network; it learns nothing."""
+    return Prepared(score_blur, list(fold.rest), 0.0)
+
+
+def score_blur(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return minus the median grey-level contrast of the finest details inside each face."""
+    scores = {name: np.zeros(len(faces)) for name in changes}
+    paths = whole_video_paths(faces, CONTROL_FRAMES)
+    for index, of_face in enumerate(paths):
+        crops = np.stack([_read(Path(os.fsdecode(path))) for path in of_face])
+        for name in changes:
+            scores[name][index] = blur_of(robustness.CHANGES[name](crops))
+    return scores
+
+
+def _read(path: Path) -> np.ndarray:
+    crop_bgr = cv2.imread(str(path))
+    if crop_bgr is None:
+        raise UserError(f"{path} cannot be read; run processing.py to make the faces anew")
+    return cv2.cvtColor(crop_bgr, cv2.COLOR_BGR2RGB)
+
+
+def blur_of(crops: np.ndarray) -> float:
+    """Return minus the median of the high-pass of the inner face, a mean over the frames.
+
+    `crops` are `(num_frames, side, side, 3) uint8` RGB. The high-pass is what a Gaussian of one
+    pixel takes away, in grey levels.
+    """
+    x, y, half_width, half_height = INNER_FACE
+    side = crops.shape[1]
+    place = np.mgrid[0:side, 0:side] / (side - 1)
+    inside = np.hypot((place[1] - x) / half_width, (place[0] - y) / half_height) < 1
+    details = []
+    for crop in crops:
+        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        high_pass = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
+        details.append(np.median(high_pass[inside]))
+    return -float(np.mean(details))
+
+
+# Not even a pixel
+
+
+def prepare_source(fold: Fold, about: Mapping[str, About]) -> Prepared:
+    """Return what scores a video by the share of fakes among the training videos of its source."""
+    labels: dict[str | None, list[int]] = {}
+    for face in fold.rest:
+        labels.setdefault(about[face.video].source, []).append(face.label)
+    shares = {source: float(np.mean(of_source)) for source, of_source in labels.items()}
+    otherwise = float(np.mean([face.label for face in fold.rest]))
+
+    def score(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
+        scores = np.array([shares.get(about[face.video].source, otherwise) for face in faces])
+        return {name: scores for name in changes}
+
+    return Prepared(score, list(fold.rest), 0.0)

@@ -1,0 +1,19 @@
+"""The rooms behind the scripts. Data goes one way:
+
+    videos        which videos there are, what they are labelled, how their frames are read
+    face_dataset  the folder of faces on disk: settings, manifest, boxes, face tracks, splits
+    faces         from frames to faces: detections, tracklets, averaged boxes, square crops
+    clips         from face tracks to clips: pairs, sampling, decoding, augmentation, self-blending
+    networks      the CNNs that see one frame, and how time is folded into the batch
+    scoring       one scorer for all, calibration, metrics, the files of a trained model
+    training      settings, training loop, checkpoints, the run folder
+    evaluation    intervals, groups, robustness, the report
+    prediction    windows, verdicts, annotated videos, pictures
+    synthetic     drawn people for the demo and the tests
+
+Rooms import downwards only: console, files, images, charts, parallel < videos, networks, synthetic
+< face_dataset < faces, clips < scoring < training, evaluation, prediction. No room imports a
+script, and nothing that processing.py needs imports TensorFlow.
+"""
+
+__version__ = "1.0.0"

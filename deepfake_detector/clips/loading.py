@@ -1,0 +1,69 @@
+"""Reads the crops of a clip in a TensorFlow graph.
+
+clip = load_clip(paths, (192, 192))        # (num_frames, 192, 192, 3) uint8 RGB
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from deepfake_detector.clips import augmentation, self_blending
+from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND
+
+END_OF_IMAGE = b"\xff\xd9"  # what every whole JPEG ends with (ITU-T T.81, B.1.1.3)
+NOT_WHOLE = "no JPEG, or one that is cut short:"
+
+
+def load_clip(paths: tf.Tensor, img_size: tuple[int, int]) -> tf.Tensor:
+    """Return the clip of these crops for scoring, `(num_frames, *img_size, 3) uint8`.
+
+    Fails as `decode_crop` does, and where the crops differ in size.
+    """
+    any_size = tf.TensorSpec((None, None, 3), tf.uint8)
+    return fit_clip(tf.map_fn(decode_crop, paths, fn_output_signature=any_size), img_size)
+
+
+def decode_crop(path: tf.Tensor) -> tf.Tensor:
+    """Return a crop, `(height, width, 3) uint8` RGB.
+
+    Fails with a `tf.errors.OpError` where the crop is missing, cut short or refused by the decoder;
+    `read_errors.explain` says which one it was.
+    """
+    content = tf.io.read_file(path)
+    # Few and plain operations, for they run for every crop: tf.debugging.Assert would add a
+    # condition, and the zeros let an empty file have an end too.
+    end = tf.strings.substr(tf.strings.join(["\0\0", content]), -2, 2)
+    checked = tf.raw_ops.Assert(condition=tf.equal(end, END_OF_IMAGE), data=[NOT_WHOLE, path])
+    with tf.control_dependencies([checked]):
+        return tf.io.decode_jpeg(content, channels=3)
+
+
+def fit_clip(
+    frames: tf.Tensor,
+    img_size: tuple[int, int],
+    draws: tf.Tensor | None = None,
+    role: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Return frames `(num_frames, height, width, 3) uint8` as a clip, `(num_frames, *img_size, 3)`.
+
+    With `draws`, `(augmentation.NUM_DRAWS,)`, the clip is augmented. With a `role`, `(2,) int64`,
+    it may be one side of a self-blended pair, see pairs.py.
+    """
+    # OpenCV works on bytes where TensorFlow works on floats, in a quarter of the time or less.
+    clip = tf.numpy_function(
+        lambda frames, draws, role: _fitted(frames, img_size, draws, role),
+        [frames, *([] if given is None else given for given in (draws, role))],
+        tf.uint8,
+        stateful=False,
+    )
+    # Without a static number of frames Keras's TimeDistributed loops over the wrong axis.
+    return tf.ensure_shape(clip, (frames.shape[0], *img_size, 3))
+
+
+def _fitted(
+    frames: np.ndarray, img_size: tuple[int, int], draws: np.ndarray, role: np.ndarray
+) -> np.ndarray:
+    """Return the frames as a clip is to show them; without draws or role these are empty."""
+    if len(role) and role[0] != ORIGINAL:
+        target, blend, _ = self_blending.blend(frames, np.random.default_rng(role[1]))
+        frames = blend if role[0] == SELF_BLEND else target
+    return augmentation.fit(frames, img_size, draws if len(draws) else None)

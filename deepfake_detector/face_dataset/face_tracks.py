@@ -1,0 +1,97 @@
+"""To be written."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepfake_detector.console import UserError
+from deepfake_detector.videos.groups import find_source_groups
+from deepfake_detector.videos.metadata import FAKE, read_metadata
+
+SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """A folder of crops of one face: `num_frames` JPEGs named 000.jpeg, 001.jpeg, ..."""
+
+    name: str
+    folder: str
+    label: int  # 1 = fake
+    num_frames: int
+    digits: int  # in the name of a frame
+    video: str  # the same for all faces of a video
+    source_group: str  # the same for a video, everything made from it and all their faces
+    split: str = "train"  # what the metadata says: train, validation or test
+    people: tuple[str, ...] = ()  # as far as the metadata names them; its `group` counts as one
+
+    @property
+    def video_key(self) -> tuple[str, str]:
+        """What all face tracks of one video share: the folder of faces and the video's name."""
+        return str(Path(self.folder).parent), self.video
+
+    def crop_path(self, number: int) -> str:
+        """Return the path of the crop of frame `number`, which counts from 0."""
+        return f"{self.folder}/{number:0{self.digits}d}.jpeg"
+
+    @property
+    def group_keys(self) -> set[str]:
+        """What no video of another part may have: its source group and its people."""
+        return {self.source_group, *(f"person/{person}" for person in self.people)}
+
+
+def list_faces(file_loc: str | Path) -> list[FaceTrack]:
+    """Return the faces in a folder of faces, sorted by name: one of each video, or more.
+
+    Raises UserError where there is no metadata.json, where it lists nothing or a path, or where a
+    listed folder is missing, empty or not numbered from 000 on.
+    """
+    folder = str(Path(file_loc))  # text from here on: a path object for each face costs seconds
+    metadata = read_metadata(Path(folder))
+    if not metadata:
+        raise UserError(f"{folder} holds no faces; run processing.py to make some")
+    source_groups = find_source_groups(metadata)
+    return [
+        _face_track(folder, name, metadata[name], source_groups[name]) for name in sorted(metadata)
+    ]
+
+
+def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> FaceTrack:
+    if name in {"", ".", ".."} or "/" in name or "\\" in name:
+        raise UserError(
+            f"{folder} lists {name!r}, which is a path and not the name of a folder of faces; run "
+            "processing.py to make the faces anew"
+        )
+    own_folder = os.path.join(folder, name)  # noqa: PTH118
+    try:
+        frames = [file for file in os.listdir(own_folder) if file.endswith(".jpeg")]  # noqa: PTH208
+    except OSError:
+        frames = []
+    digits = len(min(frames, default="")) - len(".jpeg")
+    if not frames or max(frames) != f"{len(frames) - 1:0{digits}d}.jpeg":
+        raise UserError(
+            f"{own_folder} is listed in metadata.json, but its {len(frames)} frames are not "
+            "numbered from 000 on without a gap; run processing.py again"
+        )
+    label = int(entry.get("label") == FAKE)
+    asked = SPLIT_NAMES.get(str(entry.get("split")), "train")
+    people = [str(person) for person in entry.get("people") or ()]
+    if entry.get("group"):
+        people.append(f"group {entry['group']}")
+    return FaceTrack(
+        name,
+        own_folder,
+        label,
+        len(frames),
+        digits,
+        video=entry.get("video", name),
+        source_group=source_group,
+        split=asked,
+        people=tuple(people),
+    )
+
+
+def count_videos(faces: Iterable[FaceTrack]) -> int:
+    """Return how many videos the faces are of."""
+    return len({face.video for face in faces})

@@ -1,0 +1,191 @@
+"""The folder of faces: its settings, its manifest, its index, and what keeps them consistent.
+
+    a.mp4/           one folder of crops per video, a.mp4#1/ ... for further faces in it
+    settings.json    what the crops depend on
+    manifest.csv     one row per video asked for
+    metadata.json    the DFDC entries of exactly the folders of crops
+    .lock  .work-*/  of runs under way
+
+Several runs may write to one folder of faces, from one machine or from many that share the disk:
+they take turns at the files above, and each makes its crops in a folder of its own. Whoever reads
+or writes a folder of faces comes through here; no pixels and no TensorFlow.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.boxes import BOXES_NAME
+from deepfake_detector.face_dataset.manifest import (
+    LOCK_NAME,
+    face_names,
+    file_bytes,
+    read_manifest,
+    turn,
+    write_index_in_turn,
+)
+from deepfake_detector.face_dataset.settings import (
+    SETTINGS_NAME,
+    FaceSettings,
+    read_settings,
+    setting_differences,
+)
+from deepfake_detector.files import write_text
+from deepfake_detector.videos.metadata import Video
+
+WORK_PREFIX = ".work-"
+
+
+@contextlib.contextmanager
+def work_folder(save_path: Path) -> Iterator[Path]:
+    """Yield a folder of this run's own below `save_path`; it goes when the run ends."""
+    with turn(save_path):  # nobody else may find it before it is locked
+        folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=save_path))
+        lock = FileLock(folder / LOCK_NAME)
+        lock.acquire()
+    try:
+        yield folder
+    finally:
+        # What a run has recorded must be on the disk before nothing tells any more that it ran.
+        getattr(os, "sync", lambda: None)()
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_dead_work(save_path: Path) -> bool:
+    """Remove the work folders of runs that were killed, and say whether there were any.
+
+    The lock on them ended with their process, also when the power went.
+    """
+    found = False
+    for folder in sorted(save_path.glob(f"{WORK_PREFIX}*")):
+        with contextlib.suppress(Timeout), FileLock(folder / LOCK_NAME, blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)
+            found = True
+    return found
+
+
+def holds_all_faces(save_path: Path, row: Mapping) -> bool:
+    """Say whether the folders of a video are as they were put there, or lost files with the power.
+
+    Files written last may come back empty then, though their folder has its name already.
+    """
+    for name in face_names(row["filename"], int(row["faces"] or 0)):
+        try:
+            with os.scandir(save_path / name) as found:
+                sizes = {file.name: file.stat().st_size for file in found}
+            lines = (save_path / name / BOXES_NAME).read_bytes().count(b"\n")
+        except OSError:
+            return False
+        crops = [file for file in sizes if file.endswith(".jpeg")]
+        if not all(sizes.values()) or lines != len(crops) + 1:
+            return False
+    return True
+
+
+def put(save_path: Path, name: str, made: Sequence[Path], trash: Path) -> None:
+    """Rename finished folders of faces to those of the video; former ones go to `trash`.
+
+    Raises OSError where that cannot be done.
+    """
+    take_away(save_path, name, trash)
+    for folder, face_name in zip(made, face_names(name, len(made)), strict=True):
+        try:
+            folder.rename(save_path / face_name)
+        except OSError:
+            # Another run has just put the same faces there.
+            if not (save_path / face_name).is_dir():
+                raise
+
+
+def take_away(save_path: Path, name: str, trash: Path) -> None:
+    """Move whatever folders of faces a video has to a folder below `trash`."""
+    number = 0
+    while (old := save_path / face_names(name, number + 1)[-1]).is_dir():
+        with contextlib.suppress(FileNotFoundError):  # another run was faster
+            old.rename(Path(tempfile.mkdtemp(dir=trash)) / "old")
+        number += 1
+
+
+def prepare(
+    save_path: Path, settings: FaceSettings, videos: Sequence[Video], overwrite: bool
+) -> dict[str, dict]:
+    """Make the folder, store the settings, and return the manifest rows of earlier runs.
+
+    Raises UserError where the folder cannot be written to, holds something else than faces, or
+    holds faces of other settings.
+    """
+    folders = {video.path.parent.resolve() for video in videos}
+    if save_path == Path() or save_path.resolve() in folders:
+        raise UserError("the save path must be a folder of its own, apart from the videos")
+    try:
+        save_path.mkdir(parents=True, exist_ok=True)
+        if _is_foreign(save_path):
+            raise UserError(
+                f"{save_path} is not empty and holds no {SETTINGS_NAME}; give a new folder"
+            )
+        with turn(save_path):
+            manifest = read_manifest(save_path)
+            check_names(save_path, videos, manifest)
+            asked = {video.name for video in videos}
+            if remove_dead_work(save_path):
+                # Those of other shards too: their runs will find no dead work any more.
+                manifest = {
+                    name: row for name, row in manifest.items() if holds_all_faces(save_path, row)
+                }
+            check_settings(save_path, asdict(settings), manifest.keys() - asked, overwrite)
+            if overwrite:
+                # Out of the index before anything is made anew: an interrupted run leaves no
+                # mixture.
+                manifest = {name: row for name, row in manifest.items() if name not in asked}
+            text = json.dumps(asdict(settings), indent=1) + "\n"
+            write_text(save_path / SETTINGS_NAME, text)
+            write_index_in_turn(save_path, manifest, videos)
+    except OSError as error:
+        raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
+    return manifest
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Say whether the folder holds something that no run has put there.
+
+    The settings are looked for last. A run that begins here at this very moment writes them before
+    anything else but its lock; looked for first, they could be missing and the rest be there.
+    """
+    first_files = {LOCK_NAME, f".partial.{SETTINGS_NAME}"}
+    holds_something = any(path.name not in first_files for path in folder.iterdir())
+    return holds_something and not (folder / SETTINGS_NAME).exists()
+
+
+def check_settings(save_path: Path, settings: Mapping, others: set[str], overwrite: bool) -> None:
+    """Raise UserError where faces of other settings would be mixed with the new ones."""
+    if not (save_path / SETTINGS_NAME).exists():
+        return
+    differences = setting_differences(read_settings(save_path), settings)
+    if differences and (others or not overwrite):
+        remedy = "give the same settings or another save path"
+        if not others:
+            remedy += ", or --overwrite to make the faces anew"
+        raise UserError(f"{save_path} holds faces made with {differences}; {remedy}")
+
+
+def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> None:
+    """Raise UserError where another video of the same name has its faces at `save_path`."""
+    for video in videos:
+        row, size = manifest.get(video.name), file_bytes(video.path)
+        if row is None or row["status"] != "ok" or size == "" or row["bytes"] == str(size):
+            continue
+        folder = str(video.path.parent.resolve())
+        if row["location"] != folder:
+            raise UserError(
+                f"{save_path} holds the faces of another {video.name}, from {row['location']} "
+                f"({row['bytes']} bytes, in {folder}: {size}); give another save path"
+            )

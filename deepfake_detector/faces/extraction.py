@@ -1,0 +1,272 @@
+"""One video in, its folders of face crops out.
+
+    row = process_video(Task(video), save_path, work_path, FaceSettings())
+
+writes `<save_path>/<name>/` with 000.jpeg, 001.jpeg, ... and boxes.csv, and returns the row of the
+manifest. The folder appears whole or not at all: it is made below `work_path`, on the same disk,
+and renamed. No TensorFlow; `processing.py` does this for many videos.
+"""
+
+import functools
+import math
+import shutil
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from deepfake_detector.face_dataset.boxes import Crop, read_boxes, write_face
+from deepfake_detector.face_dataset.folder import put, take_away
+from deepfake_detector.face_dataset.manifest import face_names, new_row
+from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.faces import crop_buffer
+from deepfake_detector.faces.crops import Square
+from deepfake_detector.faces.detector import Detector
+from deepfake_detector.faces.tracker import FaceTracker
+from deepfake_detector.faces.tracks import FaceBoxes
+from deepfake_detector.videos import diagnosis
+from deepfake_detector.videos.metadata import Video
+from deepfake_detector.videos.reader import Frame, VideoReader
+
+SAME_TIME_SEC = 0.0015  # boxes.csv holds milliseconds
+
+
+@dataclass(frozen=True)
+class Task:
+    """A video to do, and where its boxes may come from."""
+
+    video: Video
+    donor: Mapping | None = None  # manifest row of its original, whose faces are there already
+
+
+class TooSlowError(Exception):
+    """A video took longer than it was given."""
+
+
+def process_video(
+    task: Task,
+    save_path: Path,
+    work_path: Path,
+    settings: FaceSettings,
+    timeout_sec: float = math.inf,
+) -> dict:
+    """Write the faces of one video and return its manifest row.
+
+    Raises OSError where the faces cannot be written; everything else is a status and a reason.
+    """
+    started, video = time.perf_counter(), task.video
+    row = new_row(video)
+    if video.problem:
+        return row | {"status": "invalid_entry", "reason": video.problem}
+    folder = Path(tempfile.mkdtemp(dir=work_path))
+    try:
+        row |= _extract(task, save_path, folder, settings, started + timeout_sec)
+    except TooSlowError:
+        row |= too_slow(timeout_sec)
+    except (cv2.error, MemoryError) as error:
+        # A single line: OpenCV's messages come with line breaks.
+        row |= {"status": "failed", "reason": " ".join(str(error).split()) or repr(error)}
+    if row["status"] != "ok":
+        # Faces of an earlier file of this name would be a folder that no index lists.
+        take_away(save_path, video.name, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
+
+
+def too_slow(timeout_sec: float) -> dict:
+    """Return the part of a manifest row that says so."""
+    reason = f"took longer than {timeout_sec:g} seconds; give it more with --timeout-sec"
+    return {"status": "failed", "reason": reason}
+
+
+def _extract(
+    task: Task, save_path: Path, folder: Path, settings: FaceSettings, deadline: float
+) -> dict:
+    path = task.video.path
+    problem = why_not_to_open(path)
+    if problem in diagnosis.NOT_THERE:
+        return {"status": "missing", "reason": f"listed in metadata.json, but {problem}"}
+    if problem:
+        return {"status": "unreadable", "reason": problem}
+    facts, crops = {}, None
+    if task.donor is not None:
+        facts, crops = _cut_along(task, save_path, folder, settings, deadline)
+    if crops is None:
+        facts, crops = _find_and_cut(path, folder, settings, deadline)
+    if not facts:
+        return {"status": "unreadable", "reason": diagnosis.explain(path)}
+    if not crops:
+        return facts | {"status": "no_face", "reason": "no face in any frame", "detected": 0}
+    made = [folder / f"face_{number}" for number in range(len(crops))]
+    # Where one face hides another, both may have the same crop.
+    place = Path.rename if len(crops) == 1 else shutil.copyfile
+    for face, face_folder in zip(crops, made, strict=True):
+        write_face(face, face_folder, place)
+    put(save_path, task.video.name, made, folder)
+    sources = [crop.source for face in crops for crop in face]
+    counts = {source: sources.count(source) for source in ("detected", "averaged")}
+    return facts | counts | {"faces": len(crops), "status": "ok"}
+
+
+def why_not_to_open(path: Path) -> str:
+    """Return why there is no file to open, or one that OpenCV must not; else an empty string."""
+    try:
+        if path.is_file():
+            # FFmpeg would follow it to other files and give their frames for its own.
+            return diagnosis.PLAYLIST if diagnosis.is_playlist(path) else ""
+    except OSError:
+        pass  # such as a link into a folder that may not be entered; explain says which
+    return diagnosis.explain(path)
+
+
+def _find_and_cut(
+    path: Path, folder: Path, settings: FaceSettings, deadline: float
+) -> tuple[dict, list[list[Crop]]]:
+    """Return facts for the manifest and the crops of each face; no facts for what is no video."""
+    with VideoReader(path) as reader:
+        frames = reader.frames(settings.capture_sec, settings.fps)
+        followed = follow(in_time(frames, deadline), settings, folder)
+        if not followed.indices:
+            return {}, []
+        facts = facts_of(reader, len(followed.indices), followed.cutter.frame_sizes[-1])
+    wanted = followed.squares_to_cut()
+    if wanted:
+        with VideoReader(path) as reader:
+            frames = reader.frames(settings.capture_sec, settings.fps, frozenset(wanted))
+            followed.cut(in_time(frames, deadline), wanted)
+    return facts, followed.crops()
+
+
+@dataclass
+class Followed:
+    """The faces followed through some frames of a video, most of them cut out already."""
+
+    tracker: FaceTracker
+    cutter: crop_buffer.EarlyCrops
+    indices: list[int]  # in the video, of the frames looked at
+    faces: list[FaceBoxes]
+
+    def squares_to_cut(self) -> dict[int, list[tuple[int, Square]]]:
+        """Return, by index of the frame, the squares that were not foreseen."""
+        wanted: dict[int, list[tuple[int, Square]]] = defaultdict(list)
+        for face in self.faces:
+            for position, box in enumerate(face.boxes, face.first):
+                square = self.cutter.square_of(position, box)
+                if (position, square) not in self.cutter.crops:
+                    wanted[self.indices[position]].append((position, square))
+        return wanted
+
+    def cut(
+        self,
+        frames: Iterator[Frame],
+        wanted: dict[int, list[tuple[int, Square]]],
+    ) -> None:
+        """Cut these squares out of `frames`, read as far as needed; `wanted` is used up.
+
+        Raises cv2.error where a frame does not come again.
+        """
+        while wanted:
+            frame = next(frames, None)
+            if frame is None:
+                raise cv2.error("the file changed, or decodes differently, when it is read again")
+            for position, (left, top, side) in wanted.pop(frame.index, ()):
+                pixels = frame.image_bgr[top : top + side, left : left + side]
+                self.cutter.write(position, (left, top, side), pixels)
+
+    def crops(self) -> list[list[Crop]]:
+        """Return the crops of each face, when all squares are cut."""
+        return [
+            [
+                Crop(
+                    self.cutter.crops[position, self.cutter.square_of(position, box)],
+                    self.indices[position],
+                    self.tracker.times_sec[position],
+                    box,
+                    "detected" if hit else "averaged",
+                )
+                for position, (box, hit) in enumerate(
+                    zip(face.boxes, face.detected, strict=True), face.first
+                )
+            ]
+            for face in self.faces
+        ]
+
+
+def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Followed:
+    """Find and follow the faces of these frames and cut out of them, into `folder`, what can be.
+
+    The one way from frames to model-ready faces, in extraction and in prediction.
+    """
+    tracker = FaceTracker(_detector(threading.get_ident()), settings.faces)
+    cutter = crop_buffer.EarlyCrops(tracker, settings, folder)
+    indices: list[int] = []
+    for frame in frames:
+        tracker.add_frame(frame.image_bgr, frame.time_sec)
+        cutter.add_frame(frame.image_bgr)
+        indices.append(frame.index)
+    cutter.finish()
+    return Followed(tracker, cutter, indices, tracker.faces() if indices else [])
+
+
+def _cut_along(
+    task: Task, save_path: Path, folder: Path, settings: FaceSettings, deadline: float
+) -> tuple[dict, list[list[Crop]] | None]:
+    """Return facts and crops as `_find_and_cut` does, along the boxes of the video's original.
+
+    Crops are None where the two do not have the same frames, by number, time and size.
+    """
+    names = face_names(task.donor["filename"], int(task.donor["faces"]))
+    faces_of_original = [read_boxes(save_path / name) for name in names]
+    size = (int(task.donor["height"]), int(task.donor["width"]))
+    main_face = faces_of_original[0]
+    cutter = crop_buffer.EarlyCrops(None, settings, folder)
+    crops: list[list[Crop]] = [[] for _ in names]
+    with VideoReader(task.video.path) as reader:
+        frames = in_time(reader.frames(settings.capture_sec, settings.fps), deadline)
+        for position, frame in enumerate(frames):
+            of_original = main_face.get(frame.index)
+            same = of_original and abs(of_original.time_sec - frame.time_sec) < SAME_TIME_SEC
+            if not same or frame.image_bgr.shape[:2] != size:
+                return {}, None
+            cutter.frame_sizes.append(size)
+            for number, face in enumerate(faces_of_original):
+                crop = face.get(frame.index)
+                if crop is not None:
+                    path = cutter.cut_whole(position, crop.box_xywh, frame.image_bgr)
+                    box, source = crop.box_xywh, crop.source
+                    crops[number].append(Crop(path, frame.index, frame.time_sec, box, source))
+        if len(crops[0]) != len(main_face):
+            return {}, None
+        facts = facts_of(reader, len(main_face), size) | {"boxes_from": task.donor["filename"]}
+    return facts, crops
+
+
+def in_time(frames: Iterator[Frame], deadline: float) -> Iterator[Frame]:
+    """Yield the frames; raises TooSlowError when the clock has passed the deadline."""
+    for frame in frames:
+        if time.perf_counter() > deadline:
+            raise TooSlowError
+        yield frame
+
+
+@functools.cache
+def _detector(thread: int) -> Detector:
+    """Return the detector of this thread: cascades cannot be used by two at once."""
+    return Detector()
+
+
+def facts_of(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
+    height, width = size
+    facts = {"fps": f"{reader.fps:.2f}", "width": width, "height": height}
+    missing = reader.missing_frames if reader.ended else 0
+    if missing > 1:  # one more or less is how writers count, not damage
+        promised = reader.grabbed + missing
+        facts["reason"] = (
+            f"ends after {reader.grabbed} of the {promised} frames its header promises"
+        )
+    return facts | {"frames_read": num_frames}

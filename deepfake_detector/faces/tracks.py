@@ -1,0 +1,76 @@
+"""To be written."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Hit:
+    """One detection: `position` counts the frames given to the tracker, from 0."""
+
+    position: int
+    box_xywh: np.ndarray
+
+    @cached_property
+    def side(self) -> float:
+        return math.sqrt(float(self.box_xywh[2]) * float(self.box_xywh[3]))
+
+    @cached_property
+    def centre(self) -> tuple[float, float]:
+        x, y, w, h = self.box_xywh.tolist()
+        return x + w / 2, y + h / 2
+
+
+@dataclass(eq=False)
+class Track:
+    """Hits that belong to one face within one shot, in order of time."""
+
+    shot: int
+    hits: list[Hit] = field(default_factory=list)
+
+    @property
+    def first(self) -> int:
+        return self.hits[0].position
+
+    @property
+    def last(self) -> int:
+        return self.hits[-1].position
+
+    @property
+    def score(self) -> float:
+        """Size times length: the sum of the box sides over the hits, in pixels."""
+        return sum(hit.side for hit in self.hits)
+
+    @property
+    def median_side(self) -> float:
+        return float(np.median([hit.side for hit in self.hits]))
+
+
+@dataclass
+class FaceBoxes:
+    """One face: its box in each of the frames `first`, `first + 1`, ... of those looked at."""
+
+    first: int
+    boxes: np.ndarray  # (num_frames, 4) float32
+    detected: np.ndarray  # (num_frames,) bool
+
+
+def distance(one: Hit, other: Hit) -> float:
+    """Return the distance of two box centres in mean box sides."""
+    return math.dist(one.centre, other.centre) / ((one.side + other.side) / 2)
+
+
+def growth(one: Hit, other: Hit) -> float:
+    """Return how many times larger the larger of two boxes is, at least 1."""
+    return max(one.side, other.side) / max(1.0, min(one.side, other.side))
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the intersection of two boxes over their union, 0..1."""
+    corner = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
+    width, height = np.maximum(0, corner - np.maximum(one[:2], other[:2]))
+    shared = float(width * height)
+    return shared / max(1e-6, float(one[2] * one[3] + other[2] * other[3]) - shared)

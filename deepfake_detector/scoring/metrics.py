@@ -1,0 +1,121 @@
+"""The figures of labels and scores: ROC AUC, log loss, error rates, calibration error.
+
+Arrays in, plain numbers out. Labels are 1 = fake, 0 = real; scores are P(fake) in 0..1; all are
+`(num_videos,)`. What needs both classes is None where one is missing.
+"""
+
+import numpy as np
+from sklearn import metrics as sklearn_metrics
+
+from deepfake_detector.scoring import calibration
+
+LOG_LOSS_CLIP = 1e-7  # a score of exactly 0 or 1 on the wrong side would cost infinitely much
+MOST_BINS, VIDEOS_A_BIN = 15, 10
+
+
+def video_metrics(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    threshold: float = 0.5,
+    operating_point: str = calibration.HALF,
+) -> dict:
+    """Return the figures of `labels` (0 or 1) and `scores` (0..1), both `(num_videos,)`.
+
+    ROC AUC, average precision and equal error rate are None where only one class is there. A score
+    at the threshold counts as fake. Log loss is of scores clipped to 1e-7 .. 1 - 1e-7.
+    """
+    verdicts = (scores >= threshold).astype(int)
+    confusion = sklearn_metrics.confusion_matrix(labels, verdicts, labels=[0, 1])
+    both = has_both(labels)
+    return {
+        "level": "video",
+        "videos": len(labels),
+        "real": int((labels == 0).sum()),
+        "fake": int((labels == 1).sum()),
+        "log_loss": log_loss(labels, scores),
+        "roc_auc": roc_auc(labels, scores),
+        "average_precision": (
+            float(sklearn_metrics.average_precision_score(labels, scores)) if both else None
+        ),
+        "eer": equal_error_rate(labels, scores) if both else None,
+        "operating_point": operating_point,
+        "threshold": threshold,
+        "accuracy": float((verdicts == labels).mean()),
+        "real_called_real": int(confusion[0, 0]),
+        "real_called_fake": int(confusion[0, 1]),
+        "fake_called_real": int(confusion[1, 0]),
+        "fake_called_fake": int(confusion[1, 1]),
+    }
+
+
+def has_both(labels: np.ndarray) -> bool:
+    """Say whether there are real and fake videos."""
+    return len(set(labels.tolist())) == 2
+
+
+def roc_auc(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
+) -> float | None:
+    """Return the share of pairs of a real and a fake video in the right order; ties are a half."""
+    if not has_both(labels):
+        return None
+    return float(sklearn_metrics.roc_auc_score(labels, scores, sample_weight=weights))
+
+
+def log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return minus the log of the probability given to the right label, `(num_videos,) float64`."""
+    clipped = np.clip(np.asarray(scores, np.float64), LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
+    return -np.log(np.where(labels == 1, clipped, 1 - clipped))
+
+
+def log_loss(labels: np.ndarray, scores: np.ndarray) -> float:
+    return float(log_losses(labels, scores).mean())
+
+
+def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the rate at which as large a share of real as of fake videos is called wrongly.
+
+    Between two thresholds the ROC curve is taken as a straight line.
+    """
+    false_alarms, hits, _ = sklearn_metrics.roc_curve(labels, scores, drop_intermediate=False)
+    misses = 1 - hits
+    # false_alarms - misses rises from -1 to 1; the rate sought is where it crosses 0.
+    after = int(np.argmax(false_alarms >= misses))
+    before = after - 1
+    gap_before = misses[before] - false_alarms[before]
+    gap_after = false_alarms[after] - misses[after]
+    share = gap_before / (gap_before + gap_after)
+    return float(false_alarms[before] + share * (false_alarms[after] - false_alarms[before]))
+
+
+# Calibration
+
+
+def reliability(labels: np.ndarray, scores: np.ndarray, num_bins: int | None = None) -> dict:
+    """Return the expected calibration error and what a reliability chart shows of each bin.
+
+    The bins are of equal width over 0..1: fifteen, as in Guo et al. (ICML 2017, arXiv:1706.04599),
+    but one less for every ten videos that fewer than 150 lack, and never below two. Theirs are of
+    the surest class; ours are of P(fake), so that the chart tells which way a score is off. Real
+    and fake videos count as much altogether, whichever are more, as they do for the temperature.
+
+    Returns `ece`, None without both classes, `num_bins`, and `bins`: a list of `low`, `high`,
+    `videos` and, where there are any, the mean `score` and the share `fake`.
+    """
+    if num_bins is None:
+        num_bins = int(np.clip(len(labels) // VIDEOS_A_BIN, 2, MOST_BINS))
+    counts = np.bincount(labels, minlength=2)
+    weights = (1 / np.maximum(counts, 1))[labels] / 2  # (num_videos,)
+    edges = np.linspace(0, 1, num_bins + 1)
+    places = np.minimum((scores * num_bins).astype(int), num_bins - 1)
+    bins, error = [], 0.0
+    for number in range(num_bins):
+        inside = places == number
+        found = {"low": float(edges[number]), "high": float(edges[number + 1])}
+        found["videos"] = int(inside.sum())
+        if inside.any():
+            found["score"] = float(np.average(scores[inside], weights=weights[inside]))
+            found["fake"] = float(np.average(labels[inside], weights=weights[inside]))
+            error += weights[inside].sum() * abs(found["score"] - found["fake"])
+        bins.append(found)
+    return {"ece": float(error) if counts.all() else None, "num_bins": num_bins, "bins": bins}

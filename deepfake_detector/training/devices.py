@@ -1,0 +1,117 @@
+"""Where training runs: this CPU, the GPUs of this machine, or the machines of a cluster.
+
+`choose_strategy` looks for a cluster first (TF_CONFIG, or the variables of a Slurm step with
+several tasks), then for GPUs. `choose_precision` says what numbers they are quickest with.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+
+import tensorflow as tf
+
+from deepfake_detector.console import UserError
+
+BFLOAT16_CAPABILITY = (8, 0)  # Ampere and later
+FLOAT16_CAPABILITY = (7, 0)  # Volta and Turing have tensor cores for float16 only
+LOWEST_PORT, PORTS = 20_000, 10_000  # below those that Linux gives out by itself
+
+
+def choose_strategy() -> "tf.distribute.Strategy":
+    """Return the strategy for what is there. Call it before any other operation of TensorFlow.
+
+    With TF_CONFIG, or as one of several tasks of a Slurm step: MultiWorkerMirroredStrategy, which
+    waits until all workers are there. Else MirroredStrategy over all visible GPUs, or the CPU.
+
+    Raises UserError for a TF_CONFIG that describes no cluster.
+    """
+    if os.environ.get("TF_CONFIG"):
+        _check_tf_config(os.environ["TF_CONFIG"])
+        cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        cluster = _slurm_cluster()
+    else:
+        return tf.distribute.MirroredStrategy()
+    workers = itertools.chain(*cluster.cluster_spec().as_dict().values())
+    print(f"{cluster.task_type} {cluster.task_id}: waiting for {', '.join(workers)}", flush=True)
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster)
+
+
+def _check_tf_config(text: str) -> None:
+    """Raise UserError where TF_CONFIG does not say who the workers are and which one this is."""
+    try:
+        config = json.loads(text)
+        workers, task = config["cluster"]["worker"], config["task"]
+        known = task["type"] in config["cluster"] and 0 <= int(task["index"]) < len(
+            config["cluster"][task["type"]]
+        )
+        known = known and len(workers) > 0
+    except (ValueError, TypeError, KeyError):
+        known = False
+    if not known:
+        raise UserError(
+            f"TF_CONFIG is {text}; it must name the workers and which of them this one is, as in "
+            '{"cluster": {"worker": ["host1:8888", "host2:8888"]}, "task": {"type": "worker", '
+            '"index": 0}}'
+        )
+
+
+def _slurm_cluster() -> "tf.distribute.cluster_resolver.ClusterResolver":
+    """Return the tasks of this Slurm step as workers, each with the GPUs that Slurm shows it."""
+    resolvers = tf.distribute.cluster_resolver
+    # Two jobs on one machine must not meet at the same port.
+    port = LOWEST_PORT + int(os.environ.get("SLURM_JOB_ID", 0)) % PORTS
+    tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
+    try:
+        # It knows Slurm's lists of machines, but no task without a GPU: for it each task has one.
+        slurm = resolvers.SlurmClusterResolver(
+            port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
+        )
+        cluster = slurm.cluster_spec()
+    except (RuntimeError, KeyError, OSError, ValueError, subprocess.SubprocessError) as error:
+        raise UserError(f"the Slurm step cannot be understood: {error}") from error
+    return resolvers.SimpleClusterResolver(
+        cluster,
+        task_type=slurm.task_type,
+        task_id=slurm.task_id,
+        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+        rpc_layer="grpc",
+    )
+
+
+def is_chief(strategy: "tf.distribute.Strategy") -> bool:
+    """Say whether this process is the one that writes: the only one, or the first worker."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    if "chief" in resolver.cluster_spec().jobs:
+        return resolver.task_type == "chief"
+    return resolver.task_id == 0
+
+
+def describe(strategy: "tf.distribute.Strategy") -> str:
+    """Return in words what trains, such as "8 GPUs of 2 workers"."""
+    replicas = strategy.num_replicas_in_sync
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    text = f"{replicas} {kind}{'s' if replicas > 1 else ''}"
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return text
+    spec = resolver.cluster_spec()
+    return f"{text} of {sum(map(spec.num_tasks, spec.jobs))} workers"
+
+
+def choose_precision(asked: str = "auto") -> str:
+    """Return one of `catalogue.PRECISIONS`: the one asked for, or the quickest of all GPUs here.
+
+    bfloat16 has the range of float32 and needs no loss scaling; GPUs have it from compute
+    capability 8.0 on, and float16 from 7.0 on. On a CPU it is float32.
+    """
+    if asked != "auto":
+        return asked
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    capability = min((gpu.get("compute_capability", (0, 0)) for gpu in details), default=(0, 0))
+    if capability >= BFLOAT16_CAPABILITY:
+        return "mixed_bfloat16"
+    return "mixed_float16" if capability >= FLOAT16_CAPABILITY else "float32"

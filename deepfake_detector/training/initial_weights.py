@@ -1,0 +1,83 @@
+"""What is trained: the network with its first weights, in the numbers of its precision, and AdamW.
+
+network, trained, trainer = build(settings, strategy, "float32", steps_per_epoch)
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
+from deepfake_detector.scoring import model_file, trained_model
+
+OPEN_GATE = 5.0  # before the sigmoid: 0.993
+SMALL = 0.25  # of a mean logit, that an LSTM can carry without bending it
+
+
+def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
+    """Set all weights, or those of the frame encoder where only they fit. Where they come from a
+    model of one frame, the score of a clip is that of its frames on average to begin with."""
+    encoder = network.get_layer("frames")
+    of_encoder, of_head = weights[: len(encoder.weights)], weights[len(encoder.weights) :]
+    if _fits(network, weights):
+        network.set_weights(weights)
+    elif _fits(encoder, of_encoder):
+        encoder.set_weights(of_encoder)
+        if len(of_head) == 2 and network.input_shape[1] > 1:
+            _average_frames(network, *of_head)
+    else:
+        raise UserError(
+            f"the initial model has {sum(value.size for value in weights):,} weights in "
+            f"{len(weights)} tensors, this network {network.count_params():,} in "
+            f"{len(network.weights)}; give the architecture and the image size it was trained with"
+        )
+
+
+def _fits(part: "keras.Model | keras.layers.Layer", weights: Sequence[np.ndarray]) -> bool:
+    return [value.shape for value in weights] == [tuple(weight.shape) for weight in part.weights]
+
+
+def _average_frames(network: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:
+    """Set LSTM and Dense of `network` to the mean of the logits that a Dense layer with `kernel`
+    and `bias`, `(features, 1)` and `(1,)`, gives its frames.
+
+    An LSTM drawn anew would pull at the encoder until it has learned what that layer knew. Of half
+    of the units the gates are open and the numbers small, where tanh hardly bends: they add up
+    the logits. The rest stays as drawn and does not count yet.
+    """
+    lstm, dense = network.get_layer("lstm"), network.get_layer("p_fake")
+    num_frames, units = network.input_shape[1], lstm.units // 2
+    # relu lets nothing below 0 pass: every second unit adds that up, with the other sign.
+    relu = lstm.activation is keras.activations.relu
+    signs = np.resize([1.0, -1.0] if relu else [1.0], units)
+    small, adding = SMALL / num_frames, units / 2 if relu else units
+    lstm_kernel, recurrent, lstm_bias = (value.copy() for value in lstm.get_weights())
+    columns = np.arange(4 * lstm.units).reshape(4, -1)[:, :units]  # of in, keep, new and out
+    for values in (lstm_kernel, recurrent):
+        values[:, columns.ravel()] = 0
+    lstm_bias[columns] = OPEN_GATE
+    lstm_kernel[:, columns[2]] = small * kernel * signs
+    lstm_bias[columns[2]] = small * bias * signs
+    lstm.set_weights([lstm_kernel, recurrent, lstm_bias])
+    open_gate = 1 / (1 + np.exp(-OPEN_GATE))
+    dense_kernel = np.zeros((lstm.units, 1), np.float32)
+    dense_kernel[:units, 0] = signs / (SMALL * adding * open_gate**2)
+    dense.set_weights([dense_kernel, np.zeros(1, np.float32)])
+
+
+def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
+    """Return the weights of a .keras file, and say where they come from other faces than these.
+
+    Raises UserError where it is no model, or its settings.json beside it cannot be read.
+    """
+    weights = model_file.open_model(path).get_weights()
+    if (path.parent / SETTINGS_NAME).exists():
+        differences = setting_differences(
+            trained_model.read_model_settings(path)["faces"], face_settings, by="these faces"
+        )
+        if differences:
+            print(f"note: {path} was trained on other faces: {differences}")
+    return weights

@@ -1,0 +1,121 @@
+"""Which videos there are, their label and what they were made from.
+
+Goes in: folders of videos, with a DFDC `metadata.json` or in another layout of layouts.py. Comes
+out: one `Video` per listed name, with an entry as a metadata.json has it.
+
+    {"a.mp4": {"label": "FAKE", "split": "train", "original": "b.mp4"}, ...}
+
+Any further key of an entry (`people`, `group`, `method`, ...) travels along unchanged.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deepfake_detector.console import UserError
+
+METADATA_NAME = "metadata.json"
+FAKE, REAL = "FAKE", "REAL"
+
+
+# Which layout
+
+
+def check_is_folder(folder: Path) -> None:
+    """Raise UserError where there is no such folder."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give a folder of videos with a {METADATA_NAME}")
+
+
+# A folder of faces is named after its video and stands beside these.
+RESERVED_NAMES = frozenset({METADATA_NAME, "manifest.csv", "settings.json"})
+RESERVED_HIDDEN = re.compile(r"\.(lock|work-.*|partial\..*|.*\.partial)", re.DOTALL)
+# The folders of further faces of a video are named so: a.mp4#1.
+FURTHER_FACE = re.compile(r"#[0-9]+\Z")
+# What a file system takes is 255; the folders of further faces have longer names.
+MAX_NAME_BYTES = 250
+
+
+@dataclass(frozen=True)
+class Video:
+    """One entry of a metadata.json; `problem` says why it cannot be used, or is empty."""
+
+    name: str
+    path: Path
+    entry: Mapping = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def label(self) -> int:
+        """1 = FAKE, 0 = REAL."""
+        return int(self.entry.get("label") == FAKE)
+
+
+def read_metadata(folder: Path) -> dict[str, dict]:
+    """Return the entries of a folder's metadata.json by video name.
+
+    Raises UserError where the folder or the file is missing, is no JSON or is no JSON object.
+    """
+    check_is_folder(folder)
+    path = folder / METADATA_NAME
+    if not path.is_file():
+        raise UserError(
+            f"{folder} holds no {METADATA_NAME}; it needs one of the form "
+            '{"a.mp4": {"label": "FAKE", "original": "b.mp4"}, "b.mp4": {"label": "REAL"}}'
+        )
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not valid JSON ({error}); correct it or fetch it anew"
+        ) from error
+    if not isinstance(metadata, dict):
+        raise UserError(
+            f"{path} holds a JSON {type(metadata).__name__}; it must be an object that maps video "
+            "names to entries"
+        )
+    return metadata
+
+
+def make_video(path: Path, name: str, entry: object) -> Video:
+    problem = _problem_of_name(name) or _problem_of_entry(entry)
+    if problem:
+        # JSON can name a video by what no file can hold: half a character, a zero byte.
+        name = name.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+        return Video(name, path, problem=problem)
+    return Video(name, path, entry)
+
+
+def is_path(name: str) -> bool:
+    return name in {"", ".", ".."} or "\0" in name or "/" in name or "\\" in name
+
+
+def _problem_of_name(name: str) -> str:
+    if is_path(name):
+        return "the name is a path, not a file name"
+    if name in RESERVED_NAMES or RESERVED_HIDDEN.fullmatch(name):
+        return "the name is one of our own files"
+    if FURTHER_FACE.search(name):
+        return "the name ends like that of a further face"
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "the name holds half a character"
+    if size > MAX_NAME_BYTES:
+        return f"the name is longer than {MAX_NAME_BYTES} bytes"
+    return ""
+
+
+def _problem_of_entry(entry: object) -> str:
+    if not isinstance(entry, dict):
+        return f"the entry is {entry!r}, not an object"
+    if entry.get("label") not in (FAKE, REAL):
+        return f"the label is {entry.get('label')!r}, not FAKE or REAL"
+    if not isinstance(entry.get("original"), str | None):
+        return "the original is not the name of a video"
+    people = entry.get("people", [])
+    if not isinstance(people, list) or not all(isinstance(person, str) for person in people):
+        return "the people are not a list of names"
+    return ""

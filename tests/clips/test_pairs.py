@@ -1,0 +1,137 @@
+"""Which clips make an epoch: pairs of a real and a fake, and fakes made from the real."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from face_dataset.test_splits import celeb_df, dfdc_part, video
+
+import data_pipeline
+from deepfake_detector.clips.pairs import (
+    ORIGINAL,
+    SELF_BLEND,
+    SELF_BLEND_TARGET,
+    sample_epoch,
+    steps_per_epoch,
+)
+from deepfake_detector.console import UserError
+
+
+def draw(videos, **options) -> np.ndarray:
+    """Return the indices of an epoch in which every video is shown as it is."""
+    indices, roles = sample_epoch(videos, **options)
+    assert set(roles) == {ORIGINAL}
+    return indices
+
+
+def test_an_epoch_has_every_real_once_beside_a_fake_of_the_same_original():
+    videos = dfdc_part(num_originals=10, fakes_each=4)
+    order = draw(videos, seed=0, epoch=0)
+    drawn = [videos[index] for index in order]
+    assert [member.label for member in drawn] == [0, 1] * 10
+    assert len({member.name for member in drawn}) == 20
+    assert all(
+        a.source_group == b.source_group for a, b in zip(drawn[::2], drawn[1::2], strict=True)
+    )
+
+
+def test_a_fake_is_paired_with_its_own_original_not_with_one_of_the_same_people():
+    videos = [member for member in celeb_df(4, 2) if member.people]
+    drawn = [videos[index] for index in draw(videos, seed=0, epoch=0)]
+    assert [member.label for member in drawn] == [0, 1] * 8
+    assert all(
+        a.source_group == b.source_group for a, b in zip(drawn[::2], drawn[1::2], strict=True)
+    )
+
+
+def test_the_larger_class_is_drawn_anew_each_epoch():
+    videos = dfdc_part(num_originals=5, fakes_each=4)
+    orders = [draw(videos, seed=0, epoch=epoch) for epoch in range(30)]
+    used = Counter(int(index) for order in orders for index in order if videos[index].label == 1)
+    assert len(used) == 20
+    assert not np.array_equal(orders[0], orders[1])
+    assert np.array_equal(orders[1], draw(videos, seed=0, epoch=1))
+
+
+def test_videos_without_a_relative_are_paired_with_strangers():
+    videos = [video(f"r{i}.mp4") for i in range(6)] + [video(f"f{i}.mp4", 1) for i in range(3)]
+    drawn = [videos[index] for index in draw(videos, seed=0, epoch=0)]
+    assert [member.label for member in drawn] == [0, 1] * 3
+    assert len({member.name for member in drawn}) == 6
+
+
+def test_a_shuffle_buffer_mixes_only_nearby_couples():
+    videos = dfdc_part(num_originals=100, fakes_each=1)
+    order = draw(videos, seed=0, epoch=0, shuffle_buffer=5)[::2] // 2
+    assert sorted(order) == list(range(100))
+    assert 0 < np.abs(order - np.arange(100)).max() <= 5
+
+
+@pytest.mark.parametrize(
+    ("videos", "sentence"),
+    [
+        ([video("a.mp4"), video("b.mp4")], "2 real and 0 fake; add the missing class"),
+        (dfdc_part(2), "2 real and 6 fake videos make 4 balanced clips, less than a batch of 8"),
+    ],
+)
+def test_training_data_that_make_no_batch_are_one_sentence(videos, sentence):
+    with pytest.raises(UserError, match=sentence):
+        data_pipeline.build_dataset(videos=videos, training=True, batch_size=8)
+
+
+# The arrays
+
+
+# Fakes made from the real
+
+
+def test_half_of_the_couples_are_self_blends_and_every_real_video_has_one_couple():
+    videos = dfdc_part(num_originals=10, fakes_each=4)
+    indices, roles = sample_epoch(videos, seed=0, epoch=0, self_blend=0.5)
+    pairs = list(zip(indices.reshape(-1, 2), roles.reshape(-1, 2).tolist(), strict=True))
+    assert len(pairs) == 10
+    blended = [pair for pair, kinds in pairs if kinds == [SELF_BLEND_TARGET, SELF_BLEND]]
+    plain = [pair for pair, kinds in pairs if kinds == [ORIGINAL, ORIGINAL]]
+    assert (len(blended), len(plain)) == (5, 5)
+    assert all(real == fake and videos[real].label == 0 for real, fake in blended)
+    assert all((videos[real].label, videos[fake].label) == (0, 1) for real, fake in plain)
+    assert all(videos[real].source_group == videos[fake].source_group for real, fake in plain)
+
+
+def test_real_videos_alone_are_enough_where_the_fakes_are_made():
+    videos = [video(f"r{i}.mp4") for i in range(8)]
+    assert steps_per_epoch(videos, batch_size=4, self_blend=1) == 4
+    for share in (1, 0.5):
+        indices, roles = sample_epoch(videos, seed=0, epoch=0, self_blend=share)
+        assert sorted(indices[::2]) == list(range(8))
+        assert roles.tolist() == [SELF_BLEND_TARGET, SELF_BLEND] * 8
+
+
+def test_real_videos_without_a_fake_are_not_paired_with_strangers():
+    """A network would learn where the videos come from."""
+    videos = [*dfdc_part(num_originals=4, fakes_each=1), *(video(f"r{i}.mp4") for i in range(12))]
+    for epoch in range(20):
+        indices, roles = sample_epoch(videos, seed=0, epoch=epoch, self_blend=0.5)
+        pairs = zip(indices.reshape(-1, 2), roles.reshape(-1, 2), strict=True)
+        plain = [pair for pair, kinds in pairs if kinds[0] == ORIGINAL]
+        assert len(plain) == 4
+        assert all(videos[real].source_group == videos[fake].source_group for real, fake in plain)
+
+
+def test_a_small_set_is_passed_several_times_in_an_epoch_of_many_steps():
+    videos = dfdc_part(num_originals=4, fakes_each=2)
+    assert steps_per_epoch(videos, batch_size=4) == 2
+    assert steps_per_epoch(videos, batch_size=4, min_steps=7) == 7
+    indices, roles = sample_epoch(videos, seed=0, epoch=0, num_clips=28)
+    assert (len(indices), len(roles)) == (28, 28)
+    assert Counter(indices[::2]).most_common()[-1][1] >= 3
+    once = sample_epoch(videos, seed=0, epoch=0)[0]
+    assert np.array_equal(indices[:8], once)
+
+
+def test_without_fakes_the_sentence_says_how_to_make_some():
+    videos = [video("a.mp4"), video("b.mp4")]
+    with pytest.raises(UserError, match="or make fakes from the real: --self-blend 1"):
+        steps_per_epoch(videos, batch_size=2)
+    with pytest.raises(UserError, match="training needs real videos, but 1 videos hold 0 real"):
+        steps_per_epoch([video("f.mp4", 1)], batch_size=2, self_blend=0.5)

@@ -1,0 +1,94 @@
+"""The commands of the README, run as a user runs them, each in a process of its own."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHARED_CLIPS = ROOT.parent / "shared" / "clips"
+
+pytestmark = pytest.mark.slow
+
+
+def run(*words, cwd=ROOT):
+    # The scripts set this one when they are imported in this process; a user's shell has it not.
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, *map(str, words)]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    """What the demo's first three commands leave behind, on a smaller set."""
+    short = ("--frame-epochs", 2, "--min-steps", 2, "--img-size", 128)
+    work = tmp_path_factory.mktemp("demo")
+    videos, faces, out = work / "videos", work / "faces", work / "run"
+    run("sample_data.py", "--out", videos, "--num-people", 12, "--seconds", 0.4)
+    run("processing.py", "--location", videos, "--save-path", faces, "--workers", 2)
+    run("train.py", "--data", faces, "--out", out, "--epochs", 2, *short)
+    return work
+
+
+@pytest.fixture(scope="module")
+def evaluated(work) -> subprocess.CompletedProcess:
+    """The demo's fourth command, which writes `report`."""
+    return run(
+        *("evaluate.py", "--model", work / "run" / "model.keras"),
+        *("--data", work / "faces", "--out", work / "report", "--json-summary", "--strips", 3),
+    )
+
+
+def test_from_videos_to_figures(evaluated):
+    figures = json.loads(evaluated.stdout.splitlines()[-1])
+    assert figures["videos"] == 6
+    assert 0 <= figures["roc_auc"] <= 1
+    assert evaluated.stderr == ""
+
+
+def test_the_python_example_of_the_readme_gives_the_score_that_evaluate_gives(work, evaluated):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(import cv2.*?)```", readme, flags=re.DOTALL)
+    with (work / "report" / "predictions.csv").open(newline="") as file:
+        name, score = next((row["filename"], row["score"]) for row in csv.DictReader(file))
+    example = re.sub(r"(?<=demo/faces/)\S+?(?=\")", name, example)
+    example = example.replace("demo/", f"{work.as_posix()}/")
+    done = run("-I", "-c", example, cwd=work)
+    raw = float(done.stdout.split()[-1])
+    settings = json.loads((work / "run" / "settings.json").read_text())
+    temperature = settings["calibration"]["temperature"] or 1
+    calibrated = 1 / (1 + ((1 - raw) / raw) ** (1 / temperature))
+    assert calibrated == pytest.approx(float(score), abs=1e-5)
+
+
+@pytest.mark.parametrize("script", ["sample_data", "processing", "train", "evaluate", "predict"])
+def test_help_reads_as_the_docstring(script):
+    done = run(f"{script}.py", "--help")
+    assert f"python {script}.py" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not SHARED_CLIPS.is_dir(), reason="the real clips are not on this machine")
+def test_real_clips_in_four_containers_give_faces(tmp_path):
+    names = [
+        "KwaiVGI__d0.mp4",
+        "intel-iot-devkit__eat.mkv",
+        "rizkiarm__bbaf2n.mpg",
+        "ai-forever__mark.webm",
+    ]
+    metadata = json.loads((SHARED_CLIPS / "metadata.json").read_text())
+    for name in names:
+        (tmp_path / name).symlink_to(SHARED_CLIPS / name)
+    (tmp_path / "metadata.json").write_text(json.dumps({name: metadata[name] for name in names}))
+    run("processing.py", "--location", tmp_path, "--save-path", tmp_path / "faces")
+    with (tmp_path / "faces" / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["ok"] * 4
+    assert all(int(row["detected"]) > 0.9 * int(row["frames_read"]) for row in rows)

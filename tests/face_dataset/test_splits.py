@@ -1,0 +1,323 @@
+"""Which faces there are and which part each is in: nothing leaks between training and test."""
+
+import itertools
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset import splits
+from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos, list_faces
+from deepfake_detector.face_dataset.splits import (
+    SPLITS,
+    check_no_leak,
+    split_tracks,
+    without_official_splits,
+)
+
+
+def video(name, label=0, original=None, split="train", people=(), video=None):
+    return FaceTrack(
+        name,
+        f"faces/{name}",
+        label,
+        num_frames=10,
+        digits=3,
+        video=video or name,
+        source_group=original or name,
+        split=split,
+        people=tuple(people),
+    )
+
+
+def dfdc_part(num_originals=20, fakes_each=3):
+    """Return videos as a DFDC part has them: every original with a few fakes of it."""
+    videos = []
+    for i in range(num_originals):
+        videos.append(video(f"real_{i}.mp4", 0, f"real_{i}.mp4"))
+        videos += [video(f"fake_{i}_{k}.mp4", 1, f"real_{i}.mp4") for k in range(fakes_each)]
+    return videos
+
+
+# The folder of faces
+
+
+def test_listed_faces_know_label_frames_and_group(sample_faces):
+    faces = list_faces(sample_faces)
+    assert len(faces) == 16
+    assert [face.name for face in faces] == sorted(face.name for face in faces)
+    fake = next(face for face in faces if face.label == 1)
+    assert fake.name.startswith(fake.source_group.removesuffix(".mp4"))
+    assert fake.num_frames == 10
+
+
+@pytest.mark.parametrize("damage", ["folder gone", "no frames", "a frame missing"])
+def test_a_damaged_folder_is_named_before_training_starts(sample_faces, tmp_path, damage):
+    faces = tmp_path / "faces"
+    shutil.copytree(sample_faces, faces)
+    folder = faces / "person_000.mp4"
+    if damage == "folder gone":
+        shutil.rmtree(folder)
+    else:
+        for path in folder.glob("*.jpeg" if damage == "no frames" else "004.jpeg"):
+            path.unlink()
+    with pytest.raises(UserError, match="person_000.mp4 is listed .* run processing.py again"):
+        list_faces(faces)
+
+
+def test_a_folder_without_faces_is_one_sentence(tmp_path):
+    (tmp_path / "metadata.json").write_text("{}")
+    with pytest.raises(UserError, match="holds no faces; run processing.py"):
+        list_faces(tmp_path)
+
+
+# The split
+
+
+def faces_of(folder: Path, metadata: dict) -> dict[str, FaceTrack]:
+    for name, entry in metadata.items():
+        (folder / name).mkdir()
+        (folder / name / "000.jpeg").touch()
+        entry.setdefault("label", "REAL")
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    return {face.name: face for face in list_faces(folder)}
+
+
+def test_a_chain_of_originals_is_one_family_and_a_group_key_is_a_person(tmp_path):
+    faces = faces_of(
+        tmp_path,
+        {
+            "a.mp4": {"original": "b.mp4"},
+            "b.mp4": {"original": "c.mp4"},
+            "c.mp4": {},
+            "d.mp4": {"group": "person 1"},
+            "e.mp4": {"group": "person 1", "original": None},
+            "f.mp4": {"original": "not in the folder.mp4", "people": ["Ann", "Bob"]},
+            "g.mp4": {"original": "not in the folder.mp4"},
+            "h.mp4": {},
+        },
+    )
+    source_groups = {name: face.source_group for name, face in faces.items()}
+    assert len({source_groups[name] for name in ("a.mp4", "b.mp4", "c.mp4")}) == 1
+    assert source_groups["f.mp4"] == source_groups["g.mp4"]
+    assert len(set(source_groups.values())) == 5
+    assert faces["d.mp4"].people == faces["e.mp4"].people == ("group person 1",)
+    assert faces["f.mp4"].people == ("Ann", "Bob")
+
+
+def test_further_faces_belong_to_the_video_and_its_family(tmp_path):
+    faces = faces_of(
+        tmp_path,
+        {
+            "a.mp4": {},
+            "a.mp4#1": {"video": "a.mp4"},
+            "b.mp4": {"label": "FAKE", "original": "a.mp4"},
+            "b.mp4#1": {"label": "FAKE", "original": "a.mp4", "video": "b.mp4"},
+        },
+    )
+    assert {face.source_group for face in faces.values()} == {"a.mp4"}
+    assert [face.video for face in faces.values()] == ["a.mp4", "a.mp4", "b.mp4", "b.mp4"]
+    assert count_videos(faces.values()) == 2
+
+
+def test_split_keeps_originals_together_and_the_shares_about_right():
+    videos = dfdc_part(num_originals=40)
+    parts = split_tracks(videos, 0.15, 0.15, seed=0)
+    homes = {}
+    for part, members in parts.items():
+        for member in members:
+            assert homes.setdefault(member.source_group, part) == part
+    assert sum(map(len, parts.values())) == len(videos)
+    for part in ("validation", "test"):
+        assert len(parts[part]) / len(videos) == pytest.approx(0.15, abs=0.06)
+        assert np.mean([member.label for member in parts[part]]) == pytest.approx(0.75, abs=0.05)
+
+
+def test_a_split_of_more_groups_than_are_dealt_one_by_one_is_as_even(monkeypatch):
+    videos = dfdc_part(num_originals=200)
+    monkeypatch.setattr(splits, "MOST_BUNDLES", 40)
+    parts = split_tracks(videos, 0.15, 0.15, seed=0)  # checks that nothing leaks
+    assert parts == split_tracks(videos, 0.15, 0.15, seed=0)
+    assert sum(map(len, parts.values())) == len(videos)
+    for part in ("validation", "test"):
+        assert len(parts[part]) / len(videos) == pytest.approx(0.15, abs=0.03)
+        assert np.mean([member.label for member in parts[part]]) == pytest.approx(0.75, abs=0.02)
+
+
+def test_split_is_a_function_of_the_seed():
+    videos = dfdc_part()
+    assert split_tracks(videos, seed=5) == split_tracks(videos, seed=5)
+    assert split_tracks(videos, seed=5) != split_tracks(videos, seed=6)
+
+
+def test_marks_in_the_metadata_are_taken_as_they_are():
+    videos = dfdc_part(10) + [video("held_out.mp4", 1, split="test"), video("r.mp4", split="test")]
+    parts = split_tracks(videos, seed=0)
+    assert [member.name for member in parts["test"]] == ["held_out.mp4", "r.mp4"]
+    assert parts["validation"]
+
+
+def test_marks_that_leak_are_refused_with_the_names():
+    videos = [*dfdc_part(5), video("sly_fake.mp4", 1, "real_0.mp4", split="test")]
+    with pytest.raises(UserError, match=r"same original.*two sides.*real_0.mp4.*sly_fake.mp4"):
+        split_tracks(videos)
+
+
+def test_too_few_originals_for_a_split_are_one_sentence():
+    with pytest.raises(UserError, match="cannot draw a test part from 4 videos of 1 originals"):
+        split_tracks(dfdc_part(num_originals=1))
+
+
+def test_a_part_of_few_originals_is_larger_than_asked_rather_than_torn():
+    parts = split_tracks(dfdc_part(num_originals=3), 0.15, 0, seed=0)
+    assert [len(parts[part]) for part in ("train", "validation", "left_out")] == [8, 4, 0]
+
+
+def test_a_share_of_zero_leaves_the_part_empty():
+    assert split_tracks(dfdc_part(), 0.2, 0)["test"] == []
+
+
+# People
+
+
+def celeb_df(num_people=12, videos_each=3):
+    """Return videos as Celeb-DF has them: of everybody, with everybody else's face on it, and of
+    people without a number."""
+    videos = [video(f"{i:05d}.mp4") for i in range(num_people)]
+    for i in range(num_people):
+        for k in range(videos_each):
+            original = f"id{i}_{k:04d}.mp4"
+            videos.append(video(original, people=[f"id{i}"]))
+            videos += [
+                video(f"id{i}_id{j}_{k:04d}.mp4", 1, original, people=[f"id{i}", f"id{j}"])
+                for j in range(num_people)
+                if j != i
+            ]
+    return videos
+
+
+def test_a_few_large_groups_do_not_put_most_videos_into_validation():
+    """Two people in a dozen videos each and four in two: 24 of 38 were validated on, 8 trained."""
+    sizes = {"Ann": (2, 10), "Bob": (2, 10), "Cy": (3, 3), "Di": (1, 1)} | {
+        name: (1, 1) for name in ("Ed", "Flo", "Gus")
+    }
+    videos = [
+        video(f"{person}_{label}_{k}.mp4", label, people=[person])
+        for person, counts in sizes.items()
+        for label in (0, 1)
+        for k in range(counts[label])
+    ]
+    parts = split_tracks(videos, seed=0)
+    assert len(parts["train"]) > len(parts["validation"]) + len(parts["test"])
+
+
+def marked(videos, *names):
+    """Return the videos with those whose name begins with one of the names marked test."""
+    return [replace(v, split="test" if v.name.startswith(names) else "train") for v in videos]
+
+
+def people_of(videos):
+    return {person for video in videos for person in video.people}
+
+
+def test_people_who_were_swapped_in_pairs_stay_together():
+    videos = []
+    for one in range(0, 40, 2):
+        for target, source in ((one, one + 1), (one + 1, one)):
+            original = f"{target}.mp4"
+            videos.append(video(original, people=[f"p{target}"]))
+            videos.append(
+                video(f"{target}_{source}.mp4", 1, original, people=[f"p{target}", f"p{source}"])
+            )
+    parts = split_tracks(videos, seed=0)
+    assert parts.pop("left_out") == []
+    for part, others in itertools.permutations(parts.values(), 2):
+        assert part
+        assert people_of(part).isdisjoint(people_of(others))
+
+
+def test_people_are_drawn_where_everybody_was_swapped_with_everybody():
+    videos = celeb_df()
+    parts = split_tracks(videos, 0.2, 0.2, seed=0)
+    assert parts == split_tracks(videos, 0.2, 0.2, seed=0)
+    assert parts != split_tracks(videos, 0.2, 0.2, seed=1)
+    left_out = parts.pop("left_out")
+    for part, others in itertools.permutations(parts.values(), 2):
+        assert {member.label for member in part} == {0, 1}
+        assert people_of(part).isdisjoint(people_of(others))
+    assert len(videos) == len(left_out) + sum(map(len, parts.values()))
+    homes = {person: part for part, members in parts.items() for person in people_of(members)}
+    assert all(len({homes[person] for person in video.people}) == 2 for video in left_out)
+
+
+def test_a_family_stays_together_also_where_people_are_drawn():
+    """Of these fakes the original is not in the folder, and nobody is in both."""
+    videos = celeb_df()
+    videos += [
+        video("a.mp4", 1, "gone.mp4", people=["id0"]),
+        video("b.mp4", 1, "gone.mp4", people=["id1"]),
+    ]
+    for seed in range(20):
+        parts = split_tracks(videos, 0.2, 0.2, seed)
+        homes = {name for name in SPLITS for v in parts[name] if v.name in {"a.mp4", "b.mp4"}}
+        assert len(homes) <= 1
+
+
+def test_people_of_marked_test_videos_are_in_no_video_of_training():
+    videos = marked(celeb_df(), "id0_0", "id1_0", "id0_id1_", "id1_id0_0000", "00000")
+    parts = split_tracks(videos, 0.2, seed=0)
+    assert parts["test"] == [member for member in videos if member.split == "test"]
+    others = parts["train"] + parts["validation"]
+    assert people_of(others) == {f"id{i}" for i in range(2, 12)}
+    assert "id1_id0_0001.mp4" in [member.name for member in parts["left_out"]]
+
+
+def test_marks_that_show_everybody_are_refused_with_the_way_out():
+    videos = marked(celeb_df(), *[f"id{i}_0000" for i in range(12)])
+    with pytest.raises(UserError, match=r"train part is left with 12 real and 0 .*--ignore-marks"):
+        split_tracks(videos)
+    assert split_tracks(without_official_splits(videos))["train"]
+
+
+def test_marks_that_leave_no_fakes_to_validate_on_are_refused_with_the_way_out():
+    videos = marked(celeb_df(), *[f"id{i}_0000" for i in range(10)])
+    with pytest.raises(UserError, match=r"cannot draw a validation part.*--ignore-marks"):
+        split_tracks(videos)
+
+
+def test_a_person_on_two_sides_is_a_leak_with_the_names_of_the_videos():
+    parts = {
+        "train": [video("ann_1.mp4", people=["Ann"])],
+        "validation": [],
+        "test": [video("ann_2.mp4", people=["Ann", "Bob"])],
+    }
+    with pytest.raises(UserError, match=r"1 people are on two sides.*ann_1.mp4, ann_2.mp4"):
+        check_no_leak(parts)
+
+
+def test_one_person_in_all_videos_is_one_sentence():
+    videos = [replace(member, people=("Ann",)) for member in dfdc_part(5)]
+    with pytest.raises(UserError, match="of 1 originals: each class needs"):
+        split_tracks(videos)
+
+
+def test_a_few_clusters_of_swapped_people_do_not_make_a_part_far_too_large():
+    """Whole groups would be a third of the videos each."""
+    videos = []
+    for cluster in "abc":
+        for member in celeb_df(8):
+            people = [cluster + person for person in member.people]
+            videos.append(
+                video(
+                    cluster + member.name,
+                    member.label,
+                    cluster + member.source_group,
+                    people=people,
+                )
+            )
+    parts = split_tracks(videos, 0.15, 0.15, seed=0)
+    assert len(parts["train"]) > 3 * len(parts["test"]) > 0

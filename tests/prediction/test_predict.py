@@ -1,0 +1,397 @@
+"""Videos in, verdicts out, through the command as users run it."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT, SIZE, read_rgb
+
+import evaluate
+import predict
+from deepfake_detector import parallel
+from deepfake_detector.prediction import verdicts
+from deepfake_detector.synthetic import people
+from deepfake_detector.synthetic.scene import draw_frames
+from deepfake_detector.videos import search
+from sample_data import write_video
+
+
+def predicted(run: Path, *words, workers: int = 0) -> int:
+    command = ["--model", str(run / "model.keras"), "--workers", str(workers), *map(str, words)]
+    return predict.main(command)
+
+
+def lines_of(printed: str) -> list[str]:
+    """Return the lines about videos."""
+    return [line for line in printed.splitlines() if line.startswith(verdicts.VERDICTS)]
+
+
+def changed(run: Path, copy: Path, **settings) -> Path:
+    """Return a copy of a run with other settings beside its model."""
+    shutil.copytree(run, copy)
+    stored = json.loads((copy / "settings.json").read_text())
+    (copy / "settings.json").write_text(json.dumps(stored | settings))
+    return copy
+
+
+@pytest.fixture
+def quick_run(run, tmp_path) -> Path:
+    """A run whose model was trained on 0.2 seconds."""
+    faces = json.loads((run / "settings.json").read_text())["faces"] | {"capture_sec": 0.2}
+    return changed(run, tmp_path / "quick_run", faces=faces)
+
+
+@pytest.fixture(scope="module")
+def two_heads(tmp_path_factory, head_frames) -> Path:
+    """A video of two people, two seconds long."""
+    other = draw_frames(people.random_person(seed=3), 25, SIZE, 25, seed=3)
+    frames = np.concatenate([head_frames, np.stack(list(other))], axis=2)
+    path = tmp_path_factory.mktemp("two") / "two.mp4"
+    write_video(path, np.concatenate([frames, frames[::-1]]), fps=25)
+    return path
+
+
+# Scores
+
+
+def test_a_video_gets_the_score_that_processing_and_evaluate_give_it(
+    run, sample_videos, sample_faces, tmp_path, capsys
+):
+    calibration = {"temperature": 0.7, "real": 12, "fake": 12}
+    run = changed(run, tmp_path / "run", calibration=calibration)
+    where = ["--data", str(sample_faces), "--part", "all", "--out", str(tmp_path / "report")]
+    assert evaluate.main(["--model", str(run / "model.keras"), *where]) == 0
+    with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
+        expected = {row["filename"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert predicted(run, sample_videos, "--json", tmp_path / "all.json") == 0
+    videos = json.loads((tmp_path / "all.json").read_text())["videos"]
+    scores = {Path(video["path"]).name: video["score"] for video in videos}
+    assert len(scores) == 16
+    assert scores == pytest.approx(expected, abs=1e-6)
+    assert len(lines_of(capsys.readouterr().out)) == 16
+
+
+def test_every_face_is_scored_and_the_line_says_which_decided(run, two_heads, tmp_path, capsys):
+    assert predicted(run, two_heads, "--json", tmp_path / "a.json") == 0
+    (line,) = lines_of(capsys.readouterr().out)
+    (video,) = json.loads((tmp_path / "a.json").read_text())["videos"]
+    faces = video["windows"][0]["faces"]
+    assert len(faces) == 2
+    assert video["score"] == max(face["score"] for face in faces)
+    decisive = video["decided_by"]["face"]
+    assert faces[decisive]["score"] == video["score"]
+    assert line.endswith(f"two.mp4 (face {decisive + 1} of 2)")
+    sides = [face["crops"][0]["box_xywh"][0] > SIZE for face in faces]
+    assert sorted(sides) == [False, True]
+
+
+def test_the_main_face_alone_is_scored_where_asked_for(run, two_heads, tmp_path):
+    assert predicted(run, two_heads, "--faces", "main", "--json", tmp_path / "a.json") == 0
+    (video,) = json.loads((tmp_path / "a.json").read_text())["videos"]
+    assert len(video["windows"][0]["faces"]) == 1
+
+
+def test_a_whole_video_is_scored_in_windows(quick_run, two_heads, tmp_path, capsys):
+    command = (two_heads, "--faces", "main", "--json", tmp_path / "a.json")
+    assert predicted(quick_run, *command) == 0
+    (first,) = json.loads((tmp_path / "a.json").read_text())["videos"]
+    assert predicted(quick_run, *command, "--whole") == 0
+    (whole,) = json.loads((tmp_path / "a.json").read_text())["videos"]
+    assert (first["frames"], whole["frames"]) == (5, 50)
+    assert whole["windows"][0] == first["windows"][0]
+    assert [window["start_sec"] for window in whole["windows"]] == pytest.approx(
+        np.arange(10) * 0.2, abs=1e-3
+    )
+    scores = [window["faces"][0]["score"] for window in whole["windows"] if window["faces"]]
+    assert whole["score"] == max(scores)
+    assert "of 10 windows suspicious" in capsys.readouterr().out
+
+
+def test_an_operating_point_moves_the_threshold_and_nothing_else(run, sample_videos, tmp_path):
+    points = {"false-alarms-5": {"threshold": 1.0}}
+    strict = changed(run, tmp_path / "strict", operating_points=points)
+    video = sample_videos / "person_000.mp4"
+    results = []
+    for words in (["half"], ["false-alarms-5"]):
+        predicted(strict, video, "--json", tmp_path / "a.json", "--operating-point", *words)
+        results.append(json.loads((tmp_path / "a.json").read_text()))
+    assert [result["threshold"] for result in results] == [0.5, 1.0]
+    assert results[0]["videos"][0]["score"] == results[1]["videos"][0]["score"]
+    assert results[1]["videos"][0]["verdict"] == "REAL"
+
+
+# Bad videos, odd names
+
+
+@pytest.fixture
+def mixture(tmp_path, sample_videos) -> Path:
+    """A folder of good and bad videos with names that are awkward to print."""
+    folder = tmp_path / "mixture"
+    (folder / "deep" / "er").mkdir(parents=True)
+    good = (sample_videos / "person_000.mp4").read_bytes()
+    for name in ("=1+1.mp4", "two\nlines.mp4", "deep/er/видео и слова.mp4", ".hidden.mp4"):
+        (folder / name).write_bytes(good)
+    (folder / "cut.mp4").write_bytes(good[: len(good) // 2])
+    (folder / "empty.mp4").touch()
+    (folder / "words.mp4").write_text("words")
+    (folder / "metadata.json").write_text('{"listed.mp4": {"label": "FAKE"}}')
+    write_video(folder / "grey.mp4", np.full((10, 64, 64, 3), 120, np.uint8), fps=20)
+    return folder
+
+
+def test_every_video_is_one_line_and_bad_ones_stop_nothing(quick_run, mixture, tmp_path, capsys):
+    tables = ("--csv", tmp_path / "out" / "a.csv", "--json", tmp_path / "a.json")
+    assert predicted(quick_run, mixture, mixture / "gone.mp4", *tables, "--json-summary") == 1
+    printed = capsys.readouterr().out
+    lines = lines_of(printed)
+    assert len(lines) == 8
+    ends = {
+        "cut.mp4": "(its index (the moov atom) is missing: cut off before its end, or still being",
+        "empty.mp4": "UNREADABLE      -      -",
+        "words.mp4": "(text, not a video)",
+        "gone.mp4": "(no such file)",
+        "grey.mp4": "(no face in any frame)",
+        "two\\nlines.mp4": "100%",
+        "видео и слова.mp4": "100%",
+    }
+    for name, words in ends.items():
+        (line,) = [line for line in lines if name in line]
+        assert words in line
+    assert lines[5].startswith("NO FACE         -     0%") or "grey" not in lines[5]
+    summary = json.loads(printed.splitlines()[-1])
+    assert (summary["videos"], summary["no_face"], summary["unreadable"]) == (8, 1, 4)
+    assert summary["fake"] + summary["real"] == 3
+    with (tmp_path / "out" / "a.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    labels = {row["filename"]: row["label"] for row in rows}
+    assert list(rows[0]) == ["filename", "label"]
+    assert labels["empty.mp4"] == labels["grey.mp4"] == labels["gone.mp4"] == "0.500000"
+    assert labels["'=1+1.mp4"] == labels["two\nlines.mp4"] == labels["видео и слова.mp4"]
+    entries = json.loads((tmp_path / "a.json").read_text())["videos"]
+    assert [entry["verdict"] for entry in entries] == [line.split("  ")[0] for line in lines]
+    assert [e["score"] for e in entries if e["verdict"] in ("NO FACE", "UNREADABLE")] == [None] * 5
+
+
+def test_no_face_gets_the_number_asked_for_in_the_csv(quick_run, mixture, tmp_path):
+    words = ("--csv", tmp_path / "a.csv", "--no-face-score", "0.25")
+    assert predicted(quick_run, mixture / "grey.mp4", *words) == 1
+    assert (tmp_path / "a.csv").read_text() == "filename,label\ngrey.mp4,0.250000\n"
+
+
+def test_a_video_given_twice_is_scored_once(quick_run, sample_videos, tmp_path, capsys):
+    video = sample_videos / "person_000.mp4"
+    (tmp_path / "link.mp4").symlink_to(video)
+    assert predicted(quick_run, video, tmp_path / "link.mp4", video) == 0
+    captured = capsys.readouterr()
+    assert len(lines_of(captured.out)) == 1
+    assert captured.err.count("is given twice and scored once") == 2
+
+
+def test_two_videos_of_one_name_are_told_apart(tmp_path):
+    paths = [Path("x/a.mp4"), Path("y/a.mp4"), Path("y/b\n.mp4")]
+    assert search.shortest_names(paths) == ["x/a.mp4", "y/a.mp4", "b\n.mp4"]
+    assert search.file_stems(paths) == ["a.mp4", "a.mp4_2", "b_.mp4"]
+
+
+def test_a_video_that_kills_its_reader_is_a_line(quick_run, sample_videos, monkeypatch, capsys):
+    def die_at_the_first(job, items, record, record_death, *machines):
+        record_death(items[0], 1.5)
+        record_death(items[1], 1e6)
+        record(job(items[2]))
+
+    monkeypatch.setattr(parallel, "run", die_at_the_first)
+    videos = [sample_videos / f"person_00{number}.mp4" for number in (0, 1, 2)]
+    assert predicted(quick_run, *videos) == 1
+    first, second, third = lines_of(capsys.readouterr().out)
+    assert first.startswith("UNREADABLE")
+    assert "the process that read it died" in first
+    assert second.startswith("UNREADABLE")
+    assert "took longer than 126 seconds; give it more with --timeout-sec" in second
+    assert "person_002" in third
+
+
+def test_lines_come_in_the_order_of_the_videos(quick_run, sample_videos, monkeypatch, capsys):
+    def backwards(job, items, record, record_death, *machines):
+        for item in reversed(items):
+            record(job(item))
+
+    monkeypatch.setattr(parallel, "run", backwards)
+    videos = [sample_videos / f"person_00{number}.mp4" for number in (2, 0, 1)]
+    assert predicted(quick_run, *videos) == 0
+    order = [line.split("/")[-1] for line in lines_of(capsys.readouterr().out)]
+    assert order == ["person_002.mp4", "person_000.mp4", "person_001.mp4"]
+
+
+def test_an_interrupted_run_writes_what_it_has(quick_run, sample_videos, tmp_path, monkeypatch):
+    def stop_after_one(job, items, record, record_death, *machines):
+        record(job(items[0]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel, "run", stop_after_one)
+    assert predicted(quick_run, sample_videos, "--csv", tmp_path / "a.csv") == 130
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
+
+
+# Wrong arguments
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--no-face-score", "2"], "no_face_score is 2.0; it must lie between 0 and 1"),
+        (["--explain"], "--explain draws into the folder of --annotate"),
+        (["--workers", "-1"], "workers is -1"),
+        (["--timeout-sec", "0"], "timeout_sec is 0.0"),
+        (["--operating-point", "false-alarms-1"], "no operating point false-alarms-1"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(run, sample_videos, capsys, words, sentence):
+    assert predicted(run, sample_videos, *words) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_a_result_in_the_place_of_a_video_or_a_folder_is_refused(
+    run, sample_videos, tmp_path, capsys
+):
+    video = tmp_path / "a.mp4"
+    shutil.copy(sample_videos / "person_000.mp4", video)
+    for words in (["--csv", video], ["--json", tmp_path]):
+        assert predicted(run, video, *words) == 2
+        assert "is a folder, or one of the videos" in capsys.readouterr().err
+    assert video.read_bytes() == (sample_videos / "person_000.mp4").read_bytes()
+
+
+def test_help_reads_as_the_docstring(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        predict.main(["--help"])
+    assert stopped.value.code == 0
+    assert predict.__doc__.strip() in capsys.readouterr().out
+
+
+def test_a_folder_without_videos_is_one_sentence(run, tmp_path, capsys):
+    (tmp_path / "notes.txt").touch()
+    assert predicted(run, tmp_path) == 2
+    assert "no video in there" in capsys.readouterr().err
+
+
+def test_a_model_of_other_faces_is_refused_with_both_values(run, sample_videos, tmp_path, capsys):
+    faces = json.loads((run / "settings.json").read_text())["faces"]
+    old = changed(run, tmp_path / "old", faces=faces | {"contract": 1})
+    assert predicted(old, sample_videos) == 2
+    assert "contract=2 (the model expects: 1)" in capsys.readouterr().err
+
+
+def test_settings_of_other_faces_than_any_are_one_sentence(run, sample_videos, tmp_path, capsys):
+    for number, faces in enumerate(([], {"contract": 2, "colour": "blue"})):
+        odd = changed(run, tmp_path / f"odd_{number}", faces=faces)
+        assert predicted(odd, sample_videos) == 2
+        assert "faces that this version does not make" in capsys.readouterr().err
+
+
+def test_a_model_that_brings_code_along_is_not_opened(run, sample_videos, tmp_path, capsys):
+    clip = tf.keras.Input((3, 32, 32, 3))
+    x = tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, axis=(1, 2, 3, 4))[:, None])(clip)
+    copy = changed(run, tmp_path / "copy")
+    tf.keras.Model(clip, x).save(copy / "model.keras")
+    (tmp_path / "a.csv").write_text("of an earlier run")
+    assert predicted(copy, sample_videos / "person_000.mp4", "--csv", tmp_path / "a.csv") == 2
+    assert (tmp_path / "a.csv").read_text() == "of an earlier run"
+    assert "cannot be opened as a Keras model" in capsys.readouterr().err
+
+
+# Pictures
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    return frames
+
+
+def test_annotate_draws_a_copy_with_boxes_and_a_chart(quick_run, two_heads, tmp_path, capsys):
+    out = tmp_path / "pictures"
+    words = ("--annotate", out, "--explain", "--whole", "--json", tmp_path / "a.json")
+    assert predicted(quick_run, two_heads, *words) == 0
+    assert capsys.readouterr().err == ""
+    assert sorted(path.name for path in out.iterdir()) == [
+        "two.mp4_annotated.mp4",
+        "two.mp4_occlusion.png",
+        "two.mp4_timeline.png",
+    ]
+    frames = frames_of(out / "two.mp4_annotated.mp4")
+    assert len(frames) == 50
+    height, width = frames[0].shape[:2]
+    assert (width, height) == (480, 240 + 72)
+    (video,) = json.loads((tmp_path / "a.json").read_text())["videos"]
+    face = video["windows"][0]["faces"][0]
+    x, y, w, h = (round(side * 1.5) for side in face["crops"][0]["box_xywh"])
+    edge = frames[face["crops"][0]["frame"]][y + h // 4 : y + h // 2, x - 1 : x + 2].mean((0, 1))
+    colour = (60, 60, 230) if face["score"] >= 0.5 else (90, 190, 60)
+    assert np.argmax(edge) == np.argmax(colour)
+    # The strip below moves on: more of it is bright at the end.
+    assert frames[-1][240:].mean() > frames[0][240:].mean()
+    for name in ("timeline", "occlusion"):
+        assert read_rgb(out / f"two.mp4_{name}.png").shape[1] == 1000
+
+
+def test_pictures_of_an_earlier_run_are_not_judged(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in ("a.mp4", "pictures/a.mp4_annotated.mp4"):
+        (tmp_path / name).touch()
+    assert search.find_videos([tmp_path], tmp_path / "pictures") == [tmp_path / "a.mp4"]
+
+
+def test_a_copy_that_cannot_be_made_costs_no_verdict(
+    quick_run, sample_videos, tmp_path, monkeypatch, capsys
+):
+    def fail(*args):
+        raise cv2.error("no encoder")
+
+    monkeypatch.setattr("deepfake_detector.prediction.annotated_video._open_writer", fail)
+    video = tmp_path / "$x ビデオ$.mp4"  # neither a formula nor letters that the font has
+    shutil.copy(sample_videos / "person_000.mp4", video)
+    assert predicted(quick_run, video, "--annotate", tmp_path / "pictures") == 0
+    captured = capsys.readouterr()
+    assert len(lines_of(captured.out)) == 1
+    assert captured.err == f"note: {video}: drawing it failed: no encoder\n"
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == [
+        f"{video.name}_timeline.png"
+    ]
+
+
+# Processes
+
+
+def test_processes_that_read_videos_do_without_tensorflow():
+    """Each of them imports predict.py first; TensorFlow would cost each of them seconds."""
+    check = "import predict, sys; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_command_shares_videos_out_to_processes_and_keeps_the_screen_clean(
+    run, sample_videos, tmp_path
+):
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, str(ROOT / "predict.py"), "--model", str(run / "model.keras")]
+    videos = [sample_videos / f"person_00{number}.mp4" for number in range(3)]
+    command += [*map(str, videos), "--workers", "2", "--json-summary", "--json", "all.json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout.splitlines()[-1])["videos"] == 3
+    assert predicted(run, *videos, "--json", tmp_path / "alone.json") == 0
+    one, other = (
+        json.loads((tmp_path / name).read_text())["videos"] for name in ("all.json", "alone.json")
+    )
+    assert [v["score"] for v in one] == pytest.approx([v["score"] for v in other], abs=1e-6)

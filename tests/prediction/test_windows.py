@@ -1,0 +1,100 @@
+"""Videos in, windows out: the same faces as processing.py makes, and no more files than needed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import read_rgb, write_metadata
+
+import processing
+from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.prediction.windows import WindowFace, cv2, extraction, find_faces
+from sample_data import write_video
+
+SETTINGS = FaceSettings(capture_sec=1.0, face_size=64)
+
+
+@pytest.fixture
+def video(tmp_path, head_frames) -> Path:
+    """A head for 2.4 seconds at 25 frames a second."""
+    (tmp_path / "videos").mkdir()
+    path = tmp_path / "videos" / "a.mp4"
+    write_video(path, np.concatenate([head_frames, head_frames, head_frames[:10]]), fps=25)
+    return path
+
+
+def contents(face: WindowFace) -> list[bytes]:
+    return [Path(path).read_bytes() for path in face.paths]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_first_window_has_the_very_crops_that_processing_makes(tmp_path, video, whole):
+    write_metadata(video.parent, {"a.mp4": "REAL"})
+    processing.processing(video.parent, tmp_path / "faces", capture_sec=1.0, face_size=64)
+    made = sorted((tmp_path / "faces" / "a.mp4").glob("*.jpeg"))
+    found = find_faces(video, tmp_path, SETTINGS, num_frames=25, whole=whole)
+    (face,) = found.windows[0].faces
+    assert contents(face) == [path.read_bytes() for path in made]
+
+
+def test_a_whole_video_is_in_windows_of_the_trained_length(tmp_path, video):
+    found = find_faces(video, tmp_path, SETTINGS, num_frames=4, whole=True)
+    assert [w.frames for w in found.windows] == [25, 25, 10]
+    assert [w.start_sec for w in found.windows] == [0, 1, 2]
+    assert [w.end_sec for w in found.windows] == pytest.approx([0.96, 1.96, 2.36])
+    assert found.frames_with_face == 60
+    indices = [crop.index for w in found.windows for crop in w.faces[0].crops]
+    assert indices == [3, 9, 15, 21, 28, 34, 40, 46, 51, 53, 56, 58]
+
+
+def test_windows_that_need_a_second_reading_get_their_own_frames(tmp_path, head_frames):
+    """Nothing can be seen at the start of a second, so its crops are cut when the face is known."""
+    frames = np.concatenate([head_frames] * 3)
+    frames[25:33] = frames[50:58] = 120
+    write_video(tmp_path / "a.mp4", frames, fps=25)
+    found = find_faces(tmp_path / "a.mp4", tmp_path, SETTINGS, 25, whole=True)
+    for window in found.windows[1:]:
+        (face,) = window.faces
+        assert [crop.source for crop in face.crops[:8]] == ["averaged"] * 8
+        assert all(np.ptp(read_rgb(crop.path)) < 10 for crop in face.crops[:8])
+        assert all(np.ptp(read_rgb(crop.path)) > 100 for crop in face.crops[8:])
+
+
+def test_only_crops_of_some_clip_stay_however_long_the_video(tmp_path, video):
+    found = find_faces(video, tmp_path, SETTINGS, num_frames=4, whole=True)
+    assert len(list(found.folder.rglob("*.jpeg"))) == 3 * 4
+
+
+def test_moments_are_a_second_long_and_half_a_second_apart(tmp_path, video):
+    settings = FaceSettings(capture_sec=2.0, face_size=64)
+    found = find_faces(video, tmp_path, settings, num_frames=4, timeline=True)
+    (face,) = found.windows[0].faces
+    assert [moment.time_sec for moment in face.moments] == pytest.approx([0.5, 1.0], abs=0.05)
+    assert all(Path(path).is_file() for moment in face.moments for path in moment.paths)
+
+
+def test_a_failure_in_the_middle_keeps_the_windows_before_it(tmp_path, video, monkeypatch):
+    follow = extraction.follow
+
+    def fail_in_the_second(frames, settings, folder):
+        if folder.name.endswith("1"):
+            raise cv2.error("bad\nframe")
+        return follow(frames, settings, folder)
+
+    monkeypatch.setattr(extraction, "follow", fail_in_the_second)
+    found = find_faces(video, tmp_path, SETTINGS, num_frames=4, whole=True)
+    assert (len(found.windows), found.readable, found.problem) == (1, True, "bad frame")
+
+
+def test_a_file_that_is_no_video_says_why(tmp_path):
+    (tmp_path / "a.mp4").write_text("words")
+    found = find_faces(tmp_path / "a.mp4", tmp_path, SETTINGS, num_frames=4)
+    assert (found.readable, found.windows, found.problem) == (False, [], "text, not a video")
+    found = find_faces(tmp_path / "b.mp4", tmp_path, SETTINGS, num_frames=4)
+    assert (found.readable, found.problem) == (False, "no such file")
+
+
+def test_a_video_that_takes_too_long_is_given_up(tmp_path, video):
+    found = find_faces(video, tmp_path, SETTINGS, num_frames=4, timeout_sec=0)
+    assert not found.readable
+    assert "--timeout-sec" in found.problem

@@ -1,0 +1,59 @@
+"""Occlusion maps, of models whose reasons are known."""
+
+import numpy as np
+import pytest
+
+from deepfake_detector.scoring import occlusion
+
+
+@pytest.fixture
+def clip() -> np.ndarray:
+    return np.full((4, 32, 32, 3), 200, np.uint8)
+
+
+def score_of_a_corner(clips: np.ndarray) -> np.ndarray:
+    """The brighter the upper left quarter of the frames, the more of a fake."""
+    return 0.1 + 0.8 * clips[:, :, :8, :8].mean(axis=(1, 2, 3, 4)) / 255
+
+
+def score_of_a_frame(clips: np.ndarray) -> np.ndarray:
+    return 0.1 + 0.8 * clips[:, 2].mean(axis=(1, 2, 3)) / 255
+
+
+def test_the_map_is_red_where_the_score_rests_and_nowhere_else(clip):
+    effects = occlusion.occlusion_map(score_of_a_corner, clip)
+    assert effects.shape == (32, 32)
+    assert np.unravel_index(effects.argmax(), effects.shape) == (0, 0)
+    assert effects[0, 0] == pytest.approx(
+        logit(0.1 + 0.8 * 200 / 255) - logit(0.1 + 0.8 * 128 / 255)
+    )
+    assert np.all(effects[16:] == 0)
+
+
+def test_what_speaks_against_a_forgery_is_negative(clip):
+    effects = occlusion.occlusion_map(lambda clips: 1 - score_of_a_corner(clips), clip)
+    assert effects[0, 0] < 0
+
+
+def test_the_frame_that_the_score_rests_on_is_told_from_the_others(clip):
+    effects = occlusion.frame_effects(score_of_a_frame, clip)
+    assert effects.shape == (4,)
+    assert effects[2] > 0
+    assert np.all(effects[[0, 1, 3]] == 0)
+
+
+def test_the_clip_itself_stays_as_it_is_and_few_clips_are_made_at_a_time(clip):
+    counts = []
+
+    def score(clips):
+        counts.append(len(clips))
+        return score_of_a_corner(clips)
+
+    occlusion.occlusion_map(score, clip)
+    assert np.all(clip == 200)
+    assert max(counts) <= occlusion.CLIPS_AT_ONCE
+    assert sum(counts) == occlusion.POSITIONS**2 + 1
+
+
+def logit(score: float) -> float:
+    return np.log(score / (1 - score))

@@ -1,0 +1,88 @@
+"""The drawn set: reproducible, in the form of DFDC, and without a give-away besides the face."""
+
+import json
+
+import cv2
+import numpy as np
+
+import sample_data
+from deepfake_detector.faces.detector import Detector
+from deepfake_detector.synthetic import people
+from deepfake_detector.synthetic.face_swap import random_swap_artifacts, swap_faces
+from deepfake_detector.synthetic.scene import draw_frames
+from deepfake_detector.videos.listing import list_videos
+from deepfake_detector.videos.reader import VideoReader
+
+
+def frames_of(path):
+    with VideoReader(path) as reader:
+        return np.stack([frame.image_bgr.copy() for frame in reader.frames(60, None)])
+
+
+def test_the_set_has_the_form_of_a_dfdc_part(sample_videos):
+    metadata = json.loads((sample_videos / "metadata.json").read_text())
+    assert sorted(metadata) == sorted(path.name for path in sample_videos.glob("*.mp4"))
+    fakes = {name: entry for name, entry in metadata.items() if entry["label"] == "FAKE"}
+    assert len(fakes) == 8
+    assert all(metadata[entry["original"]]["label"] == "REAL" for entry in fakes.values())
+    assert not [video.problem for video in list_videos([sample_videos]) if video.problem]
+
+
+def test_nobody_is_in_training_and_test_neither_as_target_nor_as_donor(sample_videos):
+    metadata = json.loads((sample_videos / "metadata.json").read_text())
+    people = {"train": set(), "test": set()}
+    for name, entry in metadata.items():
+        people[entry["split"]] |= set(
+            name.removesuffix(".mp4").replace("person_", "").split("_face_")
+        )
+    assert people["train"].isdisjoint(people["test"])
+    assert len(people["test"]) == 2
+
+
+def test_the_same_seed_draws_the_same_videos_with_any_number_of_workers(tmp_path):
+    options = {"num_people": 2, "seconds": 0.2, "fps": 10, "frame_size": 96, "test_share": 0}
+    for workers in (1, 2):
+        sample_data.make_sample_set(tmp_path / str(workers), workers=workers, **options)
+    sample_data.make_sample_set(tmp_path / "other", seed=1, **options)
+    for path in (tmp_path / "1").glob("*.mp4"):
+        assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes()
+    real = "person_000.mp4"
+    assert (tmp_path / "1" / real).read_bytes() != (tmp_path / "other" / real).read_bytes()
+
+
+def test_a_second_run_keeps_the_videos_and_other_settings_are_refused(tmp_path, capsys):
+    arguments = ["--out", str(tmp_path), "--num-people", "2", "--seconds", "0.1", "--workers", "1"]
+    assert sample_data.main(arguments) == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.mp4")}
+    assert sample_data.main(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.mp4")} == before
+    assert sample_data.main([*arguments, "--fps", "10"]) == 2
+    assert "fps 25.0, not 10.0" in capsys.readouterr().err
+
+
+def test_haar_finds_the_drawn_faces(sample_videos):
+    detector = Detector()
+    found = [
+        len(detector.search_frame(frame, smallest_side=1))
+        for path in sorted(sample_videos.glob("*.mp4"))
+        for frame in frames_of(path)[::3]
+    ]
+    assert np.mean([count == 1 for count in found]) > 0.95
+
+
+def test_a_fake_differs_from_its_original_in_the_face_alone(tmp_path):
+    person, source = people.random_person(3), people.random_person(4)
+    real = draw_frames(person, num_frames=4, frame_size=160, fps=25, seed=3)
+    artifacts = random_swap_artifacts(seed=5)
+    fake = swap_faces(real, person, source, fps=25, seed=3, artifacts=artifacts)
+    change = np.abs(real.astype(int) - fake).mean(axis=(0, 3))
+    box = Detector().search_frame(cv2.cvtColor(real[0], cv2.COLOR_RGB2BGR), 1)[0]
+    x, y, w, h = box.astype(int)
+    assert change[y : y + h, x : x + w].mean() > 2
+    assert change[:15].max() == change[-15:].max() == 0  # above the head, and the shoulders
+
+
+def test_values_that_make_no_set_are_one_sentence(tmp_path, capsys):
+    assert sample_data.main(["--out", str(tmp_path / "x"), "--num-people", "1"]) == 2
+    assert capsys.readouterr().err == "error: --num-people must be from 2 to 1000, not 1\n"
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,206 @@
+"""The training loop: Keras callbacks, figures over all clips, the same on one device and on two."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import log_loss, roc_auc_score
+
+from deepfake_detector.console import UserError
+from deepfake_detector.scoring import distributed
+from deepfake_detector.training.callbacks import EpochBar
+from deepfake_detector.training.loop import Trainer
+
+ROOT = Path(__file__).parents[2]
+BATCH, STEPS = 4, 3
+
+
+@pytest.fixture
+def points():
+    """Twelve points of two numbers; the label says whether the first is the larger one."""
+    x = np.random.default_rng(0).normal(size=(BATCH * STEPS, 2)).astype(np.float32)
+    return x, (x[:, :1] > x[:, 1:]).astype(np.float32)
+
+
+def make_trainer(learning_rate=0.1):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid")])
+    return Trainer(model, keras.optimizers.Adam(learning_rate), tf.distribute.get_strategy())
+
+
+def datasets(points):
+    x, labels = points
+    training = tf.data.Dataset.from_tensor_slices((x, labels)).repeat().batch(BATCH)
+    weights = np.ones_like(labels)
+    return training, tf.data.Dataset.from_tensor_slices((x, labels, weights)).batch(BATCH)
+
+
+def test_history_has_the_figures_of_every_epoch(points):
+    history = make_trainer().fit(*datasets(points), epochs=2, steps_per_epoch=STEPS, verbose=0)
+    assert [figures["epoch"] for figures in history] == [1, 2]
+    expected = {"loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc"}
+    expected |= {"learning_rate", "seconds", "clips_per_sec", "input_share"}
+    assert history[0].keys() - {"epoch"} == expected
+    assert history[1]["val_loss"] < history[0]["val_loss"]
+    assert history[0]["learning_rate"] == pytest.approx(0.1)
+    assert all(0 <= figures["input_share"] <= 1 for figures in history)
+
+
+def test_validation_figures_are_those_of_scikit_learn(points):
+    trainer = make_trainer()
+    (figures,) = trainer.fit(*datasets(points), epochs=1, steps_per_epoch=STEPS, verbose=0)
+    x, labels = points
+    scores = trainer.model.predict(x, verbose=0)[:, 0].astype(np.float64)
+    assert figures["val_loss"] == pytest.approx(log_loss(labels[:, 0], scores), abs=1e-6)
+    assert figures["val_auc"] == pytest.approx(roc_auc_score(labels[:, 0], scores))
+
+
+def test_a_clip_of_weight_0_counts_in_no_figure():
+    labels, scores = np.array([0.0, 1.0, 1.0]), np.array([0.2, 0.9, 0.1])
+    figures = distributed.classification_figures(labels, scores, np.array([1.0, 1.0, 0.0]))
+    assert figures["accuracy"] == 1
+    assert figures["auc"] == 1
+    assert figures["loss"] == pytest.approx(log_loss([0, 1], [0.2, 0.9]))
+    assert np.isnan(distributed.classification_figures(labels[1:], scores[1:])["auc"])
+
+
+def test_callbacks_are_called_in_the_order_of_keras_fit(points):
+    """Written for fit, a callback must not notice that there is another loop."""
+
+    class Calls(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.names = []
+
+        def __getattribute__(self, name):
+            if name.startswith("on_") and not name.endswith("_batch_begin"):
+                self.names.append(name)
+            return super().__getattribute__(name)
+
+    of_fit, of_loop = Calls(), Calls()
+    training, validation = datasets(points)
+    model = make_trainer().model
+    model.compile("adam", "binary_crossentropy")
+    model.fit(
+        training, epochs=2, steps_per_epoch=STEPS, validation_data=validation, verbose=0,
+        callbacks=[of_fit],
+    )  # fmt: skip
+    make_trainer().fit(training, validation, 2, STEPS, callbacks=[of_loop], verbose=0)
+
+    def order(calls):
+        kept = ("on_train_begin", "on_epoch_begin", "on_test_begin", "on_epoch_end", "on_train_end")
+        return [name for name in calls.names if name in (*kept, "on_train_batch_end")]
+
+    assert order(of_loop) == order(of_fit)
+
+
+def test_keras_callbacks_stop_log_and_change_the_learning_rate(points, tmp_path):
+    callbacks = [
+        keras.callbacks.EarlyStopping("val_loss", patience=2, min_delta=100),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.LearningRateScheduler(lambda epoch: 0.5 ** (epoch + 1)),
+        keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
+    ]
+    trainer = make_trainer()
+    history = trainer.fit(*datasets(points), 9, STEPS, callbacks=callbacks, verbose=0)
+    assert len(history) == 3
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_loss"]) for row in rows] == [row["val_loss"] for row in history]
+    assert [figures["learning_rate"] for figures in history] == [0.5, 0.25, 0.125]
+    assert sorted(path.name for path in tmp_path.glob("*.keras")) == [
+        "1.keras",
+        "2.keras",
+        "3.keras",
+    ]
+
+
+def test_the_loss_shown_during_an_epoch_is_the_mean_so_far(points):
+    shown = []
+    seen = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: shown.append(logs))
+    (figures,) = make_trainer().fit(*datasets(points), 1, STEPS, callbacks=[seen], verbose=0)
+    assert len(shown) == STEPS
+    assert shown[-1]["loss"] == pytest.approx(figures["loss"])
+
+
+def test_a_loss_that_is_no_number_stops_with_one_sentence(points):
+    x, labels = points
+    with pytest.raises(UserError, match="no number any more in step 1 of epoch 1; try a lower"):
+        make_trainer().fit(*datasets((x * np.nan, labels)), 1, STEPS, verbose=0)
+
+
+ONE_AND_TWO_DEVICES = """
+import json, sys
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import train
+from deepfake_detector.face_dataset.splits import split_tracks
+from deepfake_detector.face_dataset.face_tracks import list_faces
+from deepfake_detector.face_dataset.settings import read_settings
+from deepfake_detector.scoring import model_file
+from deepfake_detector.scoring.clip_scorer import ClipScorer
+
+data, out, precision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+settings = train.TrainSettings(
+    epochs=2, frame_epochs=int(sys.argv[4]), min_steps=2, self_blend=0.5, batch_size=4,
+    num_frames=3, img_size=32, validation_share=0.3, precision=precision,
+)
+parts = split_tracks(list_faces(data), 0.3, 0, 0)
+parts["validation"] = parts["validation"][:5]  # odd: the second device has only filling at the end
+stored = train.run_settings(settings, read_settings(data))
+results = []
+for devices in (1, 2):
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
+    folder = out / str(devices)
+    history = train.train_parts(parts, folder, stored, settings, strategy, train.RunOptions())
+    with strategy.scope():
+        model = model_file.load(folder / "model.keras", stored)
+    scores = ClipScorer(model, stored, strategy, 3).score_tracks(parts["validation"])
+    state = np.load(folder / "checkpoints" / "state.npz")
+    weights = [state[name].tolist() for name in state.files if name.startswith("variable")]
+    results.append([strategy.num_replicas_in_sync, history, weights, scores.tolist()])
+print(json.dumps(results))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "frame_epochs"), [("float32", "1"), ("mixed_float16", "0")])
+def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
+    sample_faces, tmp_path, precision, frame_epochs
+):
+    command = [sys.executable, "-c", ONE_AND_TWO_DEVICES, str(sample_faces), str(tmp_path)]
+    command += [precision, frame_epochs]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (one, *of_one), (two, *of_two) = json.loads(done.stdout.splitlines()[-1])
+    assert (one, two) == (1, 2)
+    rounding = 1e-4 if precision == "float32" else 2e-2
+    (history_one, weights_one, scores_one), (history_two, weights_two, scores_two) = of_one, of_two
+    for weight_one, weight_two in zip(weights_one, weights_two, strict=True):
+        assert np.array(weight_two) == pytest.approx(np.array(weight_one), abs=rounding)
+    for epoch_one, epoch_two in zip(history_one, history_two, strict=True):
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            assert epoch_two[name] == pytest.approx(epoch_one[name], abs=rounding)
+        for name in ("auc", "val_auc"):  # a pair of nearly equal scores may change places
+            few = 1e-4 if precision == "float32" else 0.2
+            assert epoch_two[name] == pytest.approx(epoch_one[name], abs=few)
+    assert len(scores_two) == 5
+    assert scores_two == pytest.approx(scores_one, abs=rounding)
+
+
+def test_the_bar_says_how_long_it_may_still_take(points, capsys):
+    trainer = make_trainer()
+    bar = EpochBar(trainer)
+    trainer.fit(*datasets(points), epochs=2, steps_per_epoch=STEPS, callbacks=[bar], verbose=2)
+    first, last = (line for line in capsys.readouterr().out.splitlines() if "clips_per_sec" in line)
+    assert "minutes_left_at_most" in first
+    assert "minutes_left_at_most" not in last

@@ -1,0 +1,327 @@
+"""A training that is stopped, goes on and ends as if nothing had happened; one that is finished."""
+
+import csv
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import TINY
+
+import train
+from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.face_tracks import list_faces
+from deepfake_detector.face_dataset.settings import read_settings
+from deepfake_detector.face_dataset.splits import split_tracks
+from deepfake_detector.training import run_folder, run_state
+from deepfake_detector.training.callbacks import PatientStop, SaveModel
+
+ROOT = Path(__file__).parents[2]
+# The network that is traced soonest; test_killed_it_ends has the default one, with dropout.
+SETTINGS = train.TrainSettings(
+    architecture="baseline",
+    epochs=3,
+    frame_epochs=0,
+    min_steps=1,
+    self_blend=0,
+    batch_size=2,
+    num_frames=3,
+    img_size=32,
+    patience=2,
+)
+TIMES = {"seconds", "clips_per_sec", "input_share"}
+
+
+class Stop(Exception):
+    """Stands for whatever ends a process from one moment to the next."""
+
+
+class StopAt(keras.callbacks.Callback):
+    """Ends a training at a step or at the end of an epoch, both counted from 0."""
+
+    def __init__(self, epoch, step=None):
+        super().__init__()
+        self.epoch, self.step, self.now = epoch, step, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.now, batch) == (self.epoch, self.step):
+            raise Stop
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch and self.step is None:
+            raise Stop
+
+
+def training(faces, out, callbacks=(), settings=SETTINGS, **options):
+    parts = split_tracks(list_faces(faces), 0.3, 0, 0)
+    stored = train.run_settings(settings, read_settings(faces))
+    strategy = tf.distribute.MirroredStrategy()
+    options = train.RunOptions(**options)
+    return train.train_parts(parts, out, stored, settings, strategy, options, callbacks)
+
+
+def ended(out):
+    """Return what must not depend on interruptions: history, state and the weights of the best."""
+    with (out / "history.csv").open(newline="") as file:
+        history = [[row[name] for name in row if name not in TIMES] for row in csv.DictReader(file)]
+    with np.load(out / "checkpoints" / "state.npz") as state:
+        variables = [state[name] for name in state.files if name.startswith("variable")]
+    return history, [*variables, *keras.models.load_model(out / "model.keras").get_weights()]
+
+
+def assert_ended_alike(out, other):
+    (history, weights), (other_history, other_weights) = ended(out), ended(other)
+    assert history == other_history
+    for weight, other_weight in zip(weights, other_weights, strict=True):
+        assert np.array_equal(weight, other_weight)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(sample_faces, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    training(sample_faces, out)
+    return out
+
+
+# Going on
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param(StopAt(epoch=0, step=0), id="in the first step"),
+        pytest.param(StopAt(epoch=1, step=1), id="within an epoch"),
+        pytest.param(StopAt(epoch=1), id="between an epoch and its checkpoint"),
+        pytest.param(StopAt(epoch=2), id="at the very end"),
+    ],
+)
+def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(
+    sample_faces, uninterrupted, tmp_path, stop
+):
+    out = tmp_path / "run"
+    with pytest.raises(Stop):
+        training(sample_faces, out, [stop], checkpoint_minutes=0)
+    training(sample_faces, out)
+    assert_ended_alike(out, uninterrupted)
+
+
+def test_stopped_after_the_single_frames_it_goes_on_with_clips_at_their_rate(
+    sample_faces, tmp_path
+):
+    settings = replace(SETTINGS, frame_epochs=1, epochs=2)
+    training(sample_faces, tmp_path / "whole", settings=settings)
+    with pytest.raises(Stop):
+        training(sample_faces, tmp_path / "run", [StopAt(epoch=0)], settings=settings)
+    frames = tmp_path / "run" / "frames" / "model.keras"
+    before = frames.stat().st_mtime_ns
+    training(sample_faces, tmp_path / "run", settings=settings)
+    assert frames.stat().st_mtime_ns == before
+    assert_ended_alike(tmp_path / "run", tmp_path / "whole")
+    highest = settings.learning_rate / 10
+    history, _ = ended(tmp_path / "run")
+    assert 0 < max(float(row[-1]) for row in history) <= highest * 1.001
+
+
+def test_a_state_cut_short_while_it_is_written_is_not_used(
+    sample_faces, uninterrupted, tmp_path, monkeypatch
+):
+    out, save = tmp_path / "run", np.savez
+
+    def half_a_file(path, **arrays):
+        save(path, **arrays)
+        if int(json.loads(str(arrays["about"]))["epoch"]) == 2:
+            path.write_bytes(path.read_bytes()[:1000])
+            raise Stop
+
+    monkeypatch.setattr(np, "savez", half_a_file)
+    with pytest.raises(Stop):
+        training(sample_faces, out)
+    monkeypatch.undo()
+    training(sample_faces, out)
+    assert_ended_alike(out, uninterrupted)
+
+
+def test_a_damaged_crop_stops_it_and_once_mended_it_goes_on(sample_faces, uninterrupted, tmp_path):
+    faces, out = tmp_path / "faces", tmp_path / "run"
+    shutil.copytree(sample_faces, faces)
+    settings = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 1}))
+    training(faces, out, settings=settings)
+    name = json.loads((out / "split.json").read_text())["train"][0]
+    whole = {crop: crop.read_bytes() for crop in (faces / name).glob("*.jpeg")}
+    for crop, content in whole.items():
+        crop.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=rf"{name}/000.jpeg, .* run processing.py again"):
+        training(faces, out)
+    for crop, content in whole.items():
+        crop.write_bytes(content)
+    assert len(training(faces, out)) == 3
+
+
+def test_early_stopping_remembers_the_epochs_before_the_stop(sample_faces, tmp_path):
+    """Its counter began anew: a run that was stopped each night would never end."""
+    history = [{"epoch": n + 1, "val_loss": value} for n, value in enumerate([0.5, 0.6, 0.7])]
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+
+    def stops(since, anew=0):
+        stop = PatientStop(patience=2, history=history[:since], anew=anew)
+        stop.set_model(model)
+        model.stop_training = False
+        stop.on_train_begin()
+        for figures in history[since:]:
+            stop.on_epoch_end(figures["epoch"] - 1, figures)
+        return model.stop_training
+
+    assert all(stops(since) for since in range(4))
+    assert not stops(since=3, anew=3)
+
+
+def test_the_best_epoch_before_the_stop_is_not_overwritten_by_a_worse_one(tmp_path):
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    path = tmp_path / "model.keras"
+    best = SaveModel(network, network, path, history=[{"epoch": 1, "val_loss": 0.4}])
+    best.on_epoch_end(1, {"val_loss": 0.5})
+    assert not path.exists()
+    best.on_epoch_end(2, {"val_loss": 0.3})
+    assert path.exists()
+
+
+def test_of_single_frames_the_last_epoch_goes_on_to_the_clips(tmp_path):
+    """The best one had hardly learned: with few people to validate on, chance chose it."""
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    path = tmp_path / "model.keras"
+    last = SaveModel(network, network, path, keep_last=True)
+    for val_loss in (0.3, 0.5):
+        network.layers[0].bias.assign([val_loss])
+        last.on_epoch_end(0, {"val_loss": val_loss})
+    assert keras.models.load_model(path).layers[0].bias.numpy() == pytest.approx([0.5])
+
+
+@pytest.mark.slow
+def test_killed_it_ends_as_if_it_never_had_been(sample_faces, tmp_path):
+    def words(out):
+        where = ["--data", str(sample_faces), "--out", str(tmp_path / out)]
+        return [*where, *TINY, "--epochs", "6", "--patience", "6", "--checkpoint-minutes", "0"]
+
+    assert train.main(words("straight")) == 0
+    command = [sys.executable, str(ROOT / "train.py"), *words("killed"), "--deterministic"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "killed" / run_state.STATE_NAME).exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    subprocess.run(command, check=True, capture_output=True)
+    assert_ended_alike(tmp_path / "killed", tmp_path / "straight")
+
+
+# A finished run
+
+
+def test_a_finished_run_is_left_as_it_is(sample_faces, uninterrupted, capsys):
+    before = (uninterrupted / "model.keras").stat().st_mtime_ns
+    assert len(training(sample_faces, uninterrupted)) == 3
+    assert "holds this very run already" in capsys.readouterr().out
+    assert (uninterrupted / "model.keras").stat().st_mtime_ns == before
+
+
+def test_more_epochs_go_on_from_a_finished_run(sample_faces, uninterrupted, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    before = ended(out)[0]
+    more = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 5}))
+    history = training(sample_faces, out, settings=more)
+    assert [figures["epoch"] for figures in history] == [1, 2, 3, 4, 5]
+    assert ended(out)[0][:3] == before
+    assert json.loads((out / "settings.json").read_text())["training"]["epochs"] == 5
+    with pytest.raises(UserError, match=r"epochs=5 \(asked for: 3\)"):
+        training(sample_faces, out)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"seed": 1}, r"training: seed=0 \(asked for: 1\)"),
+        ({"architecture": "detail"}, r"architecture=baseline \(asked for: detail\)"),
+        ({"epochs": 2}, r"epochs=3 \(asked for: 2\)"),
+    ],
+)
+def test_another_run_is_not_overwritten_by_accident(sample_faces, uninterrupted, changed, sentence):
+    settings = train.TrainSettings(**(vars(SETTINGS) | changed))
+    with pytest.raises(UserError, match=sentence):
+        training(sample_faces, uninterrupted, settings=settings)
+
+
+def test_overwrite_trains_the_finished_run_again_and_gives_the_same(
+    sample_faces, uninterrupted, tmp_path
+):
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    assert len(training(sample_faces, out, overwrite=True)) == 3
+    assert_ended_alike(out, uninterrupted)
+
+
+def test_a_state_that_is_damaged_is_one_sentence(sample_faces, uninterrupted, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    path = out / run_state.STATE_NAME
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(UserError, match="state.npz cannot be read .* --overwrite trains anew"):
+        training(sample_faces, out)
+
+
+def test_two_runs_do_not_share_a_folder(sample_faces, tmp_path):
+    with (
+        run_folder.only_run(tmp_path / "run"),
+        pytest.raises(UserError, match="is being trained by another process"),
+    ):
+        training(sample_faces, tmp_path / "run")
+
+
+# Starting from another model
+
+
+def test_an_initial_model_gives_the_first_weights(sample_faces, uninterrupted, tmp_path):
+    still = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 1, "learning_rate": 1e-12}))
+    model_path = uninterrupted / "model.keras"
+    training(sample_faces, tmp_path / "run", settings=still, initial_model=model_path)
+    first = keras.models.load_model(model_path).get_weights()
+    after = keras.models.load_model(tmp_path / "run" / "model.keras").get_weights()
+    for weight, other in zip(first, after, strict=True):
+        assert other == pytest.approx(weight, abs=1e-6)
+
+
+def test_an_initial_model_that_does_not_fit_is_one_sentence(sample_faces, uninterrupted, tmp_path):
+    other = train.TrainSettings(**(vars(SETTINGS) | {"architecture": "detail"}))
+    with pytest.raises(UserError, match="the initial model has .* weights in .* tensors"):
+        training(
+            *(sample_faces, tmp_path / "run"),
+            settings=other,
+            initial_model=uninterrupted / "model.keras",
+        )
+    (tmp_path / "text.keras").write_text("no model")
+    with pytest.raises(UserError, match="cannot be opened as a Keras model"):
+        training(sample_faces, tmp_path / "run", initial_model=tmp_path / "text.keras")
+
+
+def test_logs_for_tensorboard_need_its_package_or_one_sentence(sample_faces, tmp_path):
+    settings = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 1}))
+    out = tmp_path / "run"
+    if importlib.util.find_spec("tensorboard"):
+        training(sample_faces, out, settings=settings, tensorboard=True)
+        assert list((out / "tensorboard" / "validation").glob("events.out.tfevents.*"))
+    else:
+        with pytest.raises(UserError, match="pip install tensorboard"):
+            training(sample_faces, out, settings=settings, tensorboard=True)

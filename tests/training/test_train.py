@@ -1,0 +1,195 @@
+"""Training: what a run leaves behind, and what it refuses."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import TINY
+
+import data_pipeline
+import model as networks
+import train
+from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
+from deepfake_detector.networks import folding
+from deepfake_detector.training import run_folder
+from deepfake_detector.training.optimizer import make_optimizer
+from deepfake_detector.training.report import print_parts
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def test_a_run_leaves_model_settings_history_and_the_seeds_three_charts(run, sample_faces):
+    settings = json.loads((run / "settings.json").read_text())
+    assert settings["faces"] == json.loads((sample_faces / "settings.json").read_text())
+    assert settings["num_frames"] == 3
+    assert settings["img_size"] == [32, 32]
+    assert settings["label"] == {"0": "REAL", "1": "FAKE"}
+    assert settings["operating_points"].keys() == {
+        "equal-error",
+        "false-alarms-5",
+        "false-alarms-1",
+    }
+    with (run / "history.csv").open(newline="") as file:
+        history = list(csv.DictReader(file))
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_auc", "seconds"} <= set(history[0])
+    for name in ("acc_per_epoch", "loss_per_epoch", "time_per_epoch"):
+        width, height = png_size(run / "charts" / f"{name}.png")
+        assert width > 400
+        assert height > 300
+
+
+def test_the_saved_model_is_the_epoch_with_the_best_validation(run, sample_faces):
+    with (run / "history.csv").open(newline="") as file:
+        best = min(float(row["val_loss"]) for row in csv.DictReader(file))
+    names = json.loads((run / "split.json").read_text())["validation"]
+    videos = [v for v in list_faces(sample_faces) if v.name in names]
+    dataset = data_pipeline.build_dataset(
+        videos=videos, img_size=(32, 32), num_frames=3, batch_size=4, equal_classes=True
+    )
+    model = tf.keras.models.load_model(run / "model.keras")
+    model.compile(loss="binary_crossentropy")
+    assert model.evaluate(dataset, verbose=0) == pytest.approx(best, abs=1e-4)
+
+
+def test_split_json_names_every_video_once_and_keeps_the_marked_test_people_out(run, sample_faces):
+    names = json.loads((run / "split.json").read_text())
+    every = [name for part in names.values() for name in part]
+    assert sorted(every) == [video.name for video in list_faces(sample_faces)]
+    metadata = json.loads((sample_faces / "metadata.json").read_text())
+    assert all(metadata[name]["split"] == "test" for name in names["test"])
+    assert names["validation"]
+
+
+def test_videos_left_out_of_the_split_are_counted_and_named(tmp_path, capsys):
+    def face(name, people, video):
+        return FaceTrack(name, name, 1, 9, 3, video, video, people=people)
+
+    kept = [face("a.mp4", ("Ann",), "a.mp4")]
+    left_out = [face(name, ("Ann", "Bob"), "b.mp4") for name in ("b.mp4", "b.mp4#1")]
+    parts = {"train": kept, "validation": [], "test": [], "left_out": left_out}
+    print_parts(parts)
+    printed = capsys.readouterr().out
+    assert "0 real, 1 fake, 1 originals, 1 people" in printed
+    assert "1 videos join people of two parts and are left out" in printed
+    run_folder.begin(tmp_path, {}, parts, afresh=True)
+    names = json.loads((tmp_path / "split.json").read_text())
+    assert names["train"] == ["a.mp4"]
+    assert names["left_out"] == ["b.mp4", "b.mp4#1"]
+
+
+def test_a_run_that_ignores_the_marks_is_another_one(run, sample_faces, capsys):
+    arguments = ["--data", str(sample_faces), "--out", str(run), *TINY, "--ignore-marks"]
+    assert train.main(arguments) == 2
+    assert "differs in the videos" in capsys.readouterr().err
+
+
+def test_the_same_run_again_is_quick_and_changes_nothing(run, sample_faces, capsys):
+    before = (run / "model.keras").stat().st_mtime_ns
+    assert train.main(["--data", str(sample_faces), "--out", str(run), *TINY]) == 0
+    assert "holds this very run already" in capsys.readouterr().out
+    assert (run / "model.keras").stat().st_mtime_ns == before
+
+
+def test_another_run_does_not_overwrite_a_finished_one(run, sample_faces, capsys):
+    arguments = ["--data", str(sample_faces), "--out", str(run), *TINY, "--seed", "1"]
+    assert train.main(arguments) == 2
+    assert "holds a run that differs in training: seed=0 (asked for: 1)" in capsys.readouterr().err
+
+
+def test_the_default_network_learns_to_tell_faces_smoother_than_what_is_around_them():
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (16, 4, 64, 64, 3)).astype(np.uint8)
+    for frame in clips[8:].reshape(-1, 64, 64, 3):
+        frame[16:48, 16:48] = cv2.blur(frame, (3, 3))[16:48, 16:48]
+    labels = np.repeat([[0.0], [1.0]], 8, axis=0)
+    order = rng.permutation(16)
+    tf.keras.utils.set_random_seed(0)
+    model = folding.fold_time(networks.build_model(4, (64, 64)))
+    optimizer = make_optimizer(train.TrainSettings(epochs=25), steps_per_epoch=2)
+    model.compile(optimizer, "binary_crossentropy")
+    history = model.fit(clips[order], labels[order], batch_size=8, epochs=25, verbose=0).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--batch-size", "64"], "balanced clips, less than a batch of 64"),
+        (["--epochs", "0"], "epochs is 0; it must be above 0"),
+        (["--img-size", "31"], "img_size is 31; it must be at least 32 pixels"),
+        (["--frame-epochs", "-1"], "frame_epochs is -1; it must not be below 0"),
+        (["--self-blend", "1.5"], "self_blend is 1.5; it must lie between 0 and 1"),
+        (["--validation-share", "0"], "validation_share is 0.0"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence_and_exit_code_2(
+    sample_faces, tmp_path, capsys, flags, sentence
+):
+    arguments = ["--data", str(sample_faces), "--out", str(tmp_path / "run"), *TINY, *flags]
+    assert train.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def real_faces(sample_faces, tmp_path) -> Path:
+    """A folder of faces without a single fake."""
+    metadata = json.loads((sample_faces / "metadata.json").read_text())
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    (faces / "settings.json").write_text((sample_faces / "settings.json").read_text())
+    real = {name: entry for name, entry in metadata.items() if entry["label"] == "REAL"}
+    for name in real:
+        (faces / name).symlink_to(sample_faces / name)
+    (faces / "metadata.json").write_text(json.dumps(real))
+    return faces
+
+
+def test_one_class_only_is_one_sentence(real_faces, tmp_path, capsys):
+    assert train.main(["--data", str(real_faces), "--out", str(tmp_path / "run"), *TINY]) == 2
+    assert "real and 0 fake; add the missing class" in capsys.readouterr().err
+
+
+def test_real_videos_alone_can_be_trained_on_with_fakes_made_from_them(real_faces, tmp_path):
+    out = tmp_path / "run"
+    words = ["--data", str(real_faces), "--out", str(out), *TINY, "--self-blend", "1"]
+    assert train.main(words) == 0
+    with (out / "history.csv").open(newline="") as file:
+        assert all(0 <= float(row["val_auc"]) <= 1 for row in csv.DictReader(file))
+    stored = json.loads((out / "settings.json").read_text())
+    assert stored["training"]["self_blend"] == 1
+    assert stored["calibration"]["temperature"] is None  # that takes real fakes
+
+
+def test_single_frames_come_first_and_the_clips_begin_with_their_encoder(run_with_frames):
+    folders = (run_with_frames / "frames", run_with_frames)
+    frames, clips = (tf.keras.models.load_model(folder / "model.keras") for folder in folders)
+    assert frames.input_shape[1] == 1
+    assert "lstm" not in {layer.name for layer in frames.layers}
+    encoders = [model.get_layer("frames").get_weights() for model in (frames, clips)]
+    for first, later in zip(*encoders, strict=True):
+        assert later == pytest.approx(first, abs=1e-6)
+
+
+def test_a_folder_that_is_no_faces_folder_is_one_sentence(tmp_path, capsys):
+    assert train.main(["--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert "holds no metadata.json" in capsys.readouterr().err
+
+
+def test_a_keras_callback_of_ones_own_sees_the_epochs_of_clips(run_with_frames):
+    with (run_with_frames.parent / "log.csv").open(newline="") as file:
+        (logged,) = csv.DictReader(file)
+    with (run_with_frames / "history.csv").open(newline="") as file:
+        (history,) = csv.DictReader(file)
+    assert float(logged["val_loss"]) == pytest.approx(float(history["val_loss"]), abs=1e-6)

@@ -1,0 +1,156 @@
+"""Why a file is no usable video: the clause fits, comes at once, and comes whatever the bytes."""
+
+import os
+import struct
+import time
+from pathlib import Path
+
+import damaged_videos as damaged
+import numpy as np
+import pytest
+
+import sample_data
+from deepfake_detector.videos import diagnosis
+from deepfake_detector.videos.diagnosis import explain
+
+FPS = 25
+GENERIC = "not a video OpenCV can decode a frame of"
+
+
+@pytest.fixture(scope="module")
+def mp4(head_frames, tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("good") / "good.mp4"
+    sample_data.write_video(path, head_frames[:5], FPS)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def explain_bytes(tmp_path):
+    def explain_content(content: bytes) -> str:
+        path = tmp_path / "a.mp4"
+        path.write_bytes(content)
+        return explain(path)
+
+    return explain_content
+
+
+@pytest.mark.parametrize(
+    ("content", "clause"),
+    [
+        (b"", "the file is empty"),
+        (bytes(70_000), "all zero bytes"),
+        (bytes(200_000) + b"\x01", GENERIC),
+        ("eine Zeile\nвидео 😀\n".encode(), "text, not a video"),
+        ("é".encode() * 40_000, "text, not a video"),  # the looked-at part ends within a letter
+        ("text".encode("utf-16"), "text, not a video"),
+        (b"\xef\xbb\xbf  <HTML>", "an HTML page, not a video"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"PK\x03\x04\x14\0", "a zip archive"),
+        (b"\x1f\x8b\x08\0", "a gzip archive"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "a picture"),
+        (b"\x89PNG\r\n\x1a\n", "a picture"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "a picture"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a picture"),
+        (b"RIFF\x10\0\0\0WAVEfmt ", "sound only"),
+        (b"ID3\x04\0\0", "sound only"),
+        (b"OggS\0\x02" + bytes(20) + b"\x01vorbis", "sound only"),
+        (b"OggS\0\x02" + bytes(20) + b"\x80theora", GENERIC),
+        (b"RIFF\x10\0\0\0CDXA", GENERIC),
+        (b"RIFF", "cut off in its header"),
+        (b"\x1a\x45\xdf\xa3\x01\0\0", "cut off in its header"),
+        (b"\x1a\x45\xdf\xa3\x01\0\0" + b"\x86\x88A_VORBIS", "sound only"),
+        (b"\0\0\0\x18ftypisom", "cut off in its header"),
+        (b"\0\0\0\x08moov", "no picture in it"),
+        (b"\0\0\0\x01moov", "cut off in its header"),
+        (b"\x07\x08\x09" * 50, GENERIC),
+    ],
+)
+def test_the_clause_fits_the_bytes(explain_bytes, content, clause):
+    assert explain_bytes(content).startswith(clause)
+
+
+def test_an_mp4_says_what_of_it_is_missing(explain_bytes, mp4):
+    in_front = damaged.moov_first(mp4)
+    missing = "its index (the moov atom) is missing: cut off before its end, or still being written"
+    assert explain_bytes(mp4[:200]) == missing
+    assert explain_bytes(damaged.cut_before_moov(mp4)) == missing
+    assert explain_bytes(mp4[:-400]) == "cut off in its index (the moov atom)"
+    assert explain_bytes(in_front[:200]) == "cut off in its header"
+    assert explain_bytes(in_front[: in_front.index(b"mdat") + 4]).startswith("cut off before its")
+    assert explain_bytes(damaged.mp4_with_sound_only()) == "sound only, no picture"
+
+
+def test_an_mp4_of_an_unknown_codec_names_the_codec(explain_bytes, mp4):
+    assert explain_bytes(mp4.replace(b"mp4v", b"av01")) == f"{GENERIC} (codec av01)"
+    assert explain_bytes(mp4.replace(b"mp4v", b"\n\0\xff ")) == GENERIC
+
+
+def test_what_is_no_file_is_told_apart(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
+    os.mkfifo(tmp_path / "pipe")
+    assert explain(tmp_path / "gone") == "no such file"
+    assert explain(tmp_path / "link") == "a link to a file that is not there"
+    assert explain(tmp_path / "circle") == "a link to a file that is not there"
+    assert explain(tmp_path) == "a folder, not a file"
+    assert explain(tmp_path / "pipe") == "not a file"
+    assert explain(tmp_path / ("x" * 300)) in {
+        "it cannot be read (File name too long)",
+        "no such file",
+    }
+    assert explain(Path("nul\0")) == "no such file"
+    assert explain(tmp_path / "half\ud83d") == "no such file"
+
+
+@pytest.mark.parametrize(
+    ("error", "clause"),
+    [
+        (PermissionError(13, "Permission denied"), "no permission to read it"),
+        (OSError(5, "Input/output error"), "it cannot be read (Input/output error)"),
+        (UnicodeEncodeError("utf-8", "", 0, 1, ""), "its name is none that a file can have"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_says_why(tmp_path, monkeypatch, error, clause):
+    """In place of a locked file, which root could read, and of a broken disk."""
+
+    def refuse(*_):
+        raise error
+
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", refuse)
+    assert explain(tmp_path / "a.mp4") == clause
+
+
+@pytest.mark.parametrize(
+    ("start", "clause"),
+    [
+        (struct.pack(">I4sQ", 1, b"mdat", 40 << 30), "its index (the moov atom) is missing"),
+        (b"\0\0\0\x08free" * 20_000, "its index (the moov atom) is missing"),
+        (b"", "all zero bytes"),
+    ],
+)
+def test_a_file_of_40_gigabytes_is_explained_at_once(tmp_path, start, clause):
+    with (tmp_path / "long.mp4").open("wb") as file:
+        file.write(start)
+        file.truncate(40 << 30)  # takes no room on the disk
+    started = time.perf_counter()
+    assert explain(tmp_path / "long.mp4").startswith(clause)
+    assert time.perf_counter() - started < 2
+
+
+def test_whatever_the_bytes_there_is_one_clause(explain_bytes, mp4):
+    """Seeded noise, noise behind every start that is looked for, and an mp4 with wrong sizes."""
+    rng = np.random.default_rng(0)
+    starts = [b"", b"RIFF", b"RIFF\0\0\0\0AVI ", b"OggS", b"\x1a\x45\xdf\xa3", *diagnosis.STARTS]
+    starts += [b"\0\0\0\x08" + kind for kind in sorted(diagnosis.FIRST_ATOMS)]
+    contents = [start + rng.bytes(int(rng.integers(300))) for start in starts * 10]
+    for _ in range(300):
+        content = bytearray(mp4)
+        content[: len(content) - 1100] = content[:28]  # to hit headers, not pictures
+        for position in rng.integers(0, len(content), 8):
+            content[position] = rng.choice([0, 1, 8, 255, int(rng.integers(256))])
+        contents.append(bytes(content[: rng.integers(1, len(content) + 1)]))
+    for content in contents:
+        clause = explain_bytes(content)
+        assert clause and clause.isprintable(), content[:40]

@@ -1,0 +1,340 @@
+"""Which videos there are, in every layout: what a user can get wrong, and what that says."""
+
+from pathlib import Path
+
+import pytest
+from conftest import write_metadata
+
+from deepfake_detector.console import UserError
+from deepfake_detector.videos import layouts
+from deepfake_detector.videos.listing import (
+    choose_videos,
+    list_videos,
+    parse_shard,
+    take_shard,
+    unlisted_files,
+)
+
+
+def test_videos_come_sorted_with_label_1_for_fake(tmp_path):
+    write_metadata(tmp_path, {"b.mp4": "REAL", "a.mp4": "FAKE"})
+    videos = list_videos([tmp_path])
+    assert [(video.name, video.label) for video in videos] == [("a.mp4", 1), ("b.mp4", 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{not json", "is not valid JSON"),
+        ("[1, 2]", "holds a JSON list; it must be an object"),
+    ],
+)
+def test_unusable_metadata_is_one_sentence_that_names_the_file(tmp_path, text, sentence):
+    (tmp_path / "metadata.json").write_text(text)
+    with pytest.raises(UserError, match=sentence) as caught:
+        list_videos([tmp_path])
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        list_videos([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "problem"),
+    [
+        ("../../evil.mp4", "REAL", "is a path"),
+        ("/etc/evil.mp4", "REAL", "is a path"),
+        ("..\\evil.mp4", "REAL", "is a path"),
+        ("..", "REAL", "is a path"),
+        ("manifest.csv", "REAL", "one of our own files"),
+        ("a.mp4", {"label": "MAYBE"}, "label is 'MAYBE', not FAKE or REAL"),
+        ("a.mp4", {}, "label is None"),
+        ("a.mp4", {"label": "FAKE", "original": 7}, "original is not the name"),
+        ("a.mp4", {"label": "FAKE", "people": "Ann"}, "people are not a list of names"),
+        ("a.mp4#1", "REAL", "ends like that of a further face"),
+        ("a" * 250 + ".mp4", "REAL", "longer than 250 bytes"),
+        ("half\ud83d.mp4", "REAL", "half a character"),
+        (".lock", "REAL", "one of our own files"),
+        (".manifest.csv.partial", "REAL", "one of our own files"),
+    ],
+)
+def test_unusable_entries_stay_in_the_list_with_their_problem(tmp_path, name, entry, problem):
+    write_metadata(tmp_path, {name: entry})
+    (video,) = list_videos([tmp_path])
+    assert problem in video.problem
+
+
+def test_an_entry_that_is_no_object_has_a_problem(tmp_path):
+    write_metadata(tmp_path, {"a.mp4": {"label": "REAL"}, "b.mp4": 5})
+    assert [bool(video.problem) for video in list_videos([tmp_path])] == [False, True]
+
+
+def test_the_same_name_in_two_parts_is_refused_because_both_would_share_a_folder(tmp_path):
+    folders = [tmp_path / "part_0", tmp_path / "part_1"]
+    for folder in folders:
+        folder.mkdir()
+        write_metadata(folder, {"a.mp4": "REAL"})
+    with pytest.raises(UserError, match=r"'a.mp4' is listed in both .*part_0 and .*part_1"):
+        list_videos(folders)
+
+
+# The layouts
+
+
+def make_files(root: Path, *paths: str) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root
+
+
+def entries(folder: Path, layout: str | None = None) -> dict[str, dict]:
+    videos = list_videos([folder], layout)
+    assert not [video.problem for video in videos if video.problem]
+    assert all(video.path.is_file() for video in videos)
+    return {video.name: dict(video.entry) for video in videos}
+
+
+def test_dfdc_parts_are_found_in_the_folders_that_their_archives_unpack_to(tmp_path):
+    for number, name in enumerate(("a.mp4", "b.mp4")):
+        part = tmp_path / f"dfdc_train_part_{number}" / f"dfdc_train_part_{number}"
+        make_files(part, name, "extra.mp4")
+        write_metadata(part, {name: "REAL"})
+    assert layouts.recognise(tmp_path) == "dfdc"
+    assert list(entries(tmp_path)) == ["a.mp4", "b.mp4"]
+    assert [path.parent.name for path in unlisted_files([tmp_path])] == [
+        "dfdc_train_part_0",
+        "dfdc_train_part_1",
+    ]
+
+
+def test_a_folder_of_faces_beside_the_videos_is_not_taken_for_a_part(tmp_path):
+    make_files(tmp_path, "faces/settings.json", "faces/manifest.csv", "videos/a.mp4")
+    for name in ("faces", "videos"):
+        write_metadata(tmp_path / name, {"a.mp4": "REAL"})
+    assert [video.path.parent.name for video in list_videos([tmp_path])] == ["videos"]
+
+
+def faceforensics(root: Path) -> Path:
+    return make_files(
+        root,
+        "original_sequences/youtube/c23/videos/000.mp4",
+        "original_sequences/youtube/c40/videos/000.mp4",
+        "original_sequences/youtube/c23/videos/.hidden.mp4",
+        "original_sequences/youtube/c23/videos/notes.txt",
+        "original_sequences/actors/c23/videos/01__walking_outside.mp4",
+        "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4",
+        "manipulated_sequences/Deepfakes/masks/videos/000_003.mp4",
+        "manipulated_sequences/DeepFakeDetection/c23/videos/01_02__walking_outside__YVGY8LOK.mp4",
+    )
+
+
+def test_faceforensics_names_tell_method_original_and_people(tmp_path):
+    assert layouts.recognise(faceforensics(tmp_path)) == "faceforensics"
+    assert unlisted_files([tmp_path]) == []
+    assert entries(tmp_path) == {
+        "DeepFakeDetection__c23__01_02__walking_outside__YVGY8LOK.mp4": {
+            "label": "FAKE",
+            "split": "train",
+            "original": "actors__c23__01__walking_outside.mp4",
+            "people": ["actor 01", "actor 02"],
+            "method": "DeepFakeDetection",
+        },
+        "Deepfakes__c23__000_003.mp4": {
+            "label": "FAKE",
+            "split": "train",
+            "original": "youtube__c23__000.mp4",
+            "people": ["youtube 000", "youtube 003"],
+            "method": "Deepfakes",
+        },
+        "actors__c23__01__walking_outside.mp4": {
+            "label": "REAL",
+            "split": "train",
+            "original": None,
+            "people": ["actor 01"],
+        },
+        "youtube__c23__000.mp4": {
+            "label": "REAL",
+            "split": "train",
+            "original": None,
+            "people": ["youtube 000"],
+        },
+        "youtube__c40__000.mp4": {
+            "label": "REAL",
+            "split": "train",
+            "original": None,
+            "people": ["youtube 000"],
+        },
+    }
+
+
+@pytest.mark.parametrize("place", [".", "splits", "dataset/splits"])
+def test_official_faceforensics_splits_mark_originals_and_fakes(tmp_path, place):
+    faceforensics(tmp_path)
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / place / "train.json").write_text('[["720", "672"]]')
+    (tmp_path / place / "val.json").write_text('[["000", "003"]]')
+    splits = {name: entry["split"] for name, entry in entries(tmp_path).items()}
+    assert splits["youtube__c23__000.mp4"] == splits["Deepfakes__c23__000_003.mp4"] == "validation"
+    assert splits["actors__c23__01__walking_outside.mp4"] == "train"
+
+
+@pytest.mark.parametrize("text", ["{oops", '{"000": "003"}', '["000", "003"]'])
+def test_a_damaged_split_file_is_named(tmp_path, text):
+    (faceforensics(tmp_path) / "test.json").write_text(text)
+    with pytest.raises(UserError, match=r"test.json is no JSON list of pairs such as .*\"720\""):
+        list_videos([tmp_path])
+
+
+def test_celebdf_names_tell_people_and_the_testing_list_marks_videos(tmp_path):
+    make_files(
+        tmp_path,
+        "Celeb-real/id0_0000.mp4",
+        "Celeb-synthesis/id0_id1_0000.mp4",
+        "YouTube-real/00000.mp4",
+    )
+    (tmp_path / "List_of_testing_videos.txt").write_text(
+        "1 YouTube-real/00000.mp4\r\n0 Celeb-synthesis/id0_id1_0000.mp4\n\n"
+    )
+    assert layouts.recognise(tmp_path) == "celebdf"
+    assert entries(tmp_path) == {
+        "00000.mp4": {"label": "REAL", "split": "test", "original": None},
+        "id0_0000.mp4": {
+            "label": "REAL",
+            "split": "train",
+            "original": None,
+            "people": ["id0"],
+        },
+        "id0_id1_0000.mp4": {
+            "label": "FAKE",
+            "split": "test",
+            "original": "id0_0000.mp4",
+            "people": ["id0", "id1"],
+            "method": "Celeb-synthesis",
+        },
+    }
+
+
+def test_plain_real_and_fake_folders_pair_fakes_with_real_videos_by_name(tmp_path):
+    make_files(
+        tmp_path,
+        "Real/a.mp4",
+        "Real/sub/b.mov",
+        "FAKE/a.mp4",
+        "FAKE/swap/b_by_someone.mp4",
+        "FAKE/swap/c.mp4",
+    )
+    assert layouts.recognise(tmp_path) == "real-fake"
+    found = entries(tmp_path)
+    assert {name: (e["label"], e["original"], e.get("method")) for name, e in found.items()} == {
+        "fake__a.mp4": ("FAKE", "real__a.mp4", None),
+        "fake__swap__b_by_someone.mp4": ("FAKE", "real__sub__b.mov", "swap"),
+        "fake__swap__c.mp4": ("FAKE", None, "swap"),
+        "real__a.mp4": ("REAL", None, None),
+        "real__sub__b.mov": ("REAL", None, None),
+    }
+
+
+def test_two_files_that_would_share_a_folder_of_faces_are_refused(tmp_path):
+    make_files(tmp_path, "real/a/b.mp4", "real/a__b.mp4", "fake/c.mp4")
+    with pytest.raises(
+        UserError, match=r"'real__a__b.mp4' is listed in both .*/real and .*/real/a"
+    ):
+        list_videos([tmp_path])
+
+
+def test_strange_file_names_are_taken_but_not_those_of_further_faces(tmp_path):
+    make_files(tmp_path, "real/a\tb.mp4", "fake/c.mp4", "real/d.mp4")
+    (tmp_path / "real" / "e.mp4#1.mp4").touch()
+    (tmp_path / "real" / "sub.mp4").mkdir()
+    (tmp_path / "real" / b"f\xff.mp4".decode("utf-8", "surrogateescape")).touch()
+    names = list(entries(tmp_path))
+    assert names == [
+        "fake__c.mp4",
+        "real__a\tb.mp4",
+        "real__d.mp4",
+        "real__e.mp4#1.mp4",
+        "real__f?.mp4",
+    ]
+
+
+def test_a_folder_of_no_known_layout_is_told_all_of_them(tmp_path):
+    make_files(tmp_path, "a.mp4", "real/b.mp4")
+    with pytest.raises(UserError, match="is laid out in none of the known ways") as caught:
+        list_videos([tmp_path])
+    first, *trees = str(caught.value).splitlines()
+    assert str(tmp_path) in first
+    assert {line.split()[0] for line in trees if line[2] != " "} == set(layouts.LAYOUTS)
+
+
+@pytest.mark.parametrize(
+    ("layout", "lacking"),
+    [
+        ("dfdc", "it holds no metadata.json, nor do the folders below it"),
+        ("faceforensics", "no folder original_sequences or manipulated_sequences"),
+        ("celebdf", "no folder Celeb-real or Celeb-synthesis or YouTube-real"),
+        ("real-fake", "not laid out as real-fake: it holds no folder fake$"),
+        ("kinetics", "layout is 'kinetics'; it must be one of .*dfdc"),
+    ],
+)
+def test_a_layout_that_the_folder_does_not_have_names_what_is_missing(tmp_path, layout, lacking):
+    make_files(tmp_path, "real/a.mp4")
+    with pytest.raises(UserError, match=lacking):
+        list_videos([tmp_path], layout)
+
+
+def test_a_given_layout_wins_over_the_one_recognised(tmp_path):
+    make_files(tmp_path, "real/a.mp4", "fake/b.mp4")
+    write_metadata(tmp_path, {"c.mp4": "REAL"})
+    assert layouts.recognise(tmp_path) == "dfdc"
+    assert list(entries(tmp_path, "real-fake")) == ["fake__b.mp4", "real__a.mp4"]
+    assert unlisted_files([tmp_path], "real-fake") == []
+
+
+# A choice of them
+
+
+def test_num_vids_is_per_class_reproducible_and_takes_only_videos_that_are_there(tmp_path):
+    names = [f"{kind}_{i}.mp4" for kind in ("fake", "real") for i in range(6)]
+    write_metadata(tmp_path, {name: name[:4].upper() for name in [*names, "real_lost.mp4"]})
+    for name in names:
+        (tmp_path / name).touch()
+    videos = list_videos([tmp_path])
+    drawn = choose_videos(videos, 4, seed=3)
+    assert sorted(video.label for video in drawn) == [0] * 4 + [1] * 4
+    assert drawn == choose_videos(videos, 4, seed=3)
+    assert drawn != choose_videos(videos, 4, seed=4)
+    assert "real_lost.mp4" not in [v.name for v in choose_videos(videos, 7, seed=0)]
+
+
+def test_videos_on_disk_that_no_metadata_lists_are_reported(tmp_path):
+    write_metadata(tmp_path, {"a.mp4": "REAL"})
+    for name in ("a.mp4", "extra.MOV", "notes.txt"):
+        (tmp_path / name).touch()
+    assert unlisted_files([tmp_path]) == [tmp_path / "extra.MOV"]
+
+
+def test_shards_are_disjoint_keep_families_together_and_leave_nothing_out(tmp_path):
+    metadata = {f"real_{i}.mp4": "REAL" for i in range(7)}
+    for i in range(7):
+        metadata[f"fake_{i}.mp4"] = {"label": "FAKE", "original": f"real_{i}.mp4"}
+        metadata[f"again_{i}.mp4"] = {"label": "FAKE", "original": f"fake_{i}.mp4"}
+    metadata["odd.mp4"] = "MAYBE"
+    videos = list_videos([write_metadata(tmp_path, metadata)])
+    shards = [take_shard(videos, part, 3) for part in (1, 2, 3)]
+    assert sorted(v.name for part in shards for v in part) == [v.name for v in videos]
+    for part in shards:
+        digits = [video.name[-5] for video in part if not video.problem]
+        assert all(digits.count(digit) == 3 for digit in digits)
+    assert take_shard(videos, 1, 1) == videos
+
+
+def test_shards_are_asked_for_as_part_of_so_many(tmp_path):
+    assert parse_shard("2/8") == (2, 8)
+    for text in ("0/8", "9/8", "2", "2/", "a/b", "-1/2", ""):
+        with pytest.raises(UserError, match=rf"shard is '{text}'; give part/parts, such as 2/8"):
+            parse_shard(text)
+    with pytest.raises(UserError, match="shard is '3/2'"):
+        take_shard([], 3, 2)
