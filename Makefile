@@ -1,13 +1,14 @@
-# make demo   draws sample videos, extracts faces, trains, evaluates; about 3 minutes on 2 cores
-# make test   runs the tests; 5 to 6 minutes on 2 cores
-# make lint   checks format and style
+# make demo   draws sample videos, extracts faces, trains, evaluates
+# make test   runs all tests and prints their coverage
+# make quick  checks style and types and runs the fast tests: before each commit
+# make lint   checks format, style and types
 # make clean  removes what the demo made (.venv stays)
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: demo test quick lint clean
 
 demo: $(VENV)/installed
 	$(RUN) sample_data.py --out demo/videos
@@ -15,15 +16,19 @@ demo: $(VENV)/installed
 	$(RUN) train.py --data demo/faces --out demo/run --frame-epochs 12 --epochs 4
 	$(RUN) evaluate.py --model demo/run/model.keras --data demo/faces --out demo/report
 	@echo
-	@echo "These figures are for drawn faces. They show that the pipeline works, and say nothing"
+	@echo "These metrics are for synthetic faces. They show that the pipeline works, and say nothing"
 	@echo "about real deepfakes: for those, train on real videos (README, 'Train on your videos')."
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+
+quick: lint
+	$(RUN) -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(RUN) -m mypy
 
 clean:
 	rm -rf demo
