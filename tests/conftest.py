@@ -1,4 +1,4 @@
-"""Videos for the tests: drawn, small, made once."""
+"""Videos for the tests: synthetic, small, made once."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ import sample_data
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 
-SIZE = 160  # side of the drawn frames in pixels
+SIZE = 160  # side of the synthetic frames in pixels
 ROOT = Path(__file__).parents[1]
 # A training of two short epochs on clips, with the fakes that there are.
 TINY = ["--epochs", "2", "--batch-size", "4", "--num-frames", "3", "--img-size", "32"]
@@ -62,7 +62,7 @@ def result_of(folder: Path) -> dict[str, bytes | list]:
 
 @pytest.fixture(scope="session")
 def head_frames() -> np.ndarray:
-    """One second of a drawn talking head, `(25, SIZE, SIZE, 3) uint8` RGB."""
+    """One second of a synthetic talking head, `(25, SIZE, SIZE, 3) uint8` RGB."""
     person = people.random_person(seed=1)
     frames = draw_frames(person, num_frames=25, frame_size=SIZE, fps=25, seed=1)
     return np.stack(list(frames))

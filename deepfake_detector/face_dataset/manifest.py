@@ -2,7 +2,7 @@
 
     manifest.csv     one row per video asked for: status, reason, counts; `MANIFEST_FIELDS`
     metadata.json    the DFDC entries of exactly the folders of crops
-    .lock            whoever changes one of these holds it
+    .lock            held while one of these is changed
 
 A row goes to the end of manifest.csv as soon as its video is done. At the end of a run both files
 are written again, sorted and consistent. `folder.py` looks after the folders themselves.

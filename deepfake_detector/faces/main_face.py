@@ -1,7 +1,7 @@
 """Joins tracklets into faces, and chooses the main face of a video.
 
 The main face is the one that is large for a long time: the chain of tracklets, disjoint in time,
-with the largest sum of box sides. Whoever turns away and comes back leaves several tracklets.
+with the largest sum of box sides. A face that turns away and comes back leaves several tracklets.
 """
 
 from collections import Counter

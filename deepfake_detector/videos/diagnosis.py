@@ -71,7 +71,7 @@ def explain(path: Path) -> str:
         if path.is_dir():
             return "a folder, not a file"
         if not path.is_file():
-            # A pipe would block whoever reads it.
+            # Reading a pipe would block.
             return "not a file" if path.exists() else NO_FILE
         with path.open("rb") as file:
             return _explain_bytes(file, path.stat().st_size)

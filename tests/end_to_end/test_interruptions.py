@@ -70,7 +70,7 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(videos, uninterru
 
 
 @pytest.mark.parametrize("damage", ["empty_crop", "empty_boxes", "no_crop"])
-def test_files_that_the_power_took_are_made_anew(videos, uninterrupted, tmp_path, damage):
+def test_files_that_the_power_took_are_made_again(videos, uninterrupted, tmp_path, damage):
     """After a power cut a folder may have its name, and files in it no content."""
     out = tmp_path / "faces"
     shutil.copytree(uninterrupted, out)

@@ -194,7 +194,9 @@ def test_a_fake_is_cut_along_the_boxes_of_its_original(original_and_fake, tmp_pa
     assert boxes_of(out / "0_fake.mp4") == boxes_of(out / "a.mp4")
 
 
-def test_boxes_are_found_anew_in_a_fake_with_other_frames(original_and_fake, tmp_path, head_frames):
+def test_boxes_are_found_again_in_a_fake_with_other_frames(
+    original_and_fake, tmp_path, head_frames
+):
     sample_data.write_video(original_and_fake / "0_fake.mp4", head_frames[:20], fps=25)
     rows = processing.processing(original_and_fake, tmp_path / "faces", share_boxes=True)
     assert [(row["status"], row["boxes_from"]) for row in rows] == [("ok", ""), ("ok", "")]

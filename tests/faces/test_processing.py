@@ -292,7 +292,7 @@ def test_a_run_that_was_killed_is_finished_by_the_same_command(
     assert finished == expected
 
 
-def test_a_manifest_with_other_columns_is_made_anew_instead_of_crashing(one_head, tmp_path):
+def test_a_manifest_with_other_columns_is_made_again_instead_of_crashing(one_head, tmp_path):
     processing.processing(one_head, tmp_path / "faces")
     manifest = tmp_path / "faces" / "manifest.csv"
     manifest.write_text(manifest.read_text().replace("bytes", "weight"))
@@ -360,7 +360,7 @@ def test_an_interrupted_overwrite_leaves_no_mixture(sample_videos, tmp_path, mon
     assert {read_rgb(path).shape for path in out.glob("*/*.jpeg")} == {(48, 48, 3)}
 
 
-def test_overwrite_makes_the_faces_anew(one_head, tmp_path):
+def test_overwrite_makes_the_faces_again(one_head, tmp_path):
     processing.processing(one_head, tmp_path / "faces", face_size=64)
     processing.processing(one_head, tmp_path / "faces", face_size=32, overwrite=True)
     assert read_rgb(tmp_path / "faces" / "head.mp4" / "000.jpeg").shape == (32, 32, 3)

@@ -23,7 +23,7 @@ def choose(found, shots):
     return next(iter(choose_faces(found, seconds(len(shots)), shots, "main")), [])
 
 
-def test_gap_between_hits_gets_the_time_weighted_average_of_the_boxes_around_it():
+def test_gap_between_detection_gets_the_time_weighted_average_of_the_boxes_around_it():
     boxes = np.array([[0, 0, 10, 10], [0] * 4, [0] * 4, [0] * 4, [40, 20, 30, 30]], np.float32)
     detected = np.array([True, False, False, False, True])
     filled = smoothing.average_missing(boxes, detected, seconds(5), np.zeros(5))
@@ -32,7 +32,7 @@ def test_gap_between_hits_gets_the_time_weighted_average_of_the_boxes_around_it(
     assert np.array_equal(filled[[0, 4]], boxes[[0, 4]])
 
 
-def test_frames_before_the_first_and_after_the_last_hit_get_the_mean_of_the_nearest_three():
+def test_frames_before_the_first_and_after_the_last_detection_get_the_mean_of_the_nearest_three():
     boxes = np.zeros((7, 4), np.float32)
     boxes[2:5, 0] = [30, 60, 90]
     detected = np.array([False, False, True, True, True, False, False])
@@ -40,7 +40,7 @@ def test_frames_before_the_first_and_after_the_last_hit_get_the_mean_of_the_near
     assert filled[[0, 1, 5, 6], 0] == pytest.approx([60, 60, 60, 60])
 
 
-def test_average_does_not_reach_over_a_cut_while_the_shot_has_hits_of_its_own():
+def test_average_does_not_reach_over_a_cut_while_the_shot_has_detection_of_its_own():
     boxes = np.array([[10, 10, 5, 5], [0] * 4, [0] * 4, [90, 90, 5, 5]], np.float32)
     detected = np.array([True, False, False, True])
     filled = smoothing.average_missing(boxes, detected, seconds(4), np.array([0, 0, 1, 1]))
@@ -67,12 +67,12 @@ def test_main_face_is_the_largest_and_longest_track():
     assert chosen[0].detections[0].box_xywh[0] == 100
 
 
-def test_hits_seen_once_or_twice_are_no_face():
+def test_detection_seen_once_or_twice_are_no_face():
     assert choose([tracklet([3, 9], [0, 0, 50, 50])], [0] * 30) == []
     assert find_faces([tracklet([3], [0, 0, 50, 50])], seconds(30), [0] * 30) == []
 
 
-def test_a_video_of_one_frame_needs_one_hit_only():
+def test_a_video_of_one_frame_needs_one_detection_only():
     (face,) = find_faces([tracklet([0], [5, 5, 50, 50])], [0.0], [0])
     assert face.boxes[0] == pytest.approx([5, 5, 50, 50])
     assert face.detected.tolist() == [True]
@@ -96,7 +96,7 @@ def test_after_a_cut_the_face_may_be_anywhere():
     assert len(choose([first, second], [0] * 10 + [1] * 10)) == 2
 
 
-def test_a_hit_that_jumps_or_has_the_wrong_size_is_averaged_instead():
+def test_a_detection_that_jumps_or_has_the_wrong_size_is_averaged_instead():
     detections = tracklet(range(20), [50, 50, 40, 40]).detections
     detections[7] = Detection(7, np.array([90, 50, 40, 40], np.float32))
     detections[12] = Detection(12, np.array([40, 40, 60, 60], np.float32))
