@@ -55,7 +55,7 @@ def sharpened(frame: np.ndarray, sigma: float, amount: float) -> np.ndarray:
 
 
 def noise(sigma: float, seed: int) -> Change:
-    """Return a change that adds grey noise, the same to all frames of one size; `sigma` in levels."""
+    """Return a change that adds grey noise of `sigma` levels, one pattern for each frame size."""
 
     @functools.cache
     def grain(height: int, width: int) -> np.ndarray:

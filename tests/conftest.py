@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import damaged_videos as damaged
 import numpy as np
 import pytest
 
@@ -58,6 +59,20 @@ def result_of(folder: Path) -> dict[str, bytes | list]:
     with (folder / "manifest.csv").open(newline="") as file:
         result["manifest.csv"] = [row | {"seconds": ""} for row in csv.DictReader(file)]
     return result
+
+
+def rows_of(path: Path) -> list[dict]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder with its bytes."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="session")
@@ -127,3 +142,34 @@ def uninterrupted(videos, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("work") / "faces"
     subprocess.run(command_of(videos, out), check=True, capture_output=True)
     return out
+
+
+@pytest.fixture(scope="session")
+def mp4(head_frames, tmp_path_factory) -> bytes:
+    """The bytes of a good video of 20 frames, 25 a second; `avi` and `mkv` are the same."""
+    path = tmp_path_factory.mktemp("good") / "good.mp4"
+    sample_data.write_video(path, head_frames[:20], 25)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def avi(head_frames, tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("good") / "good.avi"
+    damaged.write_as(path, head_frames[:20], 25)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def mkv(head_frames, tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("good") / "good.mkv"
+    damaged.write_as(path, head_frames[:20], 25)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def one_head(tmp_path, head_frames) -> Path:
+    """A folder with one real video of 25 frames at 25 frames a second."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    sample_data.write_video(folder / "head.mp4", head_frames, fps=25)
+    return write_metadata(folder, {"head.mp4": "REAL"})

@@ -23,7 +23,7 @@ def choose(found, shots):
     return next(iter(choose_faces(found, seconds(len(shots)), shots, "main")), [])
 
 
-def test_gap_between_detection_gets_the_time_weighted_average_of_the_boxes_around_it():
+def test_a_gap_between_detections_gets_the_time_weighted_average_of_the_boxes_around_it():
     boxes = np.array([[0, 0, 10, 10], [0] * 4, [0] * 4, [0] * 4, [40, 20, 30, 30]], np.float32)
     detected = np.array([True, False, False, False, True])
     filled = smoothing.average_missing(boxes, detected, seconds(5), np.zeros(5))
@@ -40,7 +40,7 @@ def test_frames_before_the_first_and_after_the_last_detection_get_the_mean_of_th
     assert filled[[0, 1, 5, 6], 0] == pytest.approx([60, 60, 60, 60])
 
 
-def test_average_does_not_reach_over_a_cut_while_the_shot_has_detection_of_its_own():
+def test_average_does_not_reach_over_a_cut_while_the_shot_has_detections_of_its_own():
     boxes = np.array([[10, 10, 5, 5], [0] * 4, [0] * 4, [90, 90, 5, 5]], np.float32)
     detected = np.array([True, False, False, True])
     filled = smoothing.average_missing(boxes, detected, seconds(4), np.array([0, 0, 1, 1]))
@@ -58,7 +58,7 @@ def test_smoothing_takes_out_jitter_but_not_a_cut():
     assert smoothed[20, 0] - smoothed[19, 0] == pytest.approx(100, abs=3)
 
 
-def test_main_face_is_the_largest_and_longest_track():
+def test_main_face_is_the_largest_and_longest_tracklet():
     small_and_long = tracklet(range(30), [0, 0, 20, 20])
     large_and_long = tracklet(range(2, 28), [100, 0, 60, 60])
     large_and_short = tracklet(range(4), [0, 100, 80, 80])
@@ -67,7 +67,7 @@ def test_main_face_is_the_largest_and_longest_track():
     assert chosen[0].detections[0].box_xywh[0] == 100
 
 
-def test_detection_seen_once_or_twice_are_no_face():
+def test_what_is_detected_once_or_twice_is_no_face():
     assert choose([tracklet([3, 9], [0, 0, 50, 50])], [0] * 30) == []
     assert find_faces([tracklet([3], [0, 0, 50, 50])], seconds(30), [0] * 30) == []
 
@@ -105,7 +105,7 @@ def test_a_detection_that_jumps_or_has_the_wrong_size_is_averaged_instead():
     assert face.boxes == pytest.approx(np.tile([50, 50, 40, 40], (20, 1)))
 
 
-def test_tracker_finds_the_drawn_face_in_every_frame_and_follows_it(head_frames):
+def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_frames):
     tracker = FaceTracker(Detector())
     for index, frame in enumerate(head_frames):
         tracker.add_frame(frame[:, :, ::-1], index / 25)
