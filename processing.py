@@ -11,8 +11,19 @@ Celeb-DF, or as real/ and fake/. They are only read. Comes out, under the save p
 
     python processing.py --location dfdc_train_part_0 --save-path faces --num-vids 500
 
-Running it again goes on where it stopped. Several runs may write to one save path, also from many
+Running it again continues where it stopped. Several runs may write to one save path, also from many
 machines that share the disk.
+
+How a video becomes faces, and where in deepfake_detector/ to read on:
+
+    frames   the first seconds are decoded, by the video's own clock     videos/reader.py
+    Haar     OpenCV's cascades find the faces in a frame; each face is   faces/detector.py
+             then searched for next to where it was                      faces/tracker.py
+    face     the one that is large for a long time is the main face      faces/main_face.py
+    boxes    a frame without a detection gets the average of the boxes   faces/smoothing.py
+             before and after it; all boxes are smoothed in time
+    crops    a square around each box, with a margin, never squeezed     faces/crops.py
+    folder   crops and boxes.csv are put in place, whole or not at all   face_dataset/folder.py
 """
 
 import argparse
@@ -25,6 +36,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from deepfake_detector.clips.strips import write_contact_sheets
 from deepfake_detector.console import (
     UserError,
     add_output_arguments,
@@ -32,86 +44,21 @@ from deepfake_detector.console import (
     print_table,
     progress,
 )
-from deepfake_detector.face_dataset.folder import prepare, work_folder
-from deepfake_detector.face_dataset.manifest import (
-    MANIFEST_NAME,
-    append_row,
-    face_names,
-    is_settled,
-    new_row,
-    write_index,
-)
+from deepfake_detector.face_dataset.face_tracks import list_faces
+from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
+from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.face_dataset.strips import write_contact_sheets
 from deepfake_detector.faces.detector import check_detector
 from deepfake_detector.faces.extraction import Task, process_video, too_slow
-from deepfake_detector.parallel import Machines, run
+from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
-from deepfake_detector.videos.listing import (
-    find_videos,
-    parse_shard,
-    unlisted_files,
-)
+from deepfake_detector.videos.listing import parse_shard, select_videos, unlisted_files
 from deepfake_detector.videos.metadata import Video
-
-
-def main_arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    defaults = FaceSettings()
-    add = parser.add_argument_group("videos").add_argument
-    add("--location", type=Path, nargs="+", required=True, metavar="DIR", help="video folders")
-    add("--layout", choices=layouts.LAYOUTS, help="of these folders (recognised)")
-    add("--num-vids", type=int, help="videos of each class, drawn by seed (all)")
-    add("--seed", type=int, default=0, help="draws the videos for --num-vids (%(default)s)")
-    add("--shard", metavar="I/N", help="take the I-th of N parts, one for each of N machines (all)")
-
-    add = parser.add_argument_group("faces").add_argument
-    add("--save-path", type=Path, required=True, metavar="DIR", help="where the faces go")
-    add(
-        "--capture-sec",
-        type=float,
-        default=defaults.capture_sec,
-        help="seconds taken from the start of each video (%(default)s)",
-    )
-    add("--fps", type=float, help="frames kept a second (all)")
-    add(
-        "--faces",
-        choices=["main", "all"],
-        default=defaults.faces,
-        help="the main face of each video, or a folder for every face in it (%(default)s)",
-    )
-    add(
-        "--share-boxes",
-        action="store_true",
-        help="cut a fake along the boxes found in its original, where both have the same frames",
-    )
-    add(
-        "--margin",
-        type=float,
-        default=defaults.margin_ratio,
-        help="added to the face box on every side, as a share of it (%(default)s)",
-    )
-    add(
-        "--face-size",
-        type=int,
-        default=defaults.face_size,
-        help="side of the square crops in pixels (%(default)s)",
-    )
-    add("--overwrite", action="store_true", help="make faces that are already there anew")
-    add("--contact-sheet", action="store_true", help="draw a strip of faces for every video")
-
-    add = parser.add_argument_group("machines").add_argument
-    add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
-    add("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
-    add("--timeout-sec", type=float, help="given up after so long, per video (by --capture-sec)")
-    add_output_arguments(parser)
-    return parser
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
+    """Choose the videos, extract their faces, and say what came of it."""
     args = main_arguments().parse_args(argv)
     settings = FaceSettings(
         args.capture_sec,
@@ -122,30 +69,87 @@ def main(argv: Sequence[str] | None = None) -> int:
         share_boxes=args.share_boxes,
     )
     shard = parse_shard(args.shard) if args.shard else (1, 1)
-    videos = find_videos(args.location, args.num_vids, args.seed, args.layout, shard)
+    videos = select_videos(args.location, args.num_vids, args.seed, args.layout, shard)
     for folder in args.location:
         print(f"{folder}: layout {args.layout or layouts.recognise(folder)}")
     started = time.perf_counter()
     machines = Machines(max(1, args.workers), args.scheduler, args.timeout_sec)
     rows, new_rows = extract(videos, args.save_path, settings, machines, args.overwrite)
-    print_summary(rows, new_rows, args.save_path, time.perf_counter() - started)
+    summary = summarise(rows, args.save_path, time.perf_counter() - started)
+    print_summary(summary, rows, new_rows)
+    usable = {row["filename"] for row in rows if row["status"] == "ok"}
     if args.contact_sheet:
-        names = [
-            name
-            for row in rows
-            if row["status"] == "ok"
-            for name in face_names(row["filename"], int(row["faces"]))
-        ]
-        for page in write_contact_sheets(args.save_path, names):
+        tracks = [track for track in list_faces(args.save_path) if track.video in usable]
+        for page in write_contact_sheets(args.save_path, tracks):
             print(f"contact sheet: {page}")
     for path in unlisted_files(args.location, args.layout)[:5]:
         print(f"note: {path} stands in no metadata.json and was left out")
-    if rows and not any(row["status"] == "ok" for row in rows):
-        manifest_path = args.save_path / MANIFEST_NAME
+    if rows and not usable:
+        manifest_path = summary["manifest"]
         raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
     if args.json_summary:
-        print(json.dumps(summary(rows, args.save_path, time.perf_counter() - started)))
+        print(json.dumps(summary))
     return 0
+
+
+def main_arguments() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    defaults = FaceSettings()
+    add = parser.add_argument_group("videos").add_argument
+    add("--location", type=Path, nargs="+", required=True, metavar="DIR", help="video folders")
+    add("--layout", choices=layouts.LAYOUTS, help="layout of the folders (default: recognised)")
+    add("--num-vids", type=int, help="videos of each class, chosen by --seed (default: all)")
+    add("--seed", type=int, default=0, help="seed of the choice of --num-vids (%(default)s)")
+    add("--shard", metavar="I/N", help="process the I-th of N parts of the videos (default: all)")
+
+    add = parser.add_argument_group("faces").add_argument
+    add("--save-path", type=Path, required=True, metavar="DIR", help="folder for the faces")
+    add(
+        "--capture-sec",
+        type=float,
+        default=defaults.capture_sec,
+        help="seconds taken from the start of each video (%(default)s)",
+    )
+    add("--fps", type=float, help="frames taken per second (default: all)")
+    add(
+        "--faces",
+        choices=["main", "all"],
+        default=defaults.faces,
+        help="the main face of each video, or a folder for every face in it (%(default)s)",
+    )
+    add(
+        "--share-boxes",
+        action="store_true",
+        help="crop a fake by the boxes of its original, if both have the same frames",
+    )
+    add(
+        "--margin",
+        type=float,
+        default=defaults.margin_ratio,
+        help="margin around the face box on every side, as a share of the box (%(default)s)",
+    )
+    add(
+        "--face-size",
+        type=int,
+        default=defaults.face_size,
+        help="side of the square crops in pixels (%(default)s)",
+    )
+    add("--overwrite", action="store_true", help="make faces that exist already again")
+    add("--contact-sheet", action="store_true", help="write pages with a strip of faces per video")
+
+    add = parser.add_argument_group("machines").add_argument
+    add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
+    add("--scheduler", metavar="ADDRESS", help="Dask scheduler to use, such as tcp://host:8786")
+    add(
+        "--timeout-sec",
+        type=float,
+        help="seconds before a video is given up (default: by --capture-sec)",
+    )
+    add_output_arguments(parser)
+    return parser
 
 
 def processing(
@@ -169,11 +173,11 @@ def processing(
 ) -> list[dict]:
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
-    `location` is a folder of videos in one of `datasets.LAYOUTS`, or several. `num_vids` is per
-    class; `shard` is (i, n) for the i-th of n parts. Without `workers` all happens in this process,
-    where a video that crashes the decoder takes it along. With it the videos are shared out to that
-    many processes, started afresh: the calling script then needs `if __name__ == "__main__":`
-    around the call. `scheduler` is the address of a Dask cluster that does the work instead.
+    `location` is one folder of videos, or several, in one of `layouts.LAYOUTS`. `num_vids` is per
+    class; `shard` is (i, n) for the i-th of n parts. Without `workers` everything happens in this
+    process, and a video that crashes the decoder ends it. With `workers` the videos go to that many
+    new processes; the calling script then needs `if __name__ == "__main__":` around the call.
+    `scheduler` is the address of a Dask cluster that does the work instead.
 
     Raises UserError for input that cannot work: no known layout, faces of other settings at
     `save_path`, a full disk. A video that cannot be used is a row with a status and a reason.
@@ -182,7 +186,7 @@ def processing(
     settings = FaceSettings(
         float(capture_sec), fps, margin_ratio, face_size, faces=faces, share_boxes=share_boxes
     )
-    videos = find_videos([Path(folder) for folder in folders], num_vids, seed, layout, shard)
+    videos = select_videos([Path(folder) for folder in folders], num_vids, seed, layout, shard)
     machines = Machines(workers or 0, scheduler, timeout_sec)
     return extract(videos, Path(save_path), settings, machines, overwrite)[0]
 
@@ -210,7 +214,9 @@ def extract(
             "then run the same command again: finished videos are kept"
         ) from error
     finally:
-        write_index(save_path, new_rows, videos)
+        with interrupts_held():
+            write_index(save_path, new_rows, videos)
+    manifest |= new_rows
     return [manifest[video.name] for video in videos], list(new_rows.values())
 
 
@@ -219,15 +225,15 @@ def process_videos(
     save_path: Path,
     settings: FaceSettings,
     machines: Machines,
-    manifest: dict[str, dict],
+    manifest: Mapping[str, dict],
     new_rows: dict[str, dict],
 ) -> None:
-    """Process the videos with a progress bar and put their rows into `manifest` and `new_rows`.
+    """Turn each video into its folder of faces, with a progress bar, and its row into `new_rows`.
 
-    Each goes to the end of manifest.csv as soon as it is there, so that a run that is killed knows
-    what it had finished.
+    `process_video` in faces/extraction.py does one video, on one of the `machines`. Its row goes to
+    the end of manifest.csv at once, so that the next run knows it if this one is killed.
     """
-    started, frames = time.perf_counter(), Counter()
+    started, frames = time.perf_counter(), 0
     limit_sec = machines.limit_sec(settings.capture_sec)
 
     with (
@@ -236,10 +242,11 @@ def process_videos(
     ):
 
         def record(row: dict) -> None:
-            manifest[row["filename"]] = new_rows[row["filename"]] = row
+            nonlocal frames
+            new_rows[row["filename"]] = row
             append_row(save_path, row)
-            frames["read"] += int(row["frames_read"] or 0)
-            advance(note=f"{frames['read'] / (time.perf_counter() - started):.0f} frames/s")
+            frames += int(row["frames_read"] or 0)
+            advance(note=f"{frames / (time.perf_counter() - started):.0f} frames/s")
 
         def record_death(task: Task, seconds: float) -> None:
             reason = "the process that read it died; the file may crash the decoder"
@@ -254,58 +261,35 @@ def process_videos(
             settings=settings,
             timeout_sec=limit_sec,
         )
-        for tasks in in_turns(videos, manifest, settings):
-            run(job, tasks, record, record_death, machines, limit_sec)
+        for tasks in task_batches(videos, manifest, new_rows, settings):
+            run_tasks(job, tasks, record, record_death, machines, limit_sec)
 
 
-def in_turns(
-    videos: Sequence[Video], manifest: Mapping[str, Mapping], settings: FaceSettings
+def task_batches(
+    videos: Sequence[Video],
+    manifest: Mapping[str, Mapping],
+    new_rows: Mapping[str, Mapping],
+    settings: FaceSettings,
 ) -> Iterator[list[Task]]:
-    """Yield the work in one turn, or originals first and then the fakes that share their boxes."""
+    """Yield all tasks, or the originals first and then the fakes that take their boxes."""
     if not settings.share_boxes:
         yield [Task(video) for video in videos]
         return
     names = {video.name for video in videos} | manifest.keys()
-    first, waiting = [], []
-    for video in videos:
-        (waiting if video.entry.get("original") in names else first).append(video)
-    yield [Task(video) for video in first]
-    donors = {name: row for name, row in manifest.items() if row["status"] == "ok"}
-    yield [Task(video, donors.get(video.entry["original"])) for video in waiting]
+    fakes = [video for video in videos if video.entry.get("original") in names]
+    yield [Task(video) for video in videos if video.entry.get("original") not in names]
+    rows = {**manifest, **new_rows}  # by now with those of the originals
+    originals = (rows.get(video.entry["original"]) for video in fakes)
+    yield [
+        Task(video, original if original and original["status"] == "ok" else None)
+        for video, original in zip(fakes, originals, strict=True)
+    ]
 
 
-def print_summary(
-    rows: Sequence[Mapping], new_rows: Sequence[Mapping], save_path: Path, seconds: float
-) -> None:
-    """Print counts by status, shares of frames, speed, and each video that gave no faces."""
-
-    def total(name: str, of_rows: Sequence[Mapping]) -> int:
-        return sum(int(row[name] or 0) for row in of_rows)
-
+def summarise(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
+    """Return what --json-summary prints: counts of videos and frames, time and paths."""
     statuses = Counter(row["status"] for row in rows)
-    table = [(f"videos {status}", str(count)) for status, count in sorted(statuses.items())]
-    if len(new_rows) < len(rows):
-        table.append(("of these done before", str(len(rows) - len(new_rows))))
-    counts = {name: total(name, rows) for name in ("detected", "averaged")}
-    frames = sum(counts.values())
-    if frames:
-        table += [(f"frames {name}", f"{n} ({n / frames:.1%})") for name, n in counts.items()]
-    if new_rows:
-        table.append(("frames a second", f"{total('frames_read', new_rows) / seconds:.0f}"))
-    table += [("seconds", f"{seconds:.1f}"), ("faces", str(save_path))]
-    table.append(("manifest", str(save_path / MANIFEST_NAME)))
-    print_table(f"{len(rows)} videos", table)
-    failed = [row for row in rows if row["status"] != "ok"]
-    for row in failed[:20]:
-        print(f"no faces: {row['filename']}: {row['status']}: {row['reason']}")
-    if len(failed) > 20:
-        print(f"... and {len(failed) - 20} more, see the manifest")
-
-
-def summary(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
-    """Return what --json-summary prints."""
-    statuses = Counter(row["status"] for row in rows)
-    frames = {name: sum(int(row[name] or 0) for row in rows) for name in ("detected", "averaged")}
+    frames = {name: _total(name, rows) for name in ("detected", "averaged")}
     return {
         "videos": len(rows),
         "statuses": dict(sorted(statuses.items())),
@@ -314,6 +298,32 @@ def summary(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
         "faces": str(save_path),
         "manifest": str(save_path / MANIFEST_NAME),
     }
+
+
+def print_summary(summary: Mapping, rows: Sequence[Mapping], new_rows: Sequence[Mapping]) -> None:
+    """Print counts by status, shares of frames, speed, and each video that gave no faces."""
+    table = [(f"videos {status}", str(count)) for status, count in summary["statuses"].items()]
+    if len(new_rows) < len(rows):
+        table.append(("of these done before", str(len(rows) - len(new_rows))))
+    frames = sum(summary["frames"].values())
+    if frames:
+        counts = summary["frames"].items()
+        table += [(f"frames {name}", f"{count} ({count / frames:.1%})") for name, count in counts]
+    seconds = summary["seconds"]
+    if new_rows and seconds:
+        table.append(("frames per second", f"{_total('frames_read', new_rows) / seconds:.0f}"))
+    table.append(("seconds", f"{seconds:.1f}"))
+    table += [(name, summary[name]) for name in ("faces", "manifest")]
+    print_table(f"{len(rows)} videos", table)
+    failed = [row for row in rows if row["status"] != "ok"]
+    for row in failed[:20]:
+        print(f"no faces: {row['filename']}: {row['status']}: {row['reason']}")
+    if len(failed) > 20:
+        print(f"... and {len(failed) - 20} more, see the manifest")
+
+
+def _total(column: str, rows: Sequence[Mapping]) -> int:
+    return sum(int(row[column] or 0) for row in rows)
 
 
 if __name__ == "__main__":

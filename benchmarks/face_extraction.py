@@ -1,12 +1,11 @@
-"""How fast and how steady the extraction of faces is, next to bare decoding and to the seed's way.
+"""How fast and how steady the extraction of faces is, compared with bare decoding and a baseline.
 
-    python -m benchmarks.face_extraction                         on drawn 1080p videos
+    python -m benchmarks.face_extraction                         on synthetic 1080p videos
     python -m benchmarks.face_extraction --videos DIR ...        on yours, in a layout we know
     python -m benchmarks.face_extraction --only memory --minutes 10
 
-Figures are ratios of runs side by side in one process: machines differ and are shared. "The seed's
-way" is that of microcoder-py/deepfake-detector: each frame written as a JPEG and read back, the
-cascade loaded anew, the whole frame searched at full size, the crop written over the frame.
+Speeds are ratios of runs one after the other in one process, because machines differ and are
+shared. `baseline_boxes.py` describes the baseline.
 """
 
 import argparse
@@ -14,7 +13,6 @@ import cProfile
 import json
 import os
 import platform
-import pstats
 import shutil
 import subprocess
 import sys
@@ -29,26 +27,23 @@ import cv2
 import numpy as np
 
 import processing
+from benchmarks.baseline_boxes import CAPTURE_SEC, compare_boxes, time_baseline
 from deepfake_detector.console import command, print_table
 from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.extraction import Task, process_video
-from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 from deepfake_detector.videos.listing import list_videos
 from deepfake_detector.videos.metadata import REAL, Video
-from deepfake_detector.videos.reader import VideoReader
 
 PARTS = ("speed", "crops", "workers", "start", "memory", "profile")
-CAPTURE_SEC = 5.0
 HD, FOUR_K = (1920, 1080), (3840, 2160)
-SEED_FRAMES = 8  # of each video: the seed's way takes 0.1 s a frame and more
-# Where the time goes, by the functions of OpenCV and the system it is spent in.
+# The functions and files that each step of the work spends its time in.
 STEPS = {
-    "decode": ("'grab' of 'cv2", "'retrieve' of 'cv2", "video_reader.py"),
-    "detect": ("'detectMultiScale'", "{resize}", "{cvtColor}", "tracks.py", "faces.py"),
-    "crop": ("early_crops.py", "'copy' of 'numpy"),
+    "decode": ("'grab' of 'cv2", "'retrieve' of 'cv2", "videos/reader.py"),
+    "detect": ("'detectMultiScale'", "{resize}", "{cvtColor}", "faces/tracker.py")
+    + ("faces/detector.py", "faces/tracklets.py", "faces/main_face.py", "faces/smoothing.py"),
+    "crop": ("faces/crop_buffer.py", "faces/crops.py", "'copy' of 'numpy"),
     "encode": ("{imencode}",),
     "write": ("io.open", "'write' of '_io", "rename", "mkdtemp", "'tobytes'", "rmtree"),
 }
@@ -59,8 +54,8 @@ def main_arguments() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--videos", type=Path, nargs="+", metavar="DIR", help="video folders (drawn)")
-    add("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run (all)")
+    add("--videos", type=Path, nargs="+", metavar="DIR", help="video folders (default: synthetic)")
+    add("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run (default: all)")
     add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     add("--minutes", type=float, default=1.0, help="length of the long videos (%(default)s)")
     return parser
@@ -75,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.videos:
             videos = [v for v in list_videos(args.videos) if v.path.is_file()]
         else:
-            videos = drawn_videos(work, count=3 * args.workers)
+            videos = synthetic_videos(work, count=3 * args.workers)
         for part in args.only:
             title, rows = {
                 "speed": lambda: speed(videos, work, args.workers),
@@ -107,24 +102,23 @@ def machine(num_workers: int) -> list[tuple[str, str]]:
 # Videos
 
 
-def drawn_videos(folder: Path, count: int) -> list[Video]:
-    """Write 1080p videos of three seconds of two drawn people, in copies, and return them.
+def synthetic_videos(folder: Path, count: int) -> list[Video]:
+    """Write 1080p videos of three seconds of two synthetic people, in copies, and return them.
 
     VP9, because to decode it costs about what H.264 does, which OpenCV cannot write.
     """
-    people = []
-    for seed in range(2):
-        people.append(folder / f"person_{seed}.webm")
-        write_video(people[-1], drawn_frames(seed, 75, HD), HD, codec="VP90")
+    originals = [folder / f"person_{seed}.webm" for seed in range(2)]
+    for seed, path in enumerate(originals):
+        write_video(path, synthetic_frames(seed, 75, HD), HD, codec="VP90")
     videos = []
     for number in range(count):
-        path = folder / f"drawn_{number}.webm"
-        shutil.copy(people[number % 2], path)
+        path = folder / f"synthetic_{number}.webm"
+        shutil.copy(originals[number % 2], path)
         videos.append(Video(path.name, path, {"label": REAL}))
     return videos
 
 
-def drawn_frames(seed: int, num_frames: int, size: tuple[int, int]) -> list[np.ndarray]:
+def synthetic_frames(seed: int, num_frames: int, size: tuple[int, int]) -> list[np.ndarray]:
     """Return frames `(height, width, 3) uint8` BGR of a person in a grainy room."""
     width, height = size
     side = 360
@@ -147,7 +141,7 @@ def drawn_frames(seed: int, num_frames: int, size: tuple[int, int]) -> list[np.n
 def write_video(
     path: Path, frames: Sequence[np.ndarray], size: tuple[int, int], codec: str = "mp4v"
 ) -> None:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, size)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25, size)
     for frame in frames:
         writer.write(frame)
     writer.release()
@@ -170,29 +164,11 @@ def extract_one(video: Video, out: Path, work: Path) -> int:
     return int(row["frames_read"] or 0)
 
 
-def seed_box(frame_path: Path, frame_bgr: np.ndarray) -> list[int] | None:
-    """Find and cut the face of one frame as the seed does; return its box `x, y, w, h`."""
-    cv2.imwrite(str(frame_path), frame_bgr)
-    image = cv2.imread(str(frame_path))
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")
-    found = cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), 1.1, 8)
-    left = top = 0
-    box = None
-    for x, y, w, h in found:  # with several, each is cut from what the one before it left
-        image = image[y : y + h, x : x + w]
-        left, top = left + int(x), top + int(y)
-        box = [left, top, int(w), int(h)]
-    if box and image.size:
-        cv2.imwrite(str(frame_path), image)
-        return box
-    return None
-
-
 # Parts
 
 
 def speed(videos: Sequence[Video], work: Path, num_workers: int) -> tuple[str, list]:
-    """Time a frame of ours, of bare decoding with as many processes, and of the seed's way."""
+    """Time a frame of ours, of bare decoding with as many processes, and of the baseline."""
     out, scratch = fresh(work / "speed"), fresh(work / "speed_work")
     with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
         list(pool.map(decode, [video.path for video in videos[:num_workers]]))  # start up
@@ -205,14 +181,14 @@ def speed(videos: Sequence[Video], work: Path, num_workers: int) -> tuple[str, l
         jobs = [pool.submit(extract_one, video, out, scratch) for video in videos]
         extracted = sum(job.result() for job in jobs)
         ours_sec = (time.perf_counter() - started) / extracted
-    seed_sec, seed_frames = time_seed(videos, work)
-    return "speed, wall time a frame", [
+    baseline_sec, baseline_frames = time_baseline(videos, work)
+    return "speed, wall time per frame", [
         ("videos", f"{len(videos)}, {extracted} frames"),
         ("bare decoding", f"{decode_sec * 1e3:.2f} ms"),
         ("ours, crops written", f"{ours_sec * 1e3:.2f} ms"),
-        (f"the seed's way ({seed_frames} of the frames)", f"{seed_sec * 1e3:.1f} ms"),
+        (f"baseline ({baseline_frames} of the frames)", f"{baseline_sec * 1e3:.1f} ms"),
         ("ours / bare decoding", f"{ours_sec / decode_sec:.2f}"),
-        ("the seed's way / ours", f"{seed_sec / ours_sec:.1f}"),
+        ("baseline / ours", f"{baseline_sec / ours_sec:.1f}"),
     ]
 
 
@@ -220,93 +196,38 @@ def one_thread() -> None:
     cv2.setNumThreads(0)
 
 
-def time_seed(videos: Sequence[Video], work: Path) -> tuple[float, int]:
-    """Return seconds a frame and the number of frames, spread over each video."""
-    seconds, count = 0.0, 0
-    for video in videos:
-        with VideoReader(video.path) as reader:
-            for frame in reader.frames(CAPTURE_SEC, fps=SEED_FRAMES / CAPTURE_SEC):
-                started = time.perf_counter()
-                seed_box(work / "frame.jpeg", frame.image_bgr)
-                seconds += time.perf_counter() - started
-                count += 1
-    return seconds / count, count
-
-
 def crops(videos: Sequence[Video], num_workers: int) -> tuple[str, list]:
-    """Compare how many frames have a hit, and how boxes shake from one frame to the next.
-
-    Jitter is the distance of a box from the mean of the two beside it, centre and size, in box
-    sides: 0 for a face that moves evenly. Neighbouring frames of the same shot alone count.
-    """
+    """Compare how many frames have a detection, and how boxes shake from frame to frame."""
     with ProcessPoolExecutor(num_workers, get_context("spawn"), one_thread) as pool:
         results = list(pool.map(compare_boxes, [video.path for video in videos]))
-    ours, seeds = ([r[i] for r in results] for i in (0, 1))
+    ours, baselines = ([r[i] for r in results] for i in (0, 1))
 
     def column(of: Sequence[dict]) -> list[str]:
         frames = sum(r["frames"] for r in of)
-        hits = sum(r["hits"] for r in of)
+        detected = sum(r["detected"] for r in of)
         jitter = np.concatenate([r["jitter"] for r in of if len(r["jitter"])])
         return [
             f"{frames}",
-            f"{hits / frames:.2%}",
-            f"{1 - hits / frames:.2%}",
+            f"{detected / frames:.2%}",
+            f"{1 - detected / frames:.2%}",
             f"{np.median(jitter[:, 0]):.4f} / {np.quantile(jitter[:, 0], 0.95):.4f}",
             f"{np.median(jitter[:, 1]):.4f} / {np.quantile(jitter[:, 1], 0.95):.4f}",
         ]
 
-    astray = sum(r["astray"] for r in seeds)
+    astray = sum(r["astray"] for r in baselines)
     names = (
         "frames",
-        "with a hit",
+        "with a detection",
         "averaged",
         "jitter of the centre, median / 95 %",
         "jitter of the size, median / 95 %",
     )
     rows = [
-        (name, f"{one}   seed {other}")
-        for name, one, other in zip(names, column(ours), column(seeds), strict=True)
+        (name, f"{one}   baseline {other}")
+        for name, one, other in zip(names, column(ours), column(baselines), strict=True)
     ]
-    rows.append(("the seed's hits with their centre outside our box", str(astray)))
-    return "crops, all frames of ours, runs of neighbouring frames of the seed's", rows
-
-
-def compare_boxes(path: Path) -> tuple[dict, dict]:
-    """Return frames, hits and jitter of our boxes, and of the seed's on a few runs of frames."""
-
-    tracker, seed = FaceTracker(Detector()), {}
-    with VideoReader(path) as reader, tempfile.TemporaryDirectory() as folder:
-        for position, frame in enumerate(reader.frames(CAPTURE_SEC, None)):
-            tracker.add_frame(frame.image_bgr, frame.time_sec)
-            if position % 40 < SEED_FRAMES // 2:
-                seed[position] = seed_box(Path(folder) / "frame.jpeg", frame.image_bgr)
-    shots = np.array(tracker.shots)
-    found = tracker.faces()
-    boxes = found[0].boxes if found else np.zeros((len(shots), 4))
-    hits = int(found[0].detected.sum()) if found else 0
-    ours = {"frames": len(shots), "hits": hits, "jitter": jitter_of(dict(enumerate(boxes)), shots)}
-    known = {position: np.array(box) for position, box in seed.items() if box}
-    astray = sum(is_outside(known[position], boxes[position]) for position in known)
-    seeds = {"frames": len(seed), "hits": len(known), "astray": astray}
-    return ours, seeds | {"jitter": jitter_of(known, shots)}
-
-
-def jitter_of(boxes: dict[int, np.ndarray], shots: np.ndarray) -> np.ndarray:
-    """Return `(n, 2)`: of the centre and of the size, for each box between two others."""
-    jitter = []
-    for position, box in boxes.items():
-        beside = boxes.get(position - 1), boxes.get(position + 1)
-        if any(other is None for other in beside) or np.ptp(shots[position - 1 : position + 2]):
-            continue
-        off = box - (beside[0] + beside[1]) / 2
-        centre = np.linalg.norm(off[:2] + off[2:] / 2) / max(1, box[2])
-        jitter.append([centre, abs(off[2]) / max(1, box[2])])
-    return np.array(jitter).reshape(-1, 2)
-
-
-def is_outside(box: np.ndarray, ours: np.ndarray) -> bool:
-    centre = box[:2] + box[2:] / 2
-    return bool((centre < ours[:2]).any() or (centre > ours[:2] + ours[2:]).any())
+    rows.append(("detections of the baseline with their centre outside our box", str(astray)))
+    return "crops, all frames of ours, runs of neighbouring frames of the baseline", rows
 
 
 def workers(videos: Sequence[Video], work: Path, num_workers: int) -> tuple[str, list]:
@@ -318,8 +239,8 @@ def workers(videos: Sequence[Video], work: Path, num_workers: int) -> tuple[str,
         shutil.copy(largest.path, folder / name)
     entries = {name: {"label": "REAL"} for name in names}
     (folder / "metadata.json").write_text(json.dumps(entries))
-    seconds = {1: [], num_workers: []}
-    for _ in range(3):  # in turns, so that whatever else the machine does meets both
+    seconds: dict[int, list[float]] = {1: [], num_workers: []}
+    for _ in range(3):  # interleaved, so that whatever else the machine does meets both
         for count, taken in seconds.items():
             started = time.perf_counter()
             processing.processing(folder, fresh(work / "out"), workers=count)
@@ -335,7 +256,7 @@ def workers(videos: Sequence[Video], work: Path, num_workers: int) -> tuple[str,
 def start(work: Path) -> tuple[str, list]:
     """Time the command on one video of two frames: all but the start is next to nothing."""
     folder = fresh(work / "tiny")
-    write_video(folder / "a.mp4", drawn_frames(0, 2, (320, 240)), (320, 240))
+    write_video(folder / "a.mp4", synthetic_frames(0, 2, (320, 240)), (320, 240))
     (folder / "metadata.json").write_text('{"a.mp4": {"label": "REAL"}}')
     command_line = [sys.executable, str(Path(processing.__file__)), "--location", str(folder)]
     seconds = []
@@ -354,8 +275,8 @@ def memory(work: Path, minutes: float) -> tuple[str, list]:
     rows = []
     for name, size in (("1080p", HD), ("4K", FOUR_K)):
         path = fresh(work / "long") / "long.ts"
-        # A transport stream may simply be written behind itself.
-        write_video(path, drawn_frames(0, 125, size), size)
+        # Transport streams can be joined by writing one after the other.
+        write_video(path, synthetic_frames(0, 125, size), size)
         part = path.read_bytes()
         with path.open("wb") as file:
             for _ in range(round(minutes * 60 / 5)):
@@ -391,7 +312,7 @@ def measure_memory(path: Path, out: Path, capture_sec: float) -> None:
 
 
 def profile(videos: Sequence[Video], work: Path) -> tuple[str, list]:
-    """Say where the time of one worker goes, by Python's profiler, which adds a little itself."""
+    """Return where the time of one worker goes, by Python's profiler, which adds some itself."""
     cv2.setNumThreads(0)
     out, scratch = fresh(work / "profile"), fresh(work / "profile_work")
     profiler = cProfile.Profile()
@@ -399,11 +320,14 @@ def profile(videos: Sequence[Video], work: Path) -> tuple[str, list]:
     for video in videos:
         frames += profiler.runcall(extract_one, video, out, scratch)
     spent = dict.fromkeys([*STEPS, "else"], 0.0)
-    for (file, _, function), (_, _, seconds, _, _) in pstats.Stats(profiler).stats.items():
-        place = f"{file} {{{function.strip('{}<>')}}}" if file == "~" else f"{file} {function}"
-        place = f"{place} {function}"
+    for entry in profiler.getstats():
+        code = entry.code
+        if isinstance(code, str):  # a function in C, such as "<method 'grab' of ...>" or "<resize>"
+            place = f"{{{code.strip('{}<>')}}}"
+        else:
+            place = f"{code.co_filename} {code.co_name}"
         step = next((s for s, words in STEPS.items() if any(w in place for w in words)), "else")
-        spent[step] += seconds
+        spent[step] += entry.inlinetime
     total = sum(spent.values())
     return f"where the time goes, one worker, {frames} frames", [
         (step, f"{seconds / frames * 1e3:.2f} ms a frame, {seconds / total:.0%}")

@@ -1,8 +1,8 @@
-"""What every script says in the same way: errors, progress bars, tables.
+"""What all scripts print in the same way: errors, progress bars, tables.
 
 `command` wraps a script's `main`, `UserError` carries one clear sentence to the user, `progress`
 shows a bar on a terminal and stays silent in a log file, `quiet_tensorflow` keeps TensorFlow's
-start-up talk off the screen.
+start-up messages off the screen.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from rich.table import Table
 from rich.text import Text
 
 EXIT_USAGE = 2
-EXIT_BROKEN_PIPE = 141  # likewise for one that wrote to a closed pipe
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+EXIT_BROKEN_PIPE = 141  # ... and for one that wrote to a closed pipe
 
 
 class UserError(Exception):
@@ -46,11 +46,11 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_USAGE
         except BrokenPipeError:
-            # Whoever reads our output (head, less) has seen enough; do not fail again at exit.
+            # The reader of our output (head, less) has seen enough; do not fail again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_BROKEN_PIPE
         except OSError as error:
-            # Whatever has no better sentence of its own: a full disk, a folder one may not write.
+            # Errors without a better sentence of their own: a full disk, a read-only folder.
             print(f"error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
             return EXIT_USAGE
         except KeyboardInterrupt:
@@ -62,9 +62,9 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
 
 @contextlib.contextmanager
 def progress(total: int, description: str, unit: str) -> Iterator[Callable[..., None]]:
-    """Yield `advance(n=1, note="")`, which moves a bar of `total` units on.
+    """Yield `advance(n=1, note="")`, which advances a bar of `total` units.
 
-    Nothing is drawn where stdout is no terminal (a log file, CI). `note` is free text behind the
+    There is no bar where stdout is no terminal (a log file, CI). `note` is free text behind the
     count, such as a rate.
     """
     console = Console()
@@ -101,7 +101,7 @@ def printable(text: str) -> str:
 
 
 def say(text: str, file: TextIO | None = None) -> None:
-    """Print one line, whatever names of files are in it, also where the terminal lacks letters."""
+    """Print one line, with any file name in it, on a terminal of any encoding."""
     file = sys.stdout if file is None else file
     encoding = file.encoding or "utf-8"
     shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
@@ -127,9 +127,9 @@ def print_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
 def quiet_tensorflow() -> Iterator[None]:
     """Import TensorFlow inside this to keep its notes about the machine off stderr.
 
-    They are written before any log level is read, so stderr itself is put aside, and given back
-    with all that was written to it if the import fails. --verbose on the command line, or
-    TF_CPP_MIN_LOG_LEVEL, shows them.
+    They are written before any log level is read, so stderr itself is redirected. If the import
+    fails, all that was written to it is shown. --verbose on the command line, or
+    TF_CPP_MIN_LOG_LEVEL, shows the notes.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "--verbose" in sys.argv[1:]:
         yield

@@ -33,16 +33,16 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole. A file name in the text that is no Unicode keeps its bytes."""
+    """Write a text file, whole. File names in the text that are no Unicode keep their bytes."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def text_cell(text: str) -> str:
-    """Return a text from a file as it goes into a CSV that somebody may open in a spreadsheet.
+    """Return a text from a file for a CSV that somebody may open in a spreadsheet.
 
-    One that a spreadsheet would take for a formula gets an apostrophe in front, the spreadsheets'
-    own sign for text; so does one that begins with apostrophes before such a sign. Numbers are
-    written as they are: -0.5 stays a number.
+    A text that a spreadsheet would read as a formula gets an apostrophe in front, the spreadsheets'
+    own sign for text; so does one that begins with apostrophes before such a sign. Use it for text
+    only, not for numbers: -0.5 stays a number.
     """
     return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text

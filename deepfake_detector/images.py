@@ -1,7 +1,8 @@
-"""What can be done to the pixels of a frame: colour, resolution, sharpness, noise, compression.
+"""Changes to the pixels of a frame: colour, resolution, sharpness, noise, compression.
 
-Arrays in, arrays out, `(height, width, 3) uint8` RGB, with OpenCV and NumPy. Nothing is drawn here:
-augmentation.py changes whole clips with it, blending.py the face in them.
+Arrays in, arrays out, `(height, width, 3) uint8` RGB, with OpenCV and NumPy. Nothing here is
+random: clips/augmentation.py and clips/self_blending.py choose what to apply, and so do the
+robustness tests of evaluation/robustness.py.
 """
 
 import functools
@@ -20,8 +21,11 @@ YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 def colour(
     contrast: float, shift: float | Sequence[float], saturation: float = 1.0, hue: float = 0.0
 ) -> Change:
-    """Return what multiplies all pixels by `contrast`, adds `shift` grey levels, of all or of each
-    channel, and multiplies the saturation and turns the hue, by an angle in radians."""
+    """Return a change of colours.
+
+    It multiplies all pixels by `contrast`, adds `shift` grey levels, one for all channels or one
+    for each, multiplies the saturation, and rotates the hue by an angle in radians.
+    """
     cos, sin = saturation * np.cos(hue), saturation * np.sin(hue)
     in_yiq = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
     matrix = contrast * (YIQ_TO_RGB @ in_yiq @ RGB_TO_YIQ)
@@ -30,7 +34,7 @@ def colour(
 
 
 def tone(gamma: float) -> Change:
-    """Return what makes middle tones darker, above 1, or lighter; black and white stay."""
+    """Return a change that makes middle tones darker (gamma above 1) or lighter."""
     levels = np.rint(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
     return lambda frame: cv2.LUT(frame, levels)
 
@@ -38,7 +42,7 @@ def tone(gamma: float) -> Change:
 def resampled(
     frame: np.ndarray, factor: float, down: int = cv2.INTER_AREA, up: int = cv2.INTER_LINEAR
 ) -> np.ndarray:
-    """Return the frame shrunk by `factor` and brought back to its size."""
+    """Return the frame shrunk by `factor` and enlarged to its size again."""
     height, width = frame.shape[:2]
     small = (max(1, round(width / factor)), max(1, round(height / factor)))
     shrunk = cv2.resize(frame, small, interpolation=down)
@@ -46,12 +50,12 @@ def resampled(
 
 
 def sharpened(frame: np.ndarray, sigma: float, amount: float) -> np.ndarray:
-    """Return the frame with `amount` of what is finer than `sigma` pixels added."""
+    """Return the frame with details finer than `sigma` pixels amplified by 1 + `amount`."""
     return cv2.addWeighted(frame, 1 + amount, cv2.GaussianBlur(frame, (0, 0), sigma), -amount, 0)
 
 
 def noise(sigma: float, seed: int) -> Change:
-    """Return what adds grey noise of `sigma` grey levels, the same to every frame of one size."""
+    """Return a change that adds grey noise of `sigma` levels, one pattern for each frame size."""
 
     @functools.cache
     def grain(height: int, width: int) -> np.ndarray:
@@ -64,7 +68,8 @@ def noise(sigma: float, seed: int) -> Change:
 
 
 def compress(frame: np.ndarray, quality: int) -> np.ndarray:
-    """Return the frame as it comes out of a JPEG of that quality, 0..100."""
-    words = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    encoded = cv2.imencode(".jpeg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), words)[1]
-    return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    """Return the frame after compression to a JPEG of that quality, 0..100."""
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    encoded = cv2.imencode(".jpeg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), parameters)[1]
+    decoded_bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+    return cv2.cvtColor(decoded_bgr, cv2.COLOR_BGR2RGB)

@@ -1,10 +1,14 @@
-"""Shares work out to processes, here or on a cluster, and loses nothing when one of them dies.
+"""Shares tasks out to processes, here or on a cluster, and loses nothing when one of them dies.
 
-Any `concurrent.futures.Executor` does: `run_on` gives it items and hands back results as they
-come; `run_in_processes` runs on fresh process pools of this machine, `run_on_cluster` on the
+    run_tasks(job, tasks, record, record_death, Machines(workers=8), limit_sec=270)
+
+calls `job(task)` for each task somewhere and `record(result)` here, in the order in which tasks
+end. For a task that took its process with it, it calls `record_death(task, seconds)` instead.
+Below that any `concurrent.futures.Executor` does the work: process pools of this machine, or the
 workers of a Dask scheduler.
 """
 
+import contextlib
 import faulthandler
 import functools
 import itertools
@@ -30,58 +34,109 @@ from typing import Any
 
 import cv2
 
-from deepfake_detector.console import (
-    UserError,
-)
+from deepfake_detector.console import UserError
 
-# A job watches the clock itself; only one that hangs in a decoder runs on for so much longer.
+# The default time limit is long enough for the slowest disks and decoders: an 8K video takes 10
+# seconds for each of its own.
+TIMEOUT_START_SEC, TIMEOUT_PER_CAPTURED_SEC = 120.0, 30.0
+# A job watches the clock itself; only one that hangs in a decoder runs on for this much longer.
 GRACE_SEC = 5.0
+
+Job = Callable[[Any], Any]
+Record = Callable[[Any], None]
+RecordDeath = Callable[[Any, float], None]
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Where the tasks are done. Raises UserError for a time limit that cannot work."""
+
+    workers: int = 0  # processes; 0: all in this one
+    scheduler: str | None = None  # address of a Dask cluster, which then does it instead
+    timeout_sec: float | None = None  # per video; None: long enough for any
+
+    def __post_init__(self) -> None:
+        if self.timeout_sec is not None and not self.timeout_sec > 0:
+            raise UserError(f"timeout_sec is {self.timeout_sec}; it must be above 0 seconds")
+
+    def limit_sec(self, capture_sec: float) -> float:
+        """Return the time limit of a video of which `capture_sec` seconds are read, in seconds."""
+        if self.timeout_sec is not None:
+            return self.timeout_sec
+        return TIMEOUT_START_SEC + TIMEOUT_PER_CAPTURED_SEC * capture_sec
+
+
+def run_tasks(
+    job: Job,
+    tasks: Sequence[Any],
+    record: Record,
+    record_death: RecordDeath,
+    machines: Machines,
+    limit_sec: float,
+) -> None:
+    """Run the job for all tasks: on the cluster, in processes of this machine, or right here.
+
+    After Ctrl-C no further task begins; those under way are finished and recorded, because what
+    they wrote exists.
+    """
+    if machines.scheduler:
+        run_on_cluster(job, tasks, record, record_death, machines.scheduler)
+    elif machines.workers:
+        workers = min(machines.workers, max(1, len(tasks)))
+        run_in_processes(job, tasks, record, record_death, workers, limit_sec)
+    else:
+        for task in tasks:
+            with interrupts_held():
+                record(job(task))
+
+
+# Processes of this machine
 
 
 def run_in_processes(
-    job: Callable[[Any], Any],
-    items: Iterable[Any],
-    record: Callable[[Any], None],
-    record_death: Callable[[Any, float], None],
+    job: Job,
+    tasks: Iterable[Any],
+    record: Record,
+    record_death: RecordDeath,
     workers: int,
     timeout_sec: float = math.inf,
 ) -> None:
-    """Run `job(item)` in worker processes and call `record(result)` for each as it is done.
+    """Run the job for all tasks in `workers` new processes.
 
-    When a worker dies (a decoder that crashes or hangs, no memory left) the whole pool is lost. The
-    items it had in hand are then done one at a time, each in a process of its own, which tells the
-    culprit from the others: `record_death(item, seconds)` is called for it with the time until
-    death, and a new pool goes on with the rest. A worker that is at an item for `timeout_sec` and
-    some grace ends itself.
+    When one of them dies (a decoder that crashes or hangs, no memory left) the whole pool is lost.
+    The tasks that were under way are then done one at a time, each in a process of its own. The
+    one that kills its process again goes to `record_death`, with the seconds until then, and a new
+    pool continues with the rest. A process that is at one task for `timeout_sec` and GRACE_SEC
+    ends itself.
     """
     job = functools.partial(_run_or_die, job, timeout_sec + GRACE_SEC)
-    waiting = iter(items)
+    waiting = iter(tasks)
     while True:
-        with new_pool(workers) as pool:
-            lost = run_on(pool, job, waiting, record, ahead=4 * workers)
+        with _new_pool(workers) as pool:
+            lost = run_on_executor(pool, job, waiting, record, record_death, ahead=4 * workers)
         if not lost:
             return
-        for item in lost:
+        for task in lost:
             started = time.perf_counter()
-            with new_pool(1) as pool:
-                if run_on(pool, job, iter([item]), record, ahead=1):
-                    record_death(item, time.perf_counter() - started)
+            with _new_pool(1) as pool:
+                if run_on_executor(pool, job, iter([task]), record, record_death, ahead=1):
+                    record_death(task, time.perf_counter() - started)
 
 
-def _run_or_die(job: Callable[[Any], Any], timeout_sec: float, item: Any) -> Any:
+def _run_or_die(job: Job, timeout_sec: float, task: Any) -> Any:
     """Run the job; end this process, decoder and all, if it is not done in time."""
     if math.isinf(timeout_sec):
-        return job(item)
+        return job(task)
     with Path(os.devnull).open("w") as nowhere:
         # A thread in C that needs nothing from Python, which a hanging decoder may be holding.
         faulthandler.dump_traceback_later(timeout_sec, exit=True, file=nowhere)
         try:
-            return job(item)
+            return job(task)
         finally:
             faulthandler.cancel_dump_traceback_later()
 
 
-def new_pool(workers: int) -> ProcessPoolExecutor:
+def _new_pool(workers: int) -> ProcessPoolExecutor:
     # Spawn: OpenCV's threads and locks do not survive a fork.
     return ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
 
@@ -98,22 +153,27 @@ def _start_worker() -> None:
 
 
 def _end_with_the_run() -> None:
-    parent_process().join()
-    os._exit(1)
+    main_process = parent_process()
+    if main_process is not None:
+        main_process.join()
+        os._exit(1)
+
+
+# A Dask cluster
 
 
 def run_on_cluster(
-    job: Callable[[Any], Any],
-    items: Iterable[Any],
-    record: Callable[[Any], None],
-    record_death: Callable[[Any, float], None],
+    job: Job,
+    tasks: Iterable[Any],
+    record: Record,
+    record_death: RecordDeath,
     scheduler: str,
 ) -> None:
-    """Run `job(item)` on the workers of the Dask scheduler at that address, as above.
+    """Run the job for all tasks on the workers of the Dask scheduler at an address.
 
-    Dask itself gives the items of a worker that dies to others, and gives one up that took several
-    workers with it. Raises UserError without Dask, without a scheduler, or with workers that
-    cannot import our modules.
+    Dask itself gives the tasks of a worker that dies to others, and gives up one that killed
+    several workers. Raises UserError without Dask, without a scheduler or workers, and where these
+    cannot import the job.
     """
     try:
         from distributed import Client, KilledWorker
@@ -125,94 +185,71 @@ def run_on_cluster(
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {scheduler}: {error}") from error
+    job = functools.partial(_run_single_threaded, job)
     with client:
-        workers = _check_workers(client, scheduler)
-        run_on(
-            # Not pure: an item is done again in a later run, whatever was done before.
-            _Sealed(client.get_executor(pure=False)),
-            functools.partial(_run_single_threaded, job),
-            iter(items),
+        _check_cluster(client, job, scheduler)
+        run_on_executor(
+            # Not pure: a task is done again in a later run, whatever was done before.
+            client.get_executor(pure=False),
+            job,
+            iter(tasks),
             record,
-            ahead=4 * workers,
+            record_death,
+            ahead=4 * sum(client.nthreads().values()),
             fatal=KilledWorker,
-            record_death=record_death,
         )
 
 
-class _Sealed(Executor):
-    """Sends jobs through a Dask scheduler that cannot import what they are made of.
-
-    A scheduler opens what it passes on, and so would need our modules as the workers do.
-    """
-
-    def __init__(self, executor: Executor):
-        self._executor = executor
-
-    def submit(self, job: Callable[[Any], Any], item: Any) -> Future:
-        def unseal(sealed: bytes) -> Any:  # a function within a function travels as code
-            import pickle
-
-            job, item = pickle.loads(sealed)
-            return job(item)
-
-        return self._executor.submit(unseal, pickle.dumps((job, item)))
-
-    def shutdown(self, wait: bool = True) -> None:
-        self._executor.shutdown(wait)
-
-
-def _check_workers(client: Any, scheduler: str) -> int:
-    """Return the number of workers; raises UserError unless all can import this project."""
-
-    def import_extraction() -> str:  # travels as code, see above
-        import importlib
-
-        try:
-            importlib.import_module("deepfake_detector.faces.extraction")
-        except ImportError as error:
-            return str(error)
-        return ""
-
-    found = client.run(import_extraction)
-    if not found:
+def _check_cluster(client: Any, job: Job, scheduler: str) -> None:
+    """Raise UserError unless there are workers, and they and the scheduler can import the job."""
+    pickled = pickle.dumps(job)
+    workers = client.run(pickle.loads, pickled, on_error="return")
+    if not workers:
         raise UserError(f"the Dask scheduler at {scheduler} has no workers; start some")
-    problems = [f"{worker}: {problem}" for worker, problem in sorted(found.items()) if problem]
-    if problems:
-        raise UserError(
-            f"the Dask worker {problems[0]}; start the workers with this project's requirements "
-            f"installed and PYTHONPATH={Path(__file__).parents[1]}"
-        )
-    return sum(client.nthreads().values())
+    answers = {f"worker {address}": workers[address] for address in sorted(workers)}
+    try:
+        client.run_on_scheduler(pickle.loads, pickled)
+    except (ImportError, AttributeError) as error:
+        answers["scheduler"] = error
+    for place, answer in answers.items():
+        if isinstance(answer, Exception):
+            raise UserError(
+                f"the Dask {place}: {answer}; install this project there, with: pip install -e ."
+            )
 
 
-def _run_single_threaded(job: Callable[[Any], Any], item: Any) -> Any:
+def _run_single_threaded(job: Job, task: Any) -> Any:
     cv2.setNumThreads(0)
-    return job(item)
+    return job(task)
 
 
-def run_on(
+# Any executor
+
+
+def run_on_executor(
     executor: Executor,
-    job: Callable[[Any], Any],
+    job: Job,
     waiting: Iterator[Any],
-    record: Callable[[Any], None],
+    record: Record,
+    record_death: RecordDeath,
     ahead: int,
-    fatal: type[Exception] | tuple = (),
-    record_death: Callable[[Any, float], None] | None = None,
+    fatal: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> list[Any]:
-    """Give each item to the executor and each result to `record`, in the order they are done.
+    """Give each task to the executor, and each result to `record` in the order they come.
 
-    At most `ahead` items are handed over at a time. Returns the items that were lost because the
-    executor broke, or an empty list when all are done. An item that ends in a `fatal` exception
-    goes to `record_death(item, seconds)`. After another error or Ctrl-C no further ones are begun;
-    those under way are finished and recorded, because what they wrote exists.
+    At most `ahead` tasks are handed over at a time. Returns the tasks that were lost because the
+    executor broke, or an empty list when all are done. A task that ends in a `fatal` exception
+    goes to `record_death(task, seconds)`. After another error or Ctrl-C no further ones begin;
+    those under way are finished and recorded.
     """
     pending: dict[Future, Any] = {}
     started: dict[Future, float] = {}
     try:
         while True:
-            for item in itertools.islice(waiting, ahead - len(pending)):
-                future = _submit(executor, job, item)
-                pending[future], started[future] = item, time.perf_counter()
+            for task in itertools.islice(waiting, ahead - len(pending)):
+                with interrupts_held():  # or a task could be under way and not be pending
+                    future = _submit(executor, job, task)
+                    pending[future], started[future] = task, time.perf_counter()
             if not pending:
                 return []
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -232,10 +269,10 @@ def run_on(
                 record(future.result())
 
 
-def _submit(executor: Executor, job: Callable, item: Any) -> Future:
-    """Submit, or return a future that has failed, so that a broken executor loses no item."""
+def _submit(executor: Executor, job: Job, task: Any) -> Future:
+    """Submit, or return a future that has failed, so that a broken executor loses no task."""
     try:
-        return executor.submit(job, item)
+        return executor.submit(job, task)
     except BrokenExecutor as error:
         future: Future = Future()
         future.set_exception(error)
@@ -246,42 +283,24 @@ def _is_lost(future: Future) -> bool:
     return future.cancelled() or not future.done() or future.exception() is not None
 
 
-# For the slowest disks and decoders there are: an 8K video takes 10 seconds for each of its own.
-TIMEOUT_START_SEC, TIMEOUT_PER_CAPTURED_SEC = 120.0, 30.0
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Let a Ctrl-C inside this block take effect at its end; a second one counts at once."""
+    former = signal.getsignal(signal.SIGINT)
+    if former is None or threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    held: list[int] = []
 
+    def hold(number: int, frame: Any) -> None:
+        if held:
+            raise KeyboardInterrupt
+        held.append(number)
 
-@dataclass(frozen=True)
-class Machines:
-    """Where the work is done."""
-
-    workers: int = 0  # processes; 0 does all in this one
-    scheduler: str | None = None  # address of a Dask cluster, which then does it instead
-    timeout_sec: float | None = None  # per video; None: long enough for any
-
-    def __post_init__(self):
-        if self.timeout_sec is not None and not self.timeout_sec > 0:
-            raise UserError(f"timeout_sec is {self.timeout_sec}; it must be above 0 seconds")
-
-    def limit_sec(self, capture_sec: float) -> float:
-        if self.timeout_sec is not None:
-            return self.timeout_sec
-        return TIMEOUT_START_SEC + TIMEOUT_PER_CAPTURED_SEC * capture_sec
-
-
-def run(
-    job: Callable[[Any], Any],
-    tasks: Sequence[Any],
-    record: Callable[[Any], None],
-    record_death: Callable[[Any, float], None],
-    machines: Machines,
-    limit_sec: float,
-) -> None:
-    """Run the job on the cluster, in processes of this machine, or in this process."""
-    if machines.scheduler:
-        run_on_cluster(job, tasks, record, record_death, machines.scheduler)
-    elif machines.workers:
-        workers = min(machines.workers, max(1, len(tasks)))
-        run_in_processes(job, tasks, record, record_death, workers, limit_sec)
-    else:
-        for task in tasks:
-            record(job(task))
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+        if held:
+            signal.raise_signal(signal.SIGINT)

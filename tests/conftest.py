@@ -1,4 +1,4 @@
-"""Videos for the tests: drawn, small, made once."""
+"""Videos for the tests: synthetic, small, made once."""
 
 import csv
 import json
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import damaged_videos as damaged
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ import sample_data
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 
-SIZE = 160  # side of the drawn frames in pixels
+SIZE = 160  # side of the synthetic frames in pixels
 ROOT = Path(__file__).parents[1]
 # A training of two short epochs on clips, with the fakes that there are.
 TINY = ["--epochs", "2", "--batch-size", "4", "--num-frames", "3", "--img-size", "32"]
@@ -60,9 +61,23 @@ def result_of(folder: Path) -> dict[str, bytes | list]:
     return result
 
 
+def rows_of(path: Path) -> list[dict]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder with its bytes."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
 @pytest.fixture(scope="session")
 def head_frames() -> np.ndarray:
-    """One second of a drawn talking head, `(25, SIZE, SIZE, 3) uint8` RGB."""
+    """One second of a synthetic talking head, `(25, SIZE, SIZE, 3) uint8` RGB."""
     person = people.random_person(seed=1)
     frames = draw_frames(person, num_frames=25, frame_size=SIZE, fps=25, seed=1)
     return np.stack(list(frames))
@@ -127,3 +142,34 @@ def uninterrupted(videos, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("work") / "faces"
     subprocess.run(command_of(videos, out), check=True, capture_output=True)
     return out
+
+
+@pytest.fixture(scope="session")
+def mp4(head_frames, tmp_path_factory) -> bytes:
+    """The bytes of a good video of 20 frames, 25 a second; `avi` and `mkv` are the same."""
+    path = tmp_path_factory.mktemp("good") / "good.mp4"
+    sample_data.write_video(path, head_frames[:20], 25)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def avi(head_frames, tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("good") / "good.avi"
+    damaged.write_as(path, head_frames[:20], 25)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def mkv(head_frames, tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("good") / "good.mkv"
+    damaged.write_as(path, head_frames[:20], 25)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def one_head(tmp_path, head_frames) -> Path:
+    """A folder with one real video of 25 frames at 25 frames a second."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    sample_data.write_video(folder / "head.mp4", head_frames, fps=25)
+    return write_metadata(folder, {"head.mp4": "REAL"})

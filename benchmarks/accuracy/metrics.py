@@ -5,7 +5,6 @@ So figures are either means of the folds' AUCs, or of ranks within a fold, poole
 of those pairs of videos that are in one fold. Each function says which.
 """
 
-import csv
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 
 from benchmarks.accuracy.folds import About
 from deepfake_detector.evaluation import bootstrap
-from deepfake_detector.face_dataset.boxes import BOXES_NAME
+from deepfake_detector.face_dataset.boxes import BOXES_NAME, read_boxes
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.manifest import read_manifest
 from deepfake_detector.scoring import metrics
@@ -197,10 +196,8 @@ def file_figures(faces: Sequence[FaceTrack]) -> dict[str, dict[str, float]]:
         row = manifests[folder.parent].get(face.video, {})
         texts = {name: row.get(name) or "" for name in FILE_FIGURES}
         found[face.video] = {name: float(text) for name, text in texts.items() if text}
-        boxes = folder / BOXES_NAME
-        if boxes.exists():
-            with boxes.open(newline="", encoding="utf-8") as file:
-                widths = [float(box["w"]) for box in csv.DictReader(file)]
+        if (folder / BOXES_NAME).exists():
+            widths = [float(crop.box_xywh[2]) for crop in read_boxes(folder)]
             if widths:
                 found[face.video]["face width"] = statistics.median(widths)
     return found

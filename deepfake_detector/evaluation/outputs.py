@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
+from deepfake_detector.clips.strips import spread_faces, strip_jpeg
 from deepfake_detector.console import UserError
 from deepfake_detector.evaluation import charts, report
 from deepfake_detector.evaluation.timelines import Point
 from deepfake_detector.evaluation.videos import EvaluatedVideo, summarise
-from deepfake_detector.face_dataset.strips import spread_faces, strip_jpeg
 from deepfake_detector.files import text_cell, write_text
 from deepfake_detector.scoring import metrics
 from deepfake_detector.videos.metadata import FAKE, REAL

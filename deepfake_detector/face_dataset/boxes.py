@@ -1,4 +1,12 @@
-"""To be written."""
+"""boxes.csv: for each crop of a face track, its frame, its time and the box it was cut along.
+
+    frame,time_sec,x,y,w,h,source
+    0,0.000,61.3,40.1,80.2,80.2,detected
+    1,0.040,61.5,40.1,80.2,80.2,averaged
+
+`frame` counts the frames of the video from 0. The box is in pixels of that frame, without the
+margin; `source` says whether the face was detected there or the box averaged from its neighbours.
+"""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -9,63 +17,76 @@ import numpy as np
 
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
+BOXES_NAME = "boxes.csv"
 BOXES_FIELDS = ["frame", "time_sec", "x", "y", "w", "h", "source"]
+FALLBACK_FPS = 25  # of crops whose boxes.csv is lost
 
 
 @dataclass(frozen=True)
 class Crop:
-    """One line of boxes.csv and the file that belongs to it."""
+    """One line of boxes.csv and the JPEG that belongs to it."""
 
     path: Path
     index: int  # of the frame in the video
     time_sec: float
-    box_xywh: Sequence[float]
+    box_xywh: Sequence[float] | np.ndarray
     source: str  # detected or averaged
 
 
 def write_face(crops: Sequence[Crop], folder: Path, place: Callable[[Path, Path], object]) -> None:
-    """Place the crops as 000.jpeg, 001.jpeg, ... in their own folder and write boxes.csv there."""
+    """Make `folder`, with the crops as 000.jpeg, 001.jpeg, ... and their boxes.csv.
+
+    `place(old, new)` moves or copies a crop there. Raises OSError where that cannot be done.
+    """
     folder.mkdir()
-    digits = max(3, len(str(len(crops) - 1)))
     with (folder / BOXES_NAME).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(BOXES_FIELDS)
-        for order, crop in enumerate(crops):
-            place(crop.path, folder / f"{order:0{digits}d}.jpeg")
-            position = (f"{value:.1f}" for value in crop.box_xywh)
-            table.writerow([crop.index, f"{crop.time_sec:.3f}", *position, crop.source])
+        for crop, name in zip(crops, _crop_names(len(crops)), strict=True):
+            place(crop.path, folder / name)
+            box = (f"{value:.1f}" for value in crop.box_xywh)
+            table.writerow([crop.index, f"{crop.time_sec:.3f}", *box, crop.source])
 
 
-def read_boxes(folder: Path) -> dict[int, Crop]:
-    """Return the lines of a boxes.csv by the index of their frame."""
-    with (folder / BOXES_NAME).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        int(row["frame"]): Crop(
-            folder,
-            int(row["frame"]),
-            float(row["time_sec"]),
-            [float(row[side]) for side in "xywh"],
-            row["source"],
-        )
-        for row in rows
-    }
+def read_boxes(folder: Path) -> list[Crop]:
+    """Return the crops of a face track in order, as its boxes.csv lists them.
 
-
-BOXES_NAME = "boxes.csv"
+    Raises OSError where boxes.csv cannot be read, and ValueError where it is damaged.
+    """
+    path = folder / BOXES_NAME
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [
+            Crop(
+                folder / name,
+                int(row["frame"]),
+                float(row["time_sec"]),
+                [float(row[side]) for side in "xywh"],
+                row["source"],
+            )
+            for row, name in zip(rows, _crop_names(len(rows)), strict=True)
+        ]
+    except (KeyError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def frame_times(face: FaceTrack) -> np.ndarray:
-    """Return when each crop was in the video in seconds, `(num_frames,)`, as boxes.csv says.
+    """Return the time of each crop in its video in seconds, `(num_frames,)` float64.
 
-    Where that is missing or damaged, as if there had been 25 crops a second.
+    The times are those of boxes.csv. If that is missing or damaged, they are made up as if there
+    had been 25 crops a second.
     """
     try:
-        path = Path(face.folder) / BOXES_NAME
-        with path.open(newline="", encoding="utf-8") as file:
-            times = np.array([float(row["time_sec"]) for row in csv.DictReader(file)])
-        if len(times) == face.num_frames and np.isfinite(times).all():
-            return times
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return np.arange(face.num_frames) / 25
+        times_sec = np.array([crop.time_sec for crop in read_boxes(Path(face.folder))])
+    except (OSError, ValueError):
+        times_sec = np.array([])
+    if len(times_sec) == face.num_frames and np.isfinite(times_sec).all():
+        return times_sec
+    return np.arange(face.num_frames) / FALLBACK_FPS
+
+
+def _crop_names(count: int) -> list[str]:
+    """Return 000.jpeg, 001.jpeg, ... with as many digits as the last one needs, at least three."""
+    digits = max(3, len(str(count - 1)))
+    return [f"{order:0{digits}d}.jpeg" for order in range(count)]

@@ -1,4 +1,8 @@
-"""To be written."""
+"""Reads a folder of faces: one `FaceTrack` per folder of crops.
+
+tracks = list_faces("faces")
+tracks[0].crop_path(0)       # "faces/a.mp4/000.jpeg"
+"""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -18,17 +22,17 @@ class FaceTrack:
 
     name: str
     folder: str
-    label: int  # 1 = fake
+    label: int  # 1 = FAKE, 0 = REAL
     num_frames: int
-    digits: int  # in the name of a frame
+    digits: int  # in the file name of a crop
     video: str  # the same for all faces of a video
     source_group: str  # the same for a video, everything made from it and all their faces
-    split: str = "train"  # what the metadata says: train, validation or test
+    split: str = "train"  # official split in the metadata: train, validation or test
     people: tuple[str, ...] = ()  # as far as the metadata names them; its `group` counts as one
 
     @property
     def video_key(self) -> tuple[str, str]:
-        """What all face tracks of one video share: the folder of faces and the video's name."""
+        """The folder of faces and the video's name: the same for all face tracks of a video."""
         return str(Path(self.folder).parent), self.video
 
     def crop_path(self, number: int) -> str:
@@ -37,12 +41,12 @@ class FaceTrack:
 
     @property
     def group_keys(self) -> set[str]:
-        """What no video of another part may have: its source group and its people."""
+        """The source group and the people: no video of another split may have one of these."""
         return {self.source_group, *(f"person/{person}" for person in self.people)}
 
 
 def list_faces(file_loc: str | Path) -> list[FaceTrack]:
-    """Return the faces in a folder of faces, sorted by name: one of each video, or more.
+    """Return the face tracks in a folder of faces, sorted by name: one or more of each video.
 
     Raises UserError where there is no metadata.json, where it lists nothing or a path, or where a
     listed folder is missing, empty or not numbered from 000 on.
@@ -58,10 +62,11 @@ def list_faces(file_loc: str | Path) -> list[FaceTrack]:
 
 
 def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> FaceTrack:
+    """Return the face track of one entry of metadata.json, checked against its folder."""
     if name in {"", ".", ".."} or "/" in name or "\\" in name:
         raise UserError(
             f"{folder} lists {name!r}, which is a path and not the name of a folder of faces; run "
-            "processing.py to make the faces anew"
+            "processing.py to make the faces again"
         )
     own_folder = os.path.join(folder, name)  # noqa: PTH118
     try:
@@ -75,7 +80,7 @@ def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> Fa
             "numbered from 000 on without a gap; run processing.py again"
         )
     label = int(entry.get("label") == FAKE)
-    asked = SPLIT_NAMES.get(str(entry.get("split")), "train")
+    split = SPLIT_NAMES.get(str(entry.get("split")), "train")
     people = [str(person) for person in entry.get("people") or ()]
     if entry.get("group"):
         people.append(f"group {entry['group']}")
@@ -87,11 +92,11 @@ def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> Fa
         digits,
         video=entry.get("video", name),
         source_group=source_group,
-        split=asked,
+        split=split,
         people=tuple(people),
     )
 
 
 def count_videos(faces: Iterable[FaceTrack]) -> int:
-    """Return how many videos the faces are of."""
+    """Return the number of different videos that the face tracks are of."""
     return len({face.video for face in faces})

@@ -1,14 +1,13 @@
-"""The folder of faces: its settings, its manifest, its index, and what keeps them consistent.
+"""The folder of faces: how a run prepares it, puts folders of crops into it and takes them away.
 
-    a.mp4/           one folder of crops per video, a.mp4#1/ ... for further faces in it
-    settings.json    what the crops depend on
-    manifest.csv     one row per video asked for
-    metadata.json    the DFDC entries of exactly the folders of crops
-    .lock  .work-*/  of runs under way
+    a.mp4/           the crops of one video (boxes.py), a.mp4#1/ ... those of further faces in it
+    settings.json    what the crops depend on (settings.py)
+    manifest.csv     one row per video asked for (manifest.py)
+    metadata.json    the DFDC entries of exactly the folders of crops (manifest.py)
+    .lock  .work-*/  of the runs that are writing
 
-Several runs may write to one folder of faces, from one machine or from many that share the disk:
-they take turns at the files above, and each makes its crops in a folder of its own. Whoever reads
-or writes a folder of faces comes through here; no pixels and no TensorFlow.
+Several runs may write to one folder of faces, on one machine or on many that share the disk: they
+change the files above one after the other, and each makes its crops in a work folder of its own.
 """
 
 import contextlib
@@ -28,9 +27,9 @@ from deepfake_detector.face_dataset.manifest import (
     LOCK_NAME,
     face_names,
     file_bytes,
+    index_lock,
     read_manifest,
-    turn,
-    write_index_in_turn,
+    write_index_locked,
 )
 from deepfake_detector.face_dataset.settings import (
     SETTINGS_NAME,
@@ -42,26 +41,29 @@ from deepfake_detector.files import write_text
 from deepfake_detector.videos.metadata import Video
 
 WORK_PREFIX = ".work-"
+# Statuses that a later run keeps; it tries videos of any other status again.
+SETTLED = frozenset({"ok", "no_face"})
 
 
 @contextlib.contextmanager
 def work_folder(save_path: Path) -> Iterator[Path]:
-    """Yield a folder of this run's own below `save_path`; it goes when the run ends."""
-    with turn(save_path):  # nobody else may find it before it is locked
+    """Yield a folder of this run's own below `save_path`, and remove it at the end."""
+    with index_lock(save_path):  # no other run may find it before it is locked
         folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=save_path))
         lock = FileLock(folder / LOCK_NAME)
         lock.acquire()
     try:
         yield folder
     finally:
-        # What a run has recorded must be on the disk before nothing tells any more that it ran.
+        # What a run has recorded must be on the disk before the folder goes: as long as that is
+        # there after a power cut, the next run checks all faces.
         getattr(os, "sync", lambda: None)()
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_dead_work(save_path: Path) -> bool:
-    """Remove the work folders of runs that were killed, and say whether there were any.
+    """Remove the work folders of runs that were killed; return whether there were any.
 
     The lock on them ended with their process, also when the power went.
     """
@@ -73,10 +75,23 @@ def remove_dead_work(save_path: Path) -> bool:
     return found
 
 
-def holds_all_faces(save_path: Path, row: Mapping) -> bool:
-    """Say whether the folders of a video are as they were put there, or lost files with the power.
+def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
+    """Return whether an earlier run has finished this video: same name and size, in any folder.
 
-    Files written last may come back empty then, though their folder has its name already.
+    A video that has been deleted since then keeps its faces.
+    """
+    if row is None or row["status"] not in SETTLED:
+        return False
+    if file_bytes(video.path) not in {"", int(row["bytes"] or -1)}:
+        return False
+    folders = face_names(video.name, int(row["faces"] or 0))
+    return row["status"] != "ok" or all((save_path / name).is_dir() for name in folders)
+
+
+def holds_all_faces(save_path: Path, row: Mapping) -> bool:
+    """Return whether the folders of a video are complete.
+
+    After a power cut the files written last may be empty, though their folder has its name already.
     """
     for name in face_names(row["filename"], int(row["faces"] or 0)):
         try:
@@ -91,23 +106,23 @@ def holds_all_faces(save_path: Path, row: Mapping) -> bool:
     return True
 
 
-def put(save_path: Path, name: str, made: Sequence[Path], trash: Path) -> None:
-    """Rename finished folders of faces to those of the video; former ones go to `trash`.
+def put_faces(save_path: Path, name: str, made: Sequence[Path], trash: Path) -> None:
+    """Rename finished folders of crops to those of the video; former ones go to `trash`.
 
     Raises OSError where that cannot be done.
     """
-    take_away(save_path, name, trash)
+    remove_faces(save_path, name, trash)
     for folder, face_name in zip(made, face_names(name, len(made)), strict=True):
         try:
             folder.rename(save_path / face_name)
         except OSError:
-            # Another run has just put the same faces there.
+            # If it is there now, another run has just put the same faces there.
             if not (save_path / face_name).is_dir():
                 raise
 
 
-def take_away(save_path: Path, name: str, trash: Path) -> None:
-    """Move whatever folders of faces a video has to a folder below `trash`."""
+def remove_faces(save_path: Path, name: str, trash: Path) -> None:
+    """Move the folders of crops of a video, if there are any, to a folder below `trash`."""
     number = 0
     while (old := save_path / face_names(name, number + 1)[-1]).is_dir():
         with contextlib.suppress(FileNotFoundError):  # another run was faster
@@ -118,10 +133,11 @@ def take_away(save_path: Path, name: str, trash: Path) -> None:
 def prepare(
     save_path: Path, settings: FaceSettings, videos: Sequence[Video], overwrite: bool
 ) -> dict[str, dict]:
-    """Make the folder, store the settings, and return the manifest rows of earlier runs.
+    """Make the folder, store the settings, and return the manifest rows of earlier runs by name.
 
-    Raises UserError where the folder cannot be written to, holds something else than faces, or
-    holds faces of other settings.
+    With `overwrite` the rows of `videos` are left out, so that these are made again. Raises
+    UserError where the folder cannot be written to, holds something else than faces, or holds
+    faces of other settings.
     """
     folders = {video.path.parent.resolve() for video in videos}
     if save_path == Path() or save_path.resolve() in folders:
@@ -132,33 +148,32 @@ def prepare(
             raise UserError(
                 f"{save_path} is not empty and holds no {SETTINGS_NAME}; give a new folder"
             )
-        with turn(save_path):
+        with index_lock(save_path):
             manifest = read_manifest(save_path)
             check_names(save_path, videos, manifest)
             asked = {video.name for video in videos}
             if remove_dead_work(save_path):
-                # Those of other shards too: their runs will find no dead work any more.
+                # Those of other shards too: their runs will find no dead work folder.
                 manifest = {
                     name: row for name, row in manifest.items() if holds_all_faces(save_path, row)
                 }
             check_settings(save_path, asdict(settings), manifest.keys() - asked, overwrite)
             if overwrite:
-                # Out of the index before anything is made anew: an interrupted run leaves no
-                # mixture.
+                # Out of the index before any is made again: an interrupted run leaves no mixture.
                 manifest = {name: row for name, row in manifest.items() if name not in asked}
             text = json.dumps(asdict(settings), indent=1) + "\n"
             write_text(save_path / SETTINGS_NAME, text)
-            write_index_in_turn(save_path, manifest, videos)
+            write_index_locked(save_path, manifest, videos)
     except OSError as error:
         raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
     return manifest
 
 
 def _is_foreign(folder: Path) -> bool:
-    """Say whether the folder holds something that no run has put there.
+    """Return whether the folder holds something that no run has put there.
 
-    The settings are looked for last. A run that begins here at this very moment writes them before
-    anything else but its lock; looked for first, they could be missing and the rest be there.
+    It looks for the settings last: another run that starts here at this moment writes them before
+    anything but its lock.
     """
     first_files = {LOCK_NAME, f".partial.{SETTINGS_NAME}"}
     holds_something = any(path.name not in first_files for path in folder.iterdir())
@@ -173,7 +188,7 @@ def check_settings(save_path: Path, settings: Mapping, others: set[str], overwri
     if differences and (others or not overwrite):
         remedy = "give the same settings or another save path"
         if not others:
-            remedy += ", or --overwrite to make the faces anew"
+            remedy += ", or --overwrite to make the faces again"
         raise UserError(f"{save_path} holds faces made with {differences}; {remedy}")
 
 

@@ -1,4 +1,12 @@
-"""To be written."""
+"""The index of a folder of faces: manifest.csv and metadata.json, their rows, reading and writing.
+
+    manifest.csv     one row per video asked for: status, reason, counts; `MANIFEST_FIELDS`
+    metadata.json    the DFDC entries of exactly the folders of crops
+    .lock            held while one of these is changed
+
+A row goes to the end of manifest.csv as soon as its video is done. At the end of a run both files
+are written again, sorted and consistent. `folder.py` looks after the folders themselves.
+"""
 
 import contextlib
 import csv
@@ -28,13 +36,11 @@ MANIFEST_FIELDS = [
     "averaged",
     "seconds",
 ]
-# A run that is started again leaves these alone and tries the others once more.
-SETTLED = frozenset({"ok", "no_face"})
 LOCK_NAME = ".lock"
 
 
 def new_row(video: Video) -> dict:
-    """Return a manifest row that knows which video it is about and nothing else yet."""
+    """Return a manifest row that says which video it is about, with all else empty."""
     known = {
         "filename": video.name,
         "location": str(video.path.parent.resolve()),
@@ -44,7 +50,7 @@ def new_row(video: Video) -> dict:
 
 
 def file_bytes(path: Path) -> int | str:
-    """Return the size of a file, or an empty string where there is none that one may look at."""
+    """Return the size of a file, or an empty string where there is none or it is not readable."""
     try:
         return path.stat().st_size if path.is_file() else ""
     except (OSError, ValueError):
@@ -52,13 +58,13 @@ def file_bytes(path: Path) -> int | str:
 
 
 def face_names(name: str, count: int) -> list[str]:
-    """Return the folders of a video with so many faces: a.mp4, a.mp4#1, a.mp4#2, ..."""
+    """Return the names of the folders of a video with `count` faces: a.mp4, a.mp4#1, ..."""
     return [f"{name}#{number}" if number else name for number in range(count)]
 
 
 @contextlib.contextmanager
-def turn(save_path: Path) -> Iterator[None]:
-    """Wait until no other run is at the index of this folder, and keep them out meanwhile."""
+def index_lock(save_path: Path) -> Iterator[None]:
+    """Keep other runs from changing the index of this folder; waits for those that are at it."""
     with FileLock(save_path / LOCK_NAME):
         yield
 
@@ -66,8 +72,8 @@ def turn(save_path: Path) -> Iterator[None]:
 def read_manifest(faces_folder: Path) -> dict[str, dict]:
     """Return the manifest rows by video name, the last one of each; empty without a manifest.
 
-    A line that a killed run left unfinished, or that has other columns, is passed over: its video
-    is done once more.
+    A line that a killed run left unfinished, or that has other columns, is skipped: its video
+    is processed again.
     """
     path = faces_folder / MANIFEST_NAME
     if not path.exists():
@@ -81,30 +87,17 @@ def _is_whole(row: Mapping) -> bool:
     return whole and all(row[name] == "" or row[name].isdecimal() for name in ("bytes", "faces"))
 
 
-def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
-    """Say whether an earlier run is done with this video: same name and size, wherever it lay.
-
-    One that has been deleted since then keeps the faces it gave.
-    """
-    if row is None or row["status"] not in SETTLED:
-        return False
-    if file_bytes(video.path) not in {"", int(row["bytes"] or -1)}:
-        return False
-    folders = face_names(video.name, int(row["faces"] or 0))
-    return row["status"] != "ok" or all((save_path / name).is_dir() for name in folders)
-
-
 def append_row(save_path: Path, row: Mapping) -> None:
-    """Add a row to manifest.csv, so that a run that is killed knows what it had finished."""
+    """Add a row to the end of manifest.csv, so that the next run knows it if this one is killed."""
     path = save_path / MANIFEST_NAME
-    with turn(save_path), path.open("a+", newline="", encoding="utf-8") as file:
+    with index_lock(save_path), path.open("a+", newline="", encoding="utf-8") as file:
         if not _ends_a_line(path):
             file.write("\r\n")
         csv.DictWriter(file, MANIFEST_FIELDS).writerow(row)
 
 
 def _ends_a_line(path: Path) -> bool:
-    """Say whether the last line is whole; a run that was killed may have left a part of one."""
+    """Return whether the last line is whole; a run that was killed may have left a part of one."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - 1))
@@ -113,15 +106,18 @@ def _ends_a_line(path: Path) -> bool:
 
 def write_index(save_path: Path, rows: Mapping[str, dict], videos: Sequence[Video]) -> None:
     """Write manifest.csv and metadata.json: what other runs have put there, and these `rows`."""
-    with turn(save_path):
-        write_index_in_turn(save_path, read_manifest(save_path) | dict(rows), videos)
+    with index_lock(save_path):
+        write_index_locked(save_path, read_manifest(save_path) | dict(rows), videos)
 
 
-def write_index_in_turn(
+def write_index_locked(
     save_path: Path, manifest: Mapping[str, dict], videos: Sequence[Video]
 ) -> None:
-    """Write manifest.csv sorted by name, and metadata.json with exactly the folders of faces that
-    the manifest knows, those of earlier runs included."""
+    """Do what `write_index` does; the caller holds the lock and gives all rows.
+
+    metadata.json lists exactly the folders of faces that the manifest knows, those of earlier runs
+    included.
+    """
     with (
         written_whole(save_path / MANIFEST_NAME) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,

@@ -1,4 +1,8 @@
-"""To be written."""
+"""The settings of a folder of faces: settings.json, what the crops in it depend on.
+
+They travel with the faces and with every model trained on them. Evaluation and prediction refuse
+faces made with other settings than the model's.
+"""
 
 import json
 import math
@@ -15,10 +19,7 @@ SETTINGS_NAME = "settings.json"
 
 @dataclass(frozen=True)
 class FaceSettings:
-    """What the crops depend on; travels with the faces and with every model trained on them.
-
-    Raises UserError for values that cannot work.
-    """
+    """What the crops depend on. Raises UserError for values that cannot work."""
 
     capture_sec: float = 5.0  # seconds from the start of the video, by its own clock
     fps: float | None = None  # frames kept a second; None keeps all
@@ -30,7 +31,7 @@ class FaceSettings:
     detector: str = DETECTOR
     contract: int = 2  # version of the layout of a folder of faces and of how boxes are found
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.capture_sec < math.inf:
             raise UserError(f"capture_sec is {self.capture_sec}; it must be above 0 seconds")
         if not 0 <= self.margin_ratio < math.inf:
@@ -46,7 +47,10 @@ class FaceSettings:
 
 
 def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
-    """Return what differs between two face settings in words, both values, or an empty string."""
+    """Return the differences of two face settings in words, with both values; "" for none.
+
+    `by` says where the wanted values come from.
+    """
     names = sorted(found.keys() | wanted.keys())
     return ", ".join(
         f"{name}={found.get(name)} ({by}: {wanted.get(name)})"
@@ -64,7 +68,7 @@ def read_settings(faces_folder: Path) -> dict:
         settings = None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise UserError(
-            f"{path} is not valid JSON; make the faces anew with processing.py"
+            f"{path} is not valid JSON; make the faces again with processing.py"
         ) from None
     if not isinstance(settings, dict):
         raise UserError(f"{faces_folder} holds no {SETTINGS_NAME}; make faces with processing.py")

@@ -1,10 +1,10 @@
-"""Which faces there are, and which part of a split each is in: train, validation or test.
+"""Which split each face track is in: train, validation or test, so that nothing leaks.
 
-Goes in: what processing.py wrote. Comes out: a `FaceTrack` per folder of crops, and parts in which
-nothing leaks: no original and no person is in two of them. No pixels and no TensorFlow.
+A video, everything made from it and everybody in it are in one split only. Official splits, those
+that the metadata gives, are kept; the others are chosen at random, by seed.
 
-    faces = splits.list_faces("faces")
-    parts = split_tracks(faces, seed=0)
+    splits = split_tracks(list_faces("faces"), seed=0)
+    splits["train"]                        # face tracks
 """
 
 import itertools
@@ -20,12 +20,9 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.videos.groups import connected_groups
 
 SPLITS = ("train", "validation", "test")
-LEFT_OUT = "left_out"  # stands beside the parts of a split
-PEOPLE_DRAWS = 100  # the best of these is taken where people are drawn instead of groups
-MOST_BUNDLES = 2000  # of groups that are drawn together, where there are more groups
-
-
-# Split
+LEFT_OUT = "left_out"  # next to the splits: videos that are in none
+PEOPLE_TRIALS = 100  # random choices of people, of which the best is taken
+MOST_BUNDLES = 2000  # of source groups that are chosen together, where there are more groups
 
 
 def split_tracks(
@@ -36,129 +33,167 @@ def split_tracks(
 ) -> dict[str, list[FaceTrack]]:
     """Return the videos as `{"train": [...], "validation": [...], "test": [...], "left_out": []}`.
 
-    No source group and no person straddles two parts; the shares of fakes are kept alike as far
-    as that allows. Where the metadata marks validation or test videos these parts are taken as they
-    are, and only a part it does not mark is drawn, from the videos marked train. A share of 0
-    leaves it empty.
+    No source group and no person is in two splits; the shares of fakes are as equal as that allows.
+    Where the metadata has official validation or test videos, these are the split. A split that it
+    does not have is chosen at random from the official training videos. A share of 0 leaves it
+    empty.
 
-    Two kinds of videos are in no part but left out: those marked for one part that show people of
-    a later one, and, where people had to be drawn (see `_draw`), those of people of two parts.
+    Two kinds of videos are in no split but left out: those of one official split that show people
+    of a later one, and, where the random choice is one of people (see `_split_off`), those that
+    show people of two splits.
 
-    Raises UserError where marks put one source group on two sides, or too few groups are there.
+    Raises UserError where official splits put one source group on two sides, or where there are too
+    few groups.
     """
-    parts = _official_splits(videos)
-    check_no_leak(parts)
-    lost = count_videos(videos) - count_videos(itertools.chain(*parts.values()))
-    for part, share in (("test", test_share), ("validation", validation_share)):
-        if share > 0 and not parts[part]:
-            # The share is one of all videos, not of what the other part left over.
-            kept = sum(map(len, parts.values()))
-            share_of_rest = min(0.5, share * kept / max(1, len(parts["train"])))
+    splits = _official_splits(videos)
+    check_no_leak(splits)
+    lost = count_videos(videos) - count_videos(itertools.chain(*splits.values()))
+    for name, share in (("test", test_share), ("validation", validation_share)):
+        if share > 0 and not splits[name]:
+            # The share is one of all videos, not of what the other split left.
+            kept = sum(map(len, splits.values()))
+            share_of_rest = min(0.5, share * kept / max(1, len(splits["train"])))
             try:
-                parts["train"], parts[part] = _draw(parts["train"], share_of_rest, part, seed)
+                rest, chosen = _split_off(splits["train"], share_of_rest, name, seed)
             except UserError as error:
-                raise UserError(f"{error}{_remedy_for_marks(lost)}") from error
-    check_no_leak(parts)
-    placed = {video.name for part in SPLITS for video in parts[part]}
-    return parts | {LEFT_OUT: [video for video in videos if video.name not in placed]}
+                raise UserError(f"{error}{_remedy_for_official_splits(lost)}") from error
+            splits |= {"train": rest, name: chosen}
+    check_no_leak(splits)
+    placed = {video.name for name in SPLITS for video in splits[name]}
+    return splits | {LEFT_OUT: [video for video in videos if video.name not in placed]}
 
 
 def without_official_splits(videos: Sequence[FaceTrack]) -> list[FaceTrack]:
-    """Return the videos as if the metadata marked none of them, so that all parts are drawn."""
+    """Return the videos as if the metadata had no splits, so that all are chosen at random."""
     return [replace(video, split="train") for video in videos]
 
 
 def _official_splits(videos: Sequence[FaceTrack]) -> dict[str, list[FaceTrack]]:
-    """Return the parts as marked, without videos that show people of a later one: test comes last.
+    """Return the official splits, without videos that show people of a later one; test is the last.
 
-    Raises UserError where that takes the last video of a class out of a part.
+    Raises UserError where that takes the last video of a class out of a split.
     """
     people: set[str] = set()
-    parts = {}
-    for part in reversed(SPLITS):
-        marked = [video for video in videos if video.split == part]
-        parts[part] = [video for video in marked if people.isdisjoint(video.people)]
-        people = people.union(*(video.people for video in parts[part]))
-        before, after = (Counter(video.label for video in kept) for kept in (marked, parts[part]))
+    splits = {}
+    for name in reversed(SPLITS):
+        official = [video for video in videos if video.split == name]
+        splits[name] = [video for video in official if people.isdisjoint(video.people)]
+        people = people.union(*(video.people for video in splits[name]))
+        before, after = (Counter(v.label for v in kept) for kept in (official, splits[name]))
         if len(after) < len(before):
             raise UserError(
-                f"the {part} part is left with {after[0]} real and {after[1]} fake videos"
-                + _remedy_for_marks(count_videos(marked) - count_videos(parts[part]))
+                f"the {name} split is left with {after[0]} real and {after[1]} fake videos"
+                + _remedy_for_official_splits(count_videos(official) - count_videos(splits[name]))
             )
-    return {part: parts[part] for part in SPLITS}
+    return {name: splits[name] for name in SPLITS}
 
 
-def _remedy_for_marks(lost: int) -> str:
+def _remedy_for_official_splits(lost: int) -> str:
+    """Return the end of a message: how many videos the official splits cost, and what to do."""
     if not lost:
         return ""
     return (
-        f"; {lost:,} videos show people of videos marked for another part and are left out: draw "
-        "all parts anew with train.py --ignore-marks"
+        f"; {lost:,} videos show people of another official split and are left out: choose all "
+        "splits at random with train.py --ignore-official-split"
     )
 
 
-def _draw(
-    videos: Sequence[FaceTrack], share: float, part: str, seed: int
+def _split_off(
+    videos: Sequence[FaceTrack], share: float, name: str, seed: int
 ) -> tuple[list[FaceTrack], list[FaceTrack]]:
-    """Return the rest and the drawn part, about `share` of the videos.
+    """Return the rest and the videos chosen for the split `name`, about `share` of all.
 
     Videos that share an original or a person are in one group, and so are those that a chain of
-    such videos joins. Groups are drawn as a whole, unless that cannot give a part of half its share
-    to twice its share and people are named: where everybody's face is put on everybody else, as in
-    Celeb-DF, a few groups hold nearly all. Then people are drawn, if that comes nearer.
+    such videos connects. The choice is one of whole groups if that gives a split of half its share
+    to twice its share. Otherwise, and if people are named, it is one of people if that comes nearer
+    to the share: where everybody's face is put on everybody else, as in Celeb-DF, a few groups hold
+    nearly all videos.
     """
     groups = connected_groups({video.name: video.group_keys for video in videos})
-    by_group = _draw_groups(videos, np.array([groups[v.name] for v in videos]), share, seed)
-    if by_group and share / 2 <= len(by_group[1]) / len(videos) <= 2 * share:
-        return by_group
-    by_people = _draw_people(videos, share, seed)
-    drawn = min(
-        filter(None, [by_group, by_people]),
-        key=lambda parts: abs(len(parts[1]) / len(videos) - share),
+    by_groups = _choose_groups(videos, np.array([groups[v.name] for v in videos]), share, seed)
+    if by_groups and share / 2 <= len(by_groups[1]) / len(videos) <= 2 * share:
+        return by_groups
+    by_people = _choose_people(videos, share, seed)
+    best = min(
+        filter(None, [by_groups, by_people]),
+        key=lambda found: abs(len(found[1]) / len(videos) - share),
         default=None,
     )
-    if drawn is None:
+    if best is None:
         raise UserError(
-            f"cannot draw a {part} part from {len(videos)} videos of {len(set(groups.values()))} "
-            "originals: each class needs videos of at least two, whose people are not the same; "
-            "add videos, or set the part's share to 0"
+            f"cannot choose a {name} split from {len(videos)} videos of {len(set(groups.values()))}"
+            " originals: each class needs videos of at least two, whose people are not the same; "
+            "add videos, or set the share of this split to 0"
         )
-    return drawn
+    return best
 
 
-def _draw_people(
+def _choose_groups(
+    videos: Sequence[FaceTrack], groups: np.ndarray, share: float, seed: int
+) -> tuple[list[FaceTrack], list[FaceTrack]] | None:
+    """Return the rest and about `share` of the videos: whole groups, with the classes balanced.
+
+    `groups` are names, `(num_videos,)`. None where a class has fewer than two.
+    """
+    labels = np.array([video.label for video in videos])
+    # A class needs a group of its own in every fold for the folds to hold both classes.
+    most = min((len(set(groups[labels == label])) for label in set(labels)), default=0)
+    folds = min(max(2, round(1 / share)), most)
+    if folds < 2:
+        return None
+    # Folds depend on the order of the groups, so the seed decides that order. The splitter's own
+    # shuffling leaves groups of equal composition in place before scikit-learn 1.8.
+    names, numbers = np.unique(groups, return_inverse=True)
+    # It takes a fraction of a millisecond a group and fold: tens of thousands are put in bundles.
+    shuffled = np.random.default_rng(seed).permutation(len(names))[numbers] % MOST_BUNDLES
+    candidates = list(StratifiedGroupKFold(folds).split(labels, labels, shuffled))
+    # The folds of small sets differ, so the first of the most typical ones is taken. Few groups
+    # make few, large folds; then the size asked for decides between them.
+    target = np.array([labels.mean(), share])
+    indices = min(
+        (held_out for _, held_out in candidates),
+        key=lambda held_out: np.abs(
+            [labels[held_out].mean() - target[0], len(held_out) / len(videos) - target[1]]
+        ).sum(),
+    )
+    chosen = set(indices.tolist())
+    rest = [video for index, video in enumerate(videos) if index not in chosen]
+    return rest, [videos[index] for index in sorted(chosen)]
+
+
+def _choose_people(
     videos: Sequence[FaceTrack], share: float, seed: int
 ) -> tuple[list[FaceTrack], list[FaceTrack]] | None:
-    """Split off the videos of about `share` of the people; one of people on both sides falls out.
+    """Return the rest and the videos of about `share` of the people; people on both sides: neither.
 
-    Swaps among few people are rare, so of many draws the one is taken whose drawn part has most
-    videos of its rarer class. None where nobody is named, or no draw has both classes on both
-    sides.
+    Swaps among few people are rare, so of many random choices the one is taken whose chosen videos
+    have most of their rarer class. None where nobody is named, or no choice leaves both classes on
+    both sides.
     """
-    needed = _needed(videos)
-    everything = sorted(set().union(*needed))
-    people = [need for need in everything if need.startswith("person/")]
-    source_groups = [need for need in everything if not need.startswith("person/")]
+    needed = _needed_keys(videos)
+    keys = sorted(set().union(*needed))
+    people = [key for key in keys if key.startswith("person/")]
+    source_groups = [key for key in keys if not key.startswith("person/")]
     if not people:
         return None
     rng = np.random.default_rng(seed)
     best, most = None, 0
-    for _ in range(PEOPLE_DRAWS):
+    for _ in range(PEOPLE_TRIALS):
         # Two at least: a fake shows two people.
-        drawn = set(rng.permutation(people)[: max(2, round(share * len(people)))].tolist())
-        drawn.update(rng.permutation(source_groups)[: round(share * len(source_groups))].tolist())
-        chosen = [v for v, need in zip(videos, needed, strict=True) if need <= drawn]
-        rest = [v for v, need in zip(videos, needed, strict=True) if need.isdisjoint(drawn)]
+        taken = set(rng.permutation(people)[: max(2, round(share * len(people)))].tolist())
+        taken.update(rng.permutation(source_groups)[: round(share * len(source_groups))].tolist())
+        chosen = [v for v, keys in zip(videos, needed, strict=True) if keys <= taken]
+        rest = [v for v, keys in zip(videos, needed, strict=True) if keys.isdisjoint(taken)]
         rarer = min(sum(video.label == label for video in chosen) for label in (0, 1))
         if rarer > most and {video.label for video in rest} == {0, 1}:
             best, most = (rest, chosen), rarer
     return best
 
 
-def _needed(videos: Sequence[FaceTrack]) -> list[set[str]]:
-    """Return for each video what must be in a part for the video to be in it.
+def _needed_keys(videos: Sequence[FaceTrack]) -> list[set[str]]:
+    """Return for each video the group keys that must all be in a split for the video to be in it.
 
-    That is its people, and its source group unless somebody is in all of it.
+    These are its people, and its source group unless one person is in all videos of that.
     """
     in_all: dict[str, set[str]] = {}
     for video in videos:
@@ -169,62 +204,30 @@ def _needed(videos: Sequence[FaceTrack]) -> list[set[str]]:
     ]
 
 
-def _draw_groups(
-    videos: Sequence[FaceTrack], groups: np.ndarray, share: float, seed: int
-) -> tuple[list[FaceTrack], list[FaceTrack]] | None:
-    """Split off about `share` of the videos, whole groups, with the classes as even as it goes.
-
-    `groups` are names, `(num_videos,)`. None where a class has fewer than two.
-    """
-    labels = np.array([video.label for video in videos])
-    # A class needs a group of its own in every fold for the folds to hold both classes.
-    most = min((len(set(groups[labels == label])) for label in set(labels)), default=0)
-    folds = min(max(2, round(1 / share)), most)
-    if folds < 2:
-        return None
-    # Folds depend on the order of the groups, so that order is what the seed draws. The splitter's
-    # own shuffling leaves groups of the same make-up in place before scikit-learn 1.8.
-    names, numbers = np.unique(groups, return_inverse=True)
-    # It takes a fraction of a millisecond a group and fold: tens of thousands are dealt as bundles.
-    shuffled = np.random.default_rng(seed).permutation(len(names))[numbers] % MOST_BUNDLES
-    candidates = list(StratifiedGroupKFold(folds).split(labels, labels, shuffled))
-    # Small sets leave folds of unequal make-up: the first of the most typical ones is taken.
-    # Few groups make few, large folds: then the size asked for decides between them.
-    target = np.array([labels.mean(), share])
-    drawn = min(
-        (held_out for _, held_out in candidates),
-        key=lambda held_out: np.abs(
-            [labels[held_out].mean() - target[0], len(held_out) / len(videos) - target[1]]
-        ).sum(),
-    )
-    chosen = set(drawn.tolist())
-    rest = [video for index, video in enumerate(videos) if index not in chosen]
-    return rest, [videos[index] for index in sorted(chosen)]
-
-
-def check_no_leak(parts: Mapping[str, Sequence[FaceTrack]]) -> None:
-    """Raise UserError where a source group or a person has videos in two parts, and name them."""
+def check_no_leak(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
+    """Raise UserError where a source group or a person has videos in two splits, and name them."""
     _check_apart(
-        parts, lambda video: [video.source_group], "groups of videos with the same original"
+        splits, lambda video: [video.source_group], "groups of videos with the same original"
     )
-    _check_apart(parts, lambda video: video.people, "people")
+    _check_apart(splits, lambda video: video.people, "people")
 
 
 def _check_apart(
-    parts: Mapping[str, Sequence[FaceTrack]],
-    shares: Callable[[FaceTrack], Iterable[str]],
+    splits: Mapping[str, Sequence[FaceTrack]],
+    keys_of: Callable[[FaceTrack], Iterable[str]],
     what: str,
 ) -> None:
-    homes: dict[str, set[str]] = defaultdict(set)
-    for part in SPLITS:
-        for video in parts[part]:
-            for shared in shares(video):
-                homes[shared].add(part)
-    leaking = [shared for shared, where in sorted(homes.items()) if len(where) > 1]
+    """Raise UserError where two splits have a video with the same key; `what` the keys are."""
+    splits_of: dict[str, set[str]] = defaultdict(set)
+    for name in SPLITS:
+        for video in splits[name]:
+            for key in keys_of(video):
+                splits_of[key].add(name)
+    leaking = [key for key, names in sorted(splits_of.items()) if len(names) > 1]
     if leaking:
-        names = [v.name for part in SPLITS for v in parts[part] if leaking[0] in shares(v)]
+        videos = sorted(v.name for name in SPLITS for v in splits[name] if leaking[0] in keys_of(v))
         raise UserError(
             f"{len(leaking)} {what} are on two sides of the split "
-            f"({', '.join(sorted(homes[leaking[0]]))}): {', '.join(sorted(names)[:6])}; give them "
-            "the same split in metadata.json"
+            f"({', '.join(sorted(splits_of[leaking[0]]))}): {', '.join(videos[:6])}; give them the "
+            "same split in metadata.json"
         )

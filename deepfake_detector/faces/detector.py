@@ -1,11 +1,11 @@
-"""Finds faces in one frame and cuts them out: arrays in, arrays out, no files.
+"""Finds faces in one frame with OpenCV's Haar cascades: arrays in, arrays out, no files.
 
 A box is `(x, y, w, h)` in pixels of the source frame, float32: left, top, width, height.
-`Detector` looks for faces in a whole frame or around a known one; `crop_face` cuts one out.
-`tracks.py` follows faces through the frames of a video.
+`Detector` searches a whole frame, or the surroundings of a known face. `tracker.py` decides when
+it does which.
 
-Detector: OpenCV's `haarcascade_frontalface_alt2`, and `haarcascade_profileface` for a followed face
-that turns away (Viola and Jones, CVPR 2001, doi:10.1109/CVPR.2001.990517; Lienhart and Maydt, ICIP
+Cascades: `haarcascade_frontalface_alt2`, and `haarcascade_profileface` for a followed face that
+turns away (Viola and Jones, CVPR 2001, doi:10.1109/CVPR.2001.990517; Lienhart and Maydt, ICIP
 2002, doi:10.1109/ICIP.2002.1038171).
 """
 
@@ -13,30 +13,29 @@ import math
 from pathlib import Path
 
 import cv2
+import cv2.data
 import numpy as np
 
-from deepfake_detector.console import (
-    UserError,
-)
+from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import FRONTAL, PROFILE
 
 # The cascade looks for faces of 20 pixels, 22, 24.2, ...: 20 times the powers of this factor.
 SCALE_FACTOR = 1.1
 FRAME_SCALE_FACTOR = 1.2  # whole frame: half the work, and the next search refines the box
-MIN_NEIGHBOURS = 3  # hits of the cascade that must fall together; tracks sort out the rest
+MIN_NEIGHBOURS = 3  # overlapping responses that make a detection; tracklets sort out the rest
 MIN_FACE = 24  # whole frame: it is shrunk until the smallest face looked for has this side
 # Next to a known face: its surroundings are shrunk until it has this side, because the cost of Haar
 # grows with the area and its recall does not. 20 * 1.1^10 puts the face on one of the cascade's
 # sizes: half-way between two of them boxes come out up to 15 % too large or too small, and below
 # 43 pixels the cascade takes steps of two pixels, which doubles the jitter.
 KNOWN_FACE = 20 * SCALE_FACTOR**10
-# On 2,361 faces of real clips that both cascades see, the profile's box is so many times as large
-# as the frontal one, and its centre lies so far behind and above it, in sides of the frontal one.
+# Size of the profile's box relative to the frontal one, and how far its centre lies behind and
+# above the frontal one's, in sides of that: medians of 2,361 faces that both cascades see.
 PROFILE_SIZE, PROFILE_BACK, PROFILE_UP = 1.13, 0.17, -0.03
 
 
 class Detector:
-    """The cascades, loaded: about 20 ms of work and not picklable, so one per process.
+    """The loaded cascades. Loading takes about 20 ms and cannot be pickled: make one per process.
 
     Raises RuntimeError with one sentence where OpenCV has no cascades.
     """
@@ -47,8 +46,8 @@ class Detector:
     def search_frame(self, image_bgr: np.ndarray, smallest_side: float) -> np.ndarray:
         """Return the boxes of all frontal faces in a frame, `(n, 4) float32`; n may be 0.
 
-        Faces narrower than `smallest_side` pixels are not looked for. Half the side costs four
-        times the work.
+        Faces narrower than `smallest_side` pixels are ignored. Half the side costs four times the
+        work.
         """
         scale = min(1.0, MIN_FACE / max(1.0, smallest_side))
         grey, to_source = _shrink(image_bgr, scale)
@@ -69,9 +68,9 @@ class Detector:
     ) -> np.ndarray:
         """Return the boxes of faces in profile around a known one, `(n, 4) float32`.
 
-        They are given as the cascade for frontal faces would give them, so that the crops of a head
-        do not jump when it turns. The cascade knows faces turned to one side only; the other is
-        found in a mirror.
+        The boxes are converted to those of the frontal cascade, so that the crops do not jump when
+        a head turns. The cascade knows faces turned to one side only; a mirrored image shows the
+        others.
         """
         for mirrored in (False, True):
             boxes = self._near(self._profile, image_bgr, box_xywh, reach, growth, mirrored)
@@ -91,6 +90,7 @@ class Detector:
         growth: float,
         mirrored: bool,
     ) -> np.ndarray:
+        """Run one cascade on the surroundings of a box; see `search_near` for the arguments."""
         x, y, w, h = (float(value) for value in box_xywh)
         height, width = image_bgr.shape[:2]
         left, top = max(0, int(x - reach * w)), max(0, int(y - reach * h))
@@ -109,6 +109,7 @@ class Detector:
 
 
 def _load_cascade(name: str) -> "cv2.CascadeClassifier":
+    # In quotes: OpenCV 5 lacks the class, and this file must still import to say so.
     remedy = 'install OpenCV 4 with: pip install "opencv-python>=4.8,<5"'
     if not hasattr(cv2, "CascadeClassifier"):
         raise RuntimeError(f"OpenCV {cv2.__version__} has no CascadeClassifier; {remedy}")
@@ -122,7 +123,7 @@ def _load_cascade(name: str) -> "cv2.CascadeClassifier":
 
 
 def _shrink(image_bgr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return a grey copy at about `scale`, and the factors `(4,) float32` that take a box in it
+    """Return a grey copy at about `scale`, and the factors `(4,) float32` that map a box in it
     back to pixels of `image_bgr`."""
     height, width = image_bgr.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -159,7 +160,7 @@ def _run(
 
 
 def check_detector() -> None:
-    """Raise UserError here, once, rather than in every worker."""
+    """Raise UserError where the cascades do not load: here, once, rather than in every worker."""
     try:
         Detector()
     except RuntimeError as error:

@@ -4,7 +4,7 @@
 
 writes `<save_path>/<name>/` with 000.jpeg, 001.jpeg, ... and boxes.csv, and returns the row of the
 manifest. The folder appears whole or not at all: it is made below `work_path`, on the same disk,
-and renamed. No TensorFlow; `processing.py` does this for many videos.
+and renamed. `processing.py` does this for many videos, in many processes; no TensorFlow.
 """
 
 import functools
@@ -21,14 +21,14 @@ from pathlib import Path
 import cv2
 
 from deepfake_detector.face_dataset.boxes import Crop, read_boxes, write_face
-from deepfake_detector.face_dataset.folder import put, take_away
+from deepfake_detector.face_dataset.folder import put_faces, remove_faces
 from deepfake_detector.face_dataset.manifest import face_names, new_row
 from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.faces import crop_buffer
-from deepfake_detector.faces.crops import Square
+from deepfake_detector.faces.crop_buffer import CropBuffer
+from deepfake_detector.faces.crops import CropFiles, Square
 from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.tracker import FaceTracker
-from deepfake_detector.faces.tracks import FaceBoxes
+from deepfake_detector.faces.tracklets import FaceBoxes
 from deepfake_detector.videos import diagnosis
 from deepfake_detector.videos.metadata import Video
 from deepfake_detector.videos.reader import Frame, VideoReader
@@ -38,14 +38,14 @@ SAME_TIME_SEC = 0.0015  # boxes.csv holds milliseconds
 
 @dataclass(frozen=True)
 class Task:
-    """A video to do, and where its boxes may come from."""
+    """A video to process, and where its boxes may come from."""
 
     video: Video
-    donor: Mapping | None = None  # manifest row of its original, whose faces are there already
+    box_source: Mapping | None = None  # manifest row of its original, whose faces exist already
 
 
 class TooSlowError(Exception):
-    """A video took longer than it was given."""
+    """A video took longer than its time limit."""
 
 
 def process_video(
@@ -73,13 +73,13 @@ def process_video(
         row |= {"status": "failed", "reason": " ".join(str(error).split()) or repr(error)}
     if row["status"] != "ok":
         # Faces of an earlier file of this name would be a folder that no index lists.
-        take_away(save_path, video.name, folder)
+        remove_faces(save_path, video.name, folder)
     shutil.rmtree(folder, ignore_errors=True)
     return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
 
 
 def too_slow(timeout_sec: float) -> dict:
-    """Return the part of a manifest row that says so."""
+    """Return the columns of the manifest for a video that took longer than its time limit."""
     reason = f"took longer than {timeout_sec:g} seconds; give it more with --timeout-sec"
     return {"status": "failed", "reason": reason}
 
@@ -87,15 +87,17 @@ def too_slow(timeout_sec: float) -> dict:
 def _extract(
     task: Task, save_path: Path, folder: Path, settings: FaceSettings, deadline: float
 ) -> dict:
+    """Find the faces, put their folders in place and return the columns of the manifest."""
     path = task.video.path
     problem = why_not_to_open(path)
     if problem in diagnosis.NOT_THERE:
         return {"status": "missing", "reason": f"listed in metadata.json, but {problem}"}
     if problem:
         return {"status": "unreadable", "reason": problem}
-    facts, crops = {}, None
-    if task.donor is not None:
-        facts, crops = _cut_along(task, save_path, folder, settings, deadline)
+    facts: dict = {}
+    crops = None
+    if task.box_source is not None:
+        facts, crops = _cut_along(path, task.box_source, save_path, folder, settings, deadline)
     if crops is None:
         facts, crops = _find_and_cut(path, folder, settings, deadline)
     if not facts:
@@ -107,7 +109,7 @@ def _extract(
     place = Path.rename if len(crops) == 1 else shutil.copyfile
     for face, face_folder in zip(crops, made, strict=True):
         write_face(face, face_folder, place)
-    put(save_path, task.video.name, made, folder)
+    put_faces(save_path, task.video.name, made, folder)
     sources = [crop.source for face in crops for crop in face]
     counts = {source: sources.count(source) for source in ("detected", "averaged")}
     return facts | counts | {"faces": len(crops), "status": "ok"}
@@ -117,7 +119,7 @@ def why_not_to_open(path: Path) -> str:
     """Return why there is no file to open, or one that OpenCV must not; else an empty string."""
     try:
         if path.is_file():
-            # FFmpeg would follow it to other files and give their frames for its own.
+            # FFmpeg would follow it to other files and return their frames.
             return diagnosis.PLAYLIST if diagnosis.is_playlist(path) else ""
     except OSError:
         pass  # such as a link into a folder that may not be entered; explain says which
@@ -127,13 +129,13 @@ def why_not_to_open(path: Path) -> str:
 def _find_and_cut(
     path: Path, folder: Path, settings: FaceSettings, deadline: float
 ) -> tuple[dict, list[list[Crop]]]:
-    """Return facts for the manifest and the crops of each face; no facts for what is no video."""
+    """Return what `facts_of` says and the crops of each face; no facts for what is no video."""
     with VideoReader(path) as reader:
         frames = reader.frames(settings.capture_sec, settings.fps)
         followed = follow(in_time(frames, deadline), settings, folder)
         if not followed.indices:
             return {}, []
-        facts = facts_of(reader, len(followed.indices), followed.cutter.frame_sizes[-1])
+        facts = facts_of(reader, len(followed.indices), followed.files.frame_sizes[-1])
     wanted = followed.squares_to_cut()
     if wanted:
         with VideoReader(path) as reader:
@@ -147,26 +149,22 @@ class Followed:
     """The faces followed through some frames of a video, most of them cut out already."""
 
     tracker: FaceTracker
-    cutter: crop_buffer.EarlyCrops
-    indices: list[int]  # in the video, of the frames looked at
+    files: CropFiles
+    indices: list[int]  # in the video, of the frames given to the tracker
     faces: list[FaceBoxes]
 
     def squares_to_cut(self) -> dict[int, list[tuple[int, Square]]]:
-        """Return, by index of the frame, the squares that were not foreseen."""
+        """Return the position and square of each crop that is missing, by index of the frame."""
         wanted: dict[int, list[tuple[int, Square]]] = defaultdict(list)
         for face in self.faces:
             for position, box in enumerate(face.boxes, face.first):
-                square = self.cutter.square_of(position, box)
-                if (position, square) not in self.cutter.crops:
+                square = self.files.square_of(position, box)
+                if (position, square) not in self.files.paths:
                     wanted[self.indices[position]].append((position, square))
         return wanted
 
-    def cut(
-        self,
-        frames: Iterator[Frame],
-        wanted: dict[int, list[tuple[int, Square]]],
-    ) -> None:
-        """Cut these squares out of `frames`, read as far as needed; `wanted` is used up.
+    def cut(self, frames: Iterator[Frame], wanted: dict[int, list[tuple[int, Square]]]) -> None:
+        """Cut these squares out of `frames`, reading no further than needed; empties `wanted`.
 
         Raises cv2.error where a frame does not come again.
         """
@@ -174,22 +172,21 @@ class Followed:
             frame = next(frames, None)
             if frame is None:
                 raise cv2.error("the file changed, or decodes differently, when it is read again")
-            for position, (left, top, side) in wanted.pop(frame.index, ()):
-                pixels = frame.image_bgr[top : top + side, left : left + side]
-                self.cutter.write(position, (left, top, side), pixels)
+            for position, square in wanted.pop(frame.index, ()):
+                self.files.write(position, square, square.cut(frame.image_bgr))
 
     def crops(self) -> list[list[Crop]]:
-        """Return the crops of each face, when all squares are cut."""
+        """Return the crops of each face; all squares must be cut."""
         return [
             [
                 Crop(
-                    self.cutter.crops[position, self.cutter.square_of(position, box)],
+                    self.files.paths[position, self.files.square_of(position, box)],
                     self.indices[position],
                     self.tracker.times_sec[position],
                     box,
-                    "detected" if hit else "averaged",
+                    "detected" if detected else "averaged",
                 )
-                for position, (box, hit) in enumerate(
+                for position, (box, detected) in enumerate(
                     zip(face.boxes, face.detected, strict=True), face.first
                 )
             ]
@@ -198,51 +195,59 @@ class Followed:
 
 
 def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Followed:
-    """Find and follow the faces of these frames and cut out of them, into `folder`, what can be.
+    """Find and follow the faces of these frames, and cut out into `folder` what can be by now.
 
-    The one way from frames to model-ready faces, in extraction and in prediction.
+    The one way from frames to faces, in extraction and in prediction.
     """
     tracker = FaceTracker(_detector(threading.get_ident()), settings.faces)
-    cutter = crop_buffer.EarlyCrops(tracker, settings, folder)
+    files = CropFiles(folder, settings)
+    buffer = CropBuffer(tracker, files, settings)
     indices: list[int] = []
     for frame in frames:
         tracker.add_frame(frame.image_bgr, frame.time_sec)
-        cutter.add_frame(frame.image_bgr)
+        buffer.add_frame(frame.image_bgr)
         indices.append(frame.index)
-    cutter.finish()
-    return Followed(tracker, cutter, indices, tracker.faces() if indices else [])
+    buffer.finish()
+    return Followed(tracker, files, indices, tracker.faces() if indices else [])
 
 
 def _cut_along(
-    task: Task, save_path: Path, folder: Path, settings: FaceSettings, deadline: float
+    path: Path,
+    box_source: Mapping,
+    save_path: Path,
+    folder: Path,
+    settings: FaceSettings,
+    deadline: float,
 ) -> tuple[dict, list[list[Crop]] | None]:
-    """Return facts and crops as `_find_and_cut` does, along the boxes of the video's original.
+    """Return what `_find_and_cut` does, from the boxes of the video's original.
 
     Crops are None where the two do not have the same frames, by number, time and size.
     """
-    names = face_names(task.donor["filename"], int(task.donor["faces"]))
-    faces_of_original = [read_boxes(save_path / name) for name in names]
-    size = (int(task.donor["height"]), int(task.donor["width"]))
+    names = face_names(box_source["filename"], int(box_source["faces"]))
+    faces_of_original = [
+        {crop.index: crop for crop in read_boxes(save_path / name)} for name in names
+    ]
+    size = (int(box_source["height"]), int(box_source["width"]))
     main_face = faces_of_original[0]
-    cutter = crop_buffer.EarlyCrops(None, settings, folder)
+    files = CropFiles(folder, settings)
     crops: list[list[Crop]] = [[] for _ in names]
-    with VideoReader(task.video.path) as reader:
+    with VideoReader(path) as reader:
         frames = in_time(reader.frames(settings.capture_sec, settings.fps), deadline)
         for position, frame in enumerate(frames):
-            of_original = main_face.get(frame.index)
-            same = of_original and abs(of_original.time_sec - frame.time_sec) < SAME_TIME_SEC
+            of_main = main_face.get(frame.index)
+            same = of_main and abs(of_main.time_sec - frame.time_sec) < SAME_TIME_SEC
             if not same or frame.image_bgr.shape[:2] != size:
                 return {}, None
-            cutter.frame_sizes.append(size)
-            for number, face in enumerate(faces_of_original):
-                crop = face.get(frame.index)
-                if crop is not None:
-                    path = cutter.cut_whole(position, crop.box_xywh, frame.image_bgr)
-                    box, source = crop.box_xywh, crop.source
-                    crops[number].append(Crop(path, frame.index, frame.time_sec, box, source))
+            files.frame_sizes.append(size)
+            for own_crops, face in zip(crops, faces_of_original, strict=True):
+                if frame.index in face:
+                    box, source = face[frame.index].box_xywh, face[frame.index].source
+                    square = files.square_of(position, box)
+                    written = files.write(position, square, square.cut(frame.image_bgr))
+                    own_crops.append(Crop(written, frame.index, frame.time_sec, box, source))
         if len(crops[0]) != len(main_face):
             return {}, None
-        facts = facts_of(reader, len(main_face), size) | {"boxes_from": task.donor["filename"]}
+        facts = facts_of(reader, len(main_face), size) | {"boxes_from": box_source["filename"]}
     return facts, crops
 
 
@@ -256,11 +261,12 @@ def in_time(frames: Iterator[Frame], deadline: float) -> Iterator[Frame]:
 
 @functools.cache
 def _detector(thread: int) -> Detector:
-    """Return the detector of this thread: cascades cannot be used by two at once."""
+    """Return the detector of this thread: two threads cannot use the same cascades at once."""
     return Detector()
 
 
 def facts_of(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
+    """Return the columns of the manifest that describe the file; `size` is (height, width)."""
     height, width = size
     facts = {"fps": f"{reader.fps:.2f}", "width": width, "height": height}
     missing = reader.missing_frames if reader.ended else 0

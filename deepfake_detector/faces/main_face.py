@@ -1,4 +1,8 @@
-"""To be written."""
+"""Joins tracklets into faces, and chooses the main face of a video.
+
+The main face is the one that is large for a long time: the chain of tracklets, disjoint in time,
+with the largest sum of box sides. A face that turns away and comes back leaves several tracklets.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,109 +10,120 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepfake_detector.faces.smoothing import boxes_of, without_outliers
-from deepfake_detector.faces.tracks import FaceBoxes, Track, distance, growth
+from deepfake_detector.faces.tracklets import FaceBoxes, Tracklet, distance, growth
 
-MIN_TRACK_HITS = 3  # hits seen once or twice are hands, shirts and shadows
-TRIED_TRACKS = 5  # of the best ones, each as the start of the main face
-FURTHER_FACE_SEC = 1.0  # a further face is seen for so long, or for half of a shorter video
-FURTHER_FACE_SIZE = 0.25  # ... and is at least this share of the main one
-FURTHER_FACE_HITS = 0.75  # ... and is found in that share of these frames: necklines are, in half
+MIN_DETECTIONS = 3  # in a tracklet: what is detected once or twice is a hand, shirt or shadow
+TRIED_TRACKLETS = 5  # the best ones, each as the start of the main face
+# What a further face needs.
+FURTHER_FACE_SEC = 1.0  # this long, or half of a shorter video
+FURTHER_FACE_SIZE = 0.25  # this share of the main face's size
+FURTHER_FACE_DETECTED = 0.75  # detected in this share of its frames; necklines reach half
 
 
 def find_faces(
-    tracks: Sequence[Track], times_sec: Sequence[float], shots: Sequence[int], which: str = "main"
+    tracklets: Sequence[Tracklet],
+    times_sec: Sequence[float],
+    shots: Sequence[int],
+    which: str = "main",
 ) -> list[FaceBoxes]:
-    """Return the faces that tracks add up to: the main one, and with `which` "all" the others.
+    """Return the boxes of the main face and, with `which` "all", of the further faces.
 
-    The main face has a box in every frame, a further one from its first hit to its last.
+    The main face has a box in every frame, a further one from its first detection to its last.
     """
     all_times_sec, all_shots = np.asarray(times_sec), np.asarray(shots)
     found = []
-    for number, face in enumerate(choose_faces(tracks, times_sec, shots, which)):
-        hits = sorted((hit for track in face for hit in track.hits), key=lambda h: h.position)
-        first = hits[0].position if number else 0
-        window = slice(first, hits[-1].position + 1 if number else None)
-        boxes, detected = boxes_of(hits, first, all_times_sec[window], all_shots[window])
+    for number, face in enumerate(choose_faces(tracklets, times_sec, shots, which)):
+        detections = sorted(
+            (detection for tracklet in face for detection in tracklet.detections),
+            key=lambda detection: detection.position,
+        )
+        first = detections[0].position if number else 0
+        window = slice(first, detections[-1].position + 1 if number else None)
+        boxes, detected = boxes_of(detections, first, all_times_sec[window], all_shots[window])
         found.append(FaceBoxes(first, boxes, detected))
     return found
 
 
 def choose_faces(
-    tracks: Sequence[Track], times_sec: Sequence[float], shots: Sequence[int], which: str
-) -> list[list[Track]]:
-    """Return the tracks of each face: the main one, and with `which` "all" the further ones.
+    tracklets: Sequence[Tracklet], times_sec: Sequence[float], shots: Sequence[int], which: str
+) -> list[list[Tracklet]]:
+    """Return the tracklets of each face: the main one, and with `which` "all" the further ones.
 
-    The main face is made up of tracks disjoint in time: together the largest and longest. A track
-    needs three hits (fewer in a shot of fewer than five frames). A face that turns away and comes
-    back leaves several tracks, so each of the best is tried with those that fill its pauses: in
-    the same shot only a box close to it, because a shirt or a hand is found just when the face
-    turns away; in another shot any face at least a quarter as large.
+    A tracklet needs three detections (fewer in a shot of fewer than five frames). Each of the best
+    tracklets is joined with those that fill its pauses. In the same shot these must be close to it,
+    because a shirt or a hand is often detected just when the face turns away. In another shot any
+    face at least a quarter as large will do. The best of these chains is the main face.
 
-    A further face stays within one shot, since nothing tells people apart across a cut.
+    A further face stays within one shot, because boxes do not identify people across a cut.
     """
-    candidates = _candidates(tracks, shots)
+    candidates = _candidates(tracklets, shots)
     if not candidates:
         return []
-    chains = [_chain(best, candidates) for best in candidates[:TRIED_TRACKS]]
-    main = max(chains, key=lambda chain: sum(track.score for track in chain))
+    chains = [_chain(best, candidates) for best in candidates[:TRIED_TRACKLETS]]
+    main = max(chains, key=lambda chain: sum(tracklet.score for tracklet in chain))
     faces = [main]
     if which == "all":
-        rest = [track for track in candidates if track not in main]
+        rest = [tracklet for tracklet in candidates if tracklet not in main]
         faces += _further_faces(rest, main, times_sec)
     return faces
 
 
-def _candidates(tracks: Sequence[Track], shots: Sequence[int]) -> list[Track]:
-    """Return the tracks of enough hits without their outliers, the best first."""
+def _candidates(tracklets: Sequence[Tracklet], shots: Sequence[int]) -> list[Tracklet]:
+    """Return the tracklets of enough detections, without outliers, the best first."""
     shot_lengths = Counter(shots)
-    cleaned = [Track(track.shot, without_outliers(track.hits)) for track in tracks]
+    cleaned = [Tracklet(each.shot, without_outliers(each.detections)) for each in tracklets]
     enough = [
-        track
-        for track in cleaned
-        if len(track.hits) >= min(MIN_TRACK_HITS, (shot_lengths[track.shot] + 1) // 2)
+        tracklet
+        for tracklet in cleaned
+        if len(tracklet.detections) >= min(MIN_DETECTIONS, (shot_lengths[tracklet.shot] + 1) // 2)
     ]
     # The position breaks ties, so that the order is the same on every machine.
-    return sorted(enough, key=lambda track: (-track.score, track.first))
+    return sorted(enough, key=lambda tracklet: (-tracklet.score, tracklet.first))
 
 
 def _further_faces(
-    candidates: Sequence[Track], main: Sequence[Track], times_sec: Sequence[float]
-) -> list[list[Track]]:
-    main_side = max(track.median_side for track in main)
+    candidates: Sequence[Tracklet], main: Sequence[Tracklet], times_sec: Sequence[float]
+) -> list[list[Tracklet]]:
+    main_side = max(tracklet.median_side for tracklet in main)
     needed_sec = min(FURTHER_FACE_SEC, (times_sec[-1] - times_sec[0]) / 2)
+    """Return the chains of tracklets that are long, large and steady enough to be a face."""
     faces, rest = [], list(candidates)
     while rest:
-        chain = _chain(rest[0], [track for track in rest if track.shot == rest[0].shot])
-        rest = [track for track in rest if track not in chain]
+        chain = _chain(rest[0], [tracklet for tracklet in rest if tracklet.shot == rest[0].shot])
+        rest = [tracklet for tracklet in rest if tracklet not in chain]
         first, last = min(t.first for t in chain), max(t.last for t in chain)
-        hits = sum(len(track.hits) for track in chain)
+        detections = sum(len(tracklet.detections) for tracklet in chain)
         long_enough = times_sec[last] - times_sec[first] >= needed_sec
         if (
             long_enough
-            and hits >= FURTHER_FACE_HITS * (last - first + 1)
+            and detections >= FURTHER_FACE_DETECTED * (last - first + 1)
             and chain[0].median_side >= FURTHER_FACE_SIZE * main_side
         ):
             faces.append(chain)
     return faces
 
 
-def _chain(best: Track, candidates: Sequence[Track]) -> list[Track]:
+def _chain(best: Tracklet, candidates: Sequence[Tracklet]) -> list[Tracklet]:
+    """Return `best` and the candidates that fill its pauses."""
     chosen = [best]
-    for track in candidates:
-        disjoint = all(track.last < other.first or other.last < track.first for other in chosen)
-        if disjoint and _takes_over(track, chosen):
-            chosen.append(track)
+    for tracklet in candidates:
+        disjoint = all(
+            tracklet.last < other.first or other.last < tracklet.first for other in chosen
+        )
+        if disjoint and _takes_over(tracklet, chosen):
+            chosen.append(tracklet)
     return chosen
 
 
-def _takes_over(track: Track, chosen: list[Track]) -> bool:
-    neighbours = [other for other in chosen if other.shot == track.shot]
+def _takes_over(tracklet: Tracklet, chosen: list[Tracklet]) -> bool:
+    """Return whether a tracklet can be the face of the chosen ones, before or after them."""
+    neighbours = [other for other in chosen if other.shot == tracklet.shot]
     if not neighbours:
-        return track.median_side > chosen[0].median_side / 4
+        return tracklet.median_side > chosen[0].median_side / 4
     nearest = min(
-        neighbours, key=lambda t: min(abs(t.first - track.last), abs(t.last - track.first))
+        neighbours, key=lambda t: min(abs(t.first - tracklet.last), abs(t.last - tracklet.first))
     )
-    ends = (nearest.hits[-1], track.hits[0])
-    if track.last < nearest.first:
-        ends = (track.hits[-1], nearest.hits[0])
+    ends = (nearest.detections[-1], tracklet.detections[0])
+    if tracklet.last < nearest.first:
+        ends = (tracklet.detections[-1], nearest.detections[0])
     return distance(*ends) < 2.0 and growth(*ends) < 2.0

@@ -1,8 +1,12 @@
-"""Follows faces through the frames of one video and gives every frame a box.
+"""Follows faces through the frames of one video.
 
-`FaceTracker` is given the frames in order and remembers the detections as tracks; `choose_faces`
-says which tracks make up a face worth cutting out; `boxes_of` turns those into one box for every
-frame, averaged where nothing was detected and smoothed. Arrays in, arrays out, no files.
+    tracker = FaceTracker(Detector())
+    for frame in frames:
+        tracker.add_frame(frame.image_bgr, frame.time_sec)
+    faces = tracker.faces()                # boxes for every frame, from main_face.py
+
+A Haar search of a whole frame is slow, so it runs only now and then. In between, each known face is
+searched for next to its last box. Arrays in, arrays out, no files.
 """
 
 import math
@@ -13,26 +17,35 @@ import numpy as np
 
 from deepfake_detector.faces.detector import MIN_FACE, Detector
 from deepfake_detector.faces.main_face import find_faces
-from deepfake_detector.faces.tracks import FaceBoxes, Hit, Track, distance, growth, overlap
+from deepfake_detector.faces.tracklets import (
+    Detection,
+    FaceBoxes,
+    Tracklet,
+    distance,
+    growth,
+    overlap,
+)
 
-# Whole-frame search while no face is followed: smallest face looked for, as a share of the frame's
-# longer side, and how often. It stops at the first step with a hit. Large faces are looked for
-# often because that costs next to nothing, small ones rarely because it costs most.
+# Whole-frame search while no face is followed: the smallest face to find, as a share of the frame's
+# longer side, and how often. It stops at the first step with a detection. The search for large
+# faces runs often because it costs next to nothing, that for small ones rarely because it costs
+# most.
 LOST_SEARCH_STEPS = ((0.2, 0.1), (0.1, 0.2), (0.05, 0.4), (0.0375, 0.6))  # share, seconds
-# While a face is followed: newcomers are looked for if at least this share of it. For the main face
-# alone that is so much later as they are smaller; this is for one of a fifth of the frame's longer
-# side, or larger.
+# Search for newcomers while a face is followed: their smallest size, as a share of that face, and
+# how often. For the main face alone the search is rarer the smaller they are; the time given here
+# is for a newcomer of at least a fifth of the frame's longer side.
 NEWCOMER_SIZE = {"main": 0.7, "all": 0.35}
 NEWCOMER_SEARCH_SEC = 0.5
-# First look around a known face: reach and growth, see Detector.search_near. One size of face is
-# looked for in most frames, which takes a third of the time; the wide look in between keeps boxes
+# First search around a known face: reach and growth, see Detector.search_near. In most frames it
+# tries one size of face, which takes a third of the time; the wide search in between keeps boxes
 # from drifting in size.
-NEAR, NEAR_WIDE, WIDE_EVERY_HITS = (0.15, 1.04), (0.2, 1.3), 4
-GROWTH_NEAR = 1.45  # second look, where the first saw nothing
-TURNED_REACH = 0.4  # third look, with the cascade for profiles
-SILENT_FRAMES = 3  # second and third looks that fail so often are made that much more rarely
-PATIENCE_SEC = 1.0  # a track without a hit for longer has ended ...
-PATIENCE_FRAMES = 3  # ... unless frames are so rare that this is less than so many of them
+NEAR, NEAR_WIDE, WIDE_EVERY_DETECTIONS = (0.15, 1.04), (0.2, 1.3), 4
+GROWTH_NEAR = 1.45  # second search, where the first found nothing
+TURNED_REACH = 0.4  # third search, with the cascade for profiles
+SILENT_FRAMES = 3  # after as many frames without success, second and third search get rarer
+PATIENCE_SEC = 1.0  # a tracklet without a detection for longer has ended ...
+PATIENCE_FRAMES = 3  # ... unless that is fewer frames than this
+SAME_PLACE_OVERLAP = 0.3  # boxes that overlap more than this show the same face
 # Correlation of 16 x 16 grey thumbnails of neighbouring frames below which there is a cut. In real
 # clips cuts had at most 0.50 and shaken heads in close-up at least 0.68, dark scenes included.
 CUT_CORRELATION = 0.6
@@ -41,13 +54,12 @@ CUT_CORRELATION = 0.6
 class FaceTracker:
     """Finds and follows faces of one video, the "main" one or "all"; give it the frames in order.
 
-    Costs a search around each known face, and a search of the whole frame at the start, after a
-    cut and now and then. Memory grows with the number of hits, not with the size of the frames.
+    Memory grows with the number of detections, not with the size of the frames.
     """
 
     def __init__(self, detector: Detector, which: str = "main"):
-        self.tracks: list[Track] = []
-        self.live: list[Track] = []  # those that may go on
+        self.tracklets: list[Tracklet] = []
+        self.live: list[Tracklet] = []  # those that may continue
         self.times_sec: list[float] = []
         self.shots: list[int] = []  # number of the shot, for each frame; a cut starts a new one
         self._detector, self._which = detector, which
@@ -59,29 +71,32 @@ class FaceTracker:
         position = len(self.times_sec)
         self.times_sec.append(time_sec)
         self.shots.append(self._shot_of(image_bgr))
-        self.live = [track for track in self.live if self._is_live(track)]
-        unmatched = [track for track in self.live if not self._follow(track, image_bgr, position)]
+        self.live = [tracklet for tracklet in self.live if self._is_live(tracklet)]
+        unmatched = [
+            tracklet for tracklet in self.live if not self._follow(tracklet, image_bgr, position)
+        ]
         self._end_doubles(position)
-        known = [track.hits[-1] for track in self.live if track.last == position]
+        known = [tracklet.detections[-1] for tracklet in self.live if tracklet.last == position]
         for box in self._search_frame(image_bgr, time_sec, known):
-            if any(overlap(box, hit.box_xywh) > 0.3 for hit in known):
+            if any(overlap(box, other.box_xywh) > SAME_PLACE_OVERLAP for other in known):
                 continue
-            # The whole frame was searched in coarse steps; so close to the face they are fine.
+            # The whole frame was searched in coarse steps; next to the face they are fine.
             closer = self._detector.search_near(image_bgr, box, *NEAR_WIDE)
-            hit = Hit(position, closer[0] if len(closer) == 1 else box)
-            track = next((t for t in unmatched if self._is_same_face(t, hit)), None)
-            if track is None:
-                self.tracks.append(Track(self.shots[-1], [hit]))
-                self.live.append(self.tracks[-1])
+            detection = Detection(position, closer[0] if len(closer) == 1 else box)
+            tracklet = next((t for t in unmatched if self._is_same_face(t, detection)), None)
+            if tracklet is None:
+                self.tracklets.append(Tracklet(self.shots[-1], [detection]))
+                self.live.append(self.tracklets[-1])
             else:
-                track.hits.append(hit)
-                unmatched.remove(track)
+                tracklet.detections.append(detection)
+                unmatched.remove(tracklet)
 
     def faces(self) -> list[FaceBoxes]:
-        """Return the main face, and if all were asked for the further ones; [] for none."""
-        return find_faces(self.tracks, self.times_sec, self.shots, self._which)
+        """Return the main face first and, for "all", the further ones; empty without any."""
+        return find_faces(self.tracklets, self.times_sec, self.shots, self._which)
 
     def _shot_of(self, image_bgr: np.ndarray) -> int:
+        """Return the number of the shot that the next frame belongs to."""
         before, self._thumbnail = self._thumbnail, _thumbnail(image_bgr)
         if before is None:
             return 0
@@ -90,20 +105,20 @@ class FaceTracker:
             self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
         return self.shots[-1] + int(cut)
 
-    def _is_live(self, track: Track) -> bool:
-        silent_sec = self.times_sec[-1] - self.times_sec[track.last]
-        silent_frames = len(self.times_sec) - 1 - track.last
+    def _is_live(self, tracklet: Tracklet) -> bool:
+        silent_sec = self.times_sec[-1] - self.times_sec[tracklet.last]
+        silent_frames = len(self.times_sec) - 1 - tracklet.last
         patient = silent_sec <= PATIENCE_SEC or silent_frames <= PATIENCE_FRAMES
-        return track.shot == self.shots[-1] and patient
+        return tracklet.shot == self.shots[-1] and patient
 
     def _search_frame(
-        self, image_bgr: np.ndarray, time_sec: float, known: Sequence[Hit]
+        self, image_bgr: np.ndarray, time_sec: float, known: Sequence[Detection]
     ) -> np.ndarray:
-        """Return the boxes of a whole-frame search, `(n, 4)`; none where it is not yet time."""
+        """Return the boxes of a whole-frame search, `(n, 4)`; none while no search is due."""
         longer_side = max(image_bgr.shape[:2])
         smallest_sides = [max(MIN_FACE, longer_side * share) for share, _ in LOST_SEARCH_STEPS]
         if known:
-            side = max(hit.side for hit in known) * NEWCOMER_SIZE[self._which]
+            side = max(detection.side for detection in known) * NEWCOMER_SIZE[self._which]
             side = max(side, smallest_sides[-1])
             rarer = max(1.0, smallest_sides[0] / side) if self._which == "main" else 1.0
             if not self._is_due(0, time_sec, NEWCOMER_SEARCH_SEC * rarer):
@@ -122,46 +137,54 @@ class FaceTracker:
     def _is_due(self, step: int, time_sec: float, every_sec: float) -> bool:
         return time_sec - self._searched_sec[step] > every_sec - 1e-3
 
-    def _follow(self, track: Track, image_bgr: np.ndarray, position: int) -> bool:
-        """Add the hit next to the track's last box, if there is one, and say so."""
-        box = track.hits[-1].box_xywh
-        silent_sec = self.times_sec[-1] - self.times_sec[track.last]
-        near = NEAR if len(track.hits) % WIDE_EVERY_HITS else NEAR_WIDE
-        looks = [(self._detector.search_near, *near)]
-        silent_frames = position - track.last
+    def _follow(self, tracklet: Tracklet, image_bgr: np.ndarray, position: int) -> bool:
+        """Add the detection next to the tracklet's last box; return whether there is one."""
+        box = tracklet.detections[-1].box_xywh
+        silent_sec = self.times_sec[-1] - self.times_sec[tracklet.last]
+        near = NEAR if len(tracklet.detections) % WIDE_EVERY_DETECTIONS else NEAR_WIDE
+        searches = [(self._detector.search_near, *near)]
+        silent_frames = position - tracklet.last
         if silent_frames <= SILENT_FRAMES or silent_frames % SILENT_FRAMES == 0:
-            looks += [
+            searches += [
                 (self._detector.search_near, min(1.0, 0.5 + silent_sec), GROWTH_NEAR),
                 (self._detector.search_turned_near, TURNED_REACH, GROWTH_NEAR),
             ]
-        for look, reach, most_growth in looks:
-            hits = [Hit(position, found) for found in look(image_bgr, box, reach, most_growth)]
-            hits = [hit for hit in hits if self._is_same_face(track, hit)]
-            if hits:
-                track.hits.append(min(hits, key=lambda hit: distance(track.hits[-1], hit)))
+        for search, reach, most_growth in searches:
+            found = search(image_bgr, box, reach, most_growth)
+            detections = [Detection(position, box_found) for box_found in found]
+            detections = [
+                detection for detection in detections if self._is_same_face(tracklet, detection)
+            ]
+            if detections:
+                last = tracklet.detections[-1]
+                tracklet.detections.append(min(detections, key=lambda d: distance(last, d)))
                 return True
         return False
 
     def _end_doubles(self, position: int) -> None:
-        """End tracks that have come upon a face which an earlier one is following."""
-        followed: list[Track] = []
-        for track in [track for track in self.live if track.last == position]:
-            box = track.hits[-1].box_xywh
-            if any(overlap(box, other.hits[-1].box_xywh) > 0.3 for other in followed):
-                del track.hits[-1]
-                self.live.remove(track)
+        """End tracklets that have moved onto a face which an earlier one follows."""
+        followed: list[Tracklet] = []
+        for tracklet in [tracklet for tracklet in self.live if tracklet.last == position]:
+            box = tracklet.detections[-1].box_xywh
+            boxes = (other.detections[-1].box_xywh for other in followed)
+            if any(overlap(box, other) > SAME_PLACE_OVERLAP for other in boxes):
+                del tracklet.detections[-1]
+                self.live.remove(tracklet)
             else:
-                followed.append(track)
+                followed.append(tracklet)
 
-    def _is_same_face(self, track: Track, hit: Hit) -> bool:
-        """Say whether a face can have moved and grown that much since the track's last hit."""
-        before = track.hits[-1]
+    def _is_same_face(self, tracklet: Tracklet, detection: Detection) -> bool:
+        """Return whether a face can have moved and grown that much since the last detection."""
+        before = tracklet.detections[-1]
         silent_sec = self.times_sec[-1] - self.times_sec[before.position]
-        return distance(before, hit) < min(1.0, 0.4 + silent_sec) and growth(before, hit) < 1.5
+        return (
+            distance(before, detection) < min(1.0, 0.4 + silent_sec)
+            and growth(before, detection) < 1.5
+        )
 
 
 def _thumbnail(image_bgr: np.ndarray) -> np.ndarray:
-    """Return `(16, 16) float32` grey levels; only every n-th pixel is looked at, for speed."""
+    """Return `(16, 16) float32` grey levels, made of every n-th pixel only, for speed."""
     step_y, step_x = (max(1, side // 64) for side in image_bgr.shape[:2])
     few = np.ascontiguousarray(image_bgr[::step_y, ::step_x])
     grey = cv2.cvtColor(few, cv2.COLOR_BGR2GRAY)
@@ -169,8 +192,8 @@ def _thumbnail(image_bgr: np.ndarray) -> np.ndarray:
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Return Pearson's correlation of two thumbnails, and 1 where one of them is all flat."""
+    """Return Pearson's correlation of two thumbnails; 1 where one of them is a plain area."""
     one, other = one - one.mean(), other - other.mean()
     spread = float(np.linalg.norm(one) * np.linalg.norm(other))
-    # A frame faded to black correlates with nothing, yet hides no new shot.
+    # A frame that has faded to black correlates with nothing, yet starts no new shot.
     return float((one * other).sum()) / spread if spread > one.size else 1.0

@@ -127,7 +127,7 @@ class _BoxesOfFrames:
     def __init__(self, judged: Judged, capture_sec: float):
         self._judged, self._capture_sec = judged, capture_sec
         self._window = -1
-        self._tables: list[tuple[JudgedFace, dict[int, Crop], list[int]]] = []
+        self._tables: list[tuple[JudgedFace, list[Crop], list[int]]] = []
 
     def of(self, frame: Frame) -> Iterator[tuple[JudgedFace, np.ndarray, bool]]:
         window = int((frame.time_sec + 1e-6) / self._capture_sec)
@@ -136,12 +136,12 @@ class _BoxesOfFrames:
             self._tables = []
             for face in self._judged.faces:
                 if face.window.number == window:
-                    rows = read_boxes(face.face.folder)
-                    self._tables.append((face, rows, sorted(rows)))
-        for face, rows, indices in self._tables:
+                    crops = read_boxes(face.face.folder)
+                    self._tables.append((face, crops, [crop.index for crop in crops]))
+        for face, crops, indices in self._tables:
             # With fewer frames looked at than there are, a box holds until the next one.
             if indices[0] <= frame.index <= indices[-1]:
-                crop = rows[indices[int(np.searchsorted(indices, frame.index, "right")) - 1]]
+                crop = crops[int(np.searchsorted(indices, frame.index, "right")) - 1]
                 yield face, crop.box_xywh, crop.source == "detected"
 
 

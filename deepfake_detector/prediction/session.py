@@ -120,7 +120,7 @@ class Run:
             timeout_sec=self.machines.limit_sec(self.face_settings.capture_sec),
         )
         items = list(enumerate(self.paths))
-        parallel.run(job, items, record, record_death, self.machines, self.limit_sec)
+        parallel.run_tasks(job, items, record, record_death, self.machines, self.limit_sec)
 
     def _judge(self, number: int, found: VideoFaces, scorer: "ClipScorer") -> None:
         """Score what was found in a video and put it into all results."""

@@ -1,4 +1,4 @@
-"""Why a file is no usable video, told from its bytes.
+"""Why a file is no usable video, by its first bytes.
 
 Goes in: the path of a file that OpenCV could not decode a frame of. Comes out: one clause for a
 reader of the manifest.
@@ -6,18 +6,20 @@ reader of the manifest.
     >>> explain(Path("a.mp4"))
     'its index (the moov atom) is missing: cut off before its end, or still being written'
 
-Little is read however large the file is: its start, and from an mp4 the headers of its atoms.
+Little is read however large the file is: its start and, of an mp4, the headers of its atoms and the
+index.
 """
 
 import codecs
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 HEAD_BYTES = 1 << 16
-MOST_ATOMS = 10_000  # a moov is among the first few; millions of tiny atoms are no video
+MOST_ATOMS = 10_000  # the index is among the first few; millions of tiny atoms are no video
+INDEX_BYTES = 16 << 20  # read of an index: its kinds of tracks and their codecs
 
 UNKNOWN = "not a video OpenCV can decode a frame of"
 PICTURE, SOUND = "a picture, not a video", "sound only, no picture"
@@ -51,24 +53,17 @@ STARTS = {
     b"%PDF-": "a PDF document, not a video",
     b"version https://git-lfs": "a Git LFS pointer: the video itself was not fetched",
 }
-# The same for containers that many kinds of file share: at byte 8 stands which one it is.
+# The same for containers that many kinds of file share: the kind is at byte 8.
 RIFF_KINDS = {b"WAVE": SOUND, b"WEBP": PICTURE}
 PICTURE_BRANDS = {b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis"}
 
 FIRST_ATOMS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
-CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
-
-
-class Atom(NamedTuple):
-    kind: bytes
-    start: int  # of the payload, in bytes from the start of the file
-    end: int  # as its header says; may lie beyond the file
 
 
 def explain(path: Path) -> str:
     """Return why no frame of the file at `path` decodes, in one clause; raises nothing.
 
-    The file is not decoded: for a video that does decode the answer means nothing.
+    It does not decode the file: for a video that does decode, the answer means nothing.
     """
     try:
         if path.is_symlink() and not path.exists():
@@ -76,7 +71,7 @@ def explain(path: Path) -> str:
         if path.is_dir():
             return "a folder, not a file"
         if not path.is_file():
-            # A pipe would block whoever reads it.
+            # Reading a pipe would block.
             return "not a file" if path.exists() else NO_FILE
         with path.open("rb") as file:
             return _explain_bytes(file, path.stat().st_size)
@@ -85,11 +80,11 @@ def explain(path: Path) -> str:
     except OSError as error:
         return f"it cannot be read ({error.strerror})"
     except ValueError:
-        return "its name is none that a file can have"
+        return "no file can have this name"
 
 
 def is_playlist(path: Path) -> bool:
-    """Say whether FFmpeg would open the files that this one names in its stead.
+    """Return whether FFmpeg would open the files that this one names, instead of it.
 
     Raises OSError where the file cannot be read.
     """
@@ -109,16 +104,14 @@ def _explain_bytes(file: BinaryIO, size: int) -> str:
     if head[4:8] in FIRST_ATOMS:
         return PICTURE if head[8:12] in PICTURE_BRANDS else _explain_mp4(file, size)
     if head.startswith(b"RIFF"):
-        return RIFF_KINDS.get(head[8:12]) or _explain_avi(head, size)
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return _explain_matroska(head, size)
+        return RIFF_KINDS.get(head[8:12], UNKNOWN)
     if head.startswith(b"OggS"):
         return UNKNOWN if b"theora" in head else SOUND
     return _explain_text(head)
 
 
 def _is_zero_throughout(file: BinaryIO, size: int) -> bool:
-    """Look at the middle and at the end, as a file may be of any length."""
+    """Return whether the middle and the end are zero, too; a file may be of any length."""
     for position in (size // 2, max(0, size - HEAD_BYTES)):
         file.seek(position)
         if any(file.read(HEAD_BYTES)):
@@ -141,73 +134,47 @@ def _explain_text(head: bytes) -> str:
     return TEXT
 
 
-def _explain_avi(head: bytes, size: int) -> str:
-    if head[8:12] != b"AVI " and len(head) >= 12:
-        return UNKNOWN
-    streams = set(re.findall(rb"strh.{4}(vids|auds)", head, re.DOTALL))
-    if streams == {b"auds"}:
-        return SOUND
-    if b"movi" not in head and size <= len(head):
-        return CUT_IN_HEADER
-    promised = int.from_bytes(head[4:8], "little")
-    return CUT_EARLY if size < promised else UNKNOWN
+class Atom(NamedTuple):
+    """A part of an mp4, in bytes from the start of the file."""
 
-
-def _explain_matroska(head: bytes, size: int) -> str:
-    tracks = set(re.findall(rb"\x86[\x80-\xa0]([VA])_", head))  # a CodecID, its length, its name
-    if tracks == {b"A"}:
-        return SOUND
-    return CUT_IN_HEADER if not tracks and size <= len(head) else UNKNOWN
+    kind: bytes
+    start: int
+    end: int  # as its header says; may lie beyond the file
 
 
 def _explain_mp4(file: BinaryIO, size: int) -> str:
+    """Explain an mp4 by its outer atoms: moov is the index, mdat the pictures."""
     atoms = list(itertools.islice(_atoms(file, size), MOST_ATOMS))
-    kinds = [atom.kind for atom in atoms]
-    if b"moov" not in kinds:
+    moov = next((atom for atom in atoms if atom.kind == b"moov"), None)
+    mdats = [atom for atom in atoms if atom.kind == b"mdat"]
+    if moov is None:
         # Little, and no picture data either: it did not get beyond the first atoms.
-        return NO_INDEX if b"mdat" in kinds or size > HEAD_BYTES else CUT_IN_HEADER
-    if atoms[kinds.index(b"moov")].end > size:
-        in_front = b"mdat" not in kinds
-        return CUT_IN_HEADER if in_front else "cut off in its index (the moov atom)"
-    tracks = _track_formats(file, atoms)
-    if b"vide" not in tracks:
-        return SOUND if b"soun" in tracks else "no picture in it"
-    if b"mdat" not in kinds or any(atom.end > size for atom in atoms if atom.kind == b"mdat"):
+        return NO_INDEX if mdats or size > HEAD_BYTES else CUT_IN_HEADER
+    if moov.end > size:
+        return "cut off in its index (the moov atom)" if mdats else CUT_IN_HEADER
+    file.seek(moov.start)
+    index = file.read(min(moov.end - moov.start, INDEX_BYTES))
+    if b"vide" not in index:
+        return SOUND if b"soun" in index else "no picture in it"
+    if not mdats or any(atom.end > size for atom in mdats):
         return CUT_EARLY
-    codec = tracks[b"vide"].decode("latin-1")
-    return f"{UNKNOWN} (codec {codec})" if codec.isalnum() else UNKNOWN
-
-
-def _track_formats(file: BinaryIO, atoms: Sequence[Atom]) -> dict[bytes, bytes]:
-    """Return the format of each kind of track: `{b"vide": b"avc1", b"soun": b"mp4a"}`."""
-    formats, handler = {}, b""
-    for atom in atoms:
-        if atom.kind == b"hdlr":
-            found = _read(file, atom.start + 8, 4)
-            # QuickTime has a second one in each track, about where its data lies.
-            handler = found if found in {b"vide", b"soun"} else handler
-            formats.setdefault(handler, b"")
-        elif atom.kind == b"stsd":
-            formats[handler] = _read(file, atom.start + 12, 4)
-    return formats
+    # The handler "vide" starts a track of pictures; the next sample description names the codec.
+    codec = re.search(rb"vide.*?stsd.{12}([A-Za-z0-9]{4})", index, re.DOTALL)
+    return f"{UNKNOWN} (codec {codec[1].decode()})" if codec else UNKNOWN
 
 
 def _atoms(file: BinaryIO, size: int) -> Iterator[Atom]:
-    """Yield the atoms of an mp4 in the order of the file, those inside containers included."""
+    """Yield the outer atoms of an mp4 in the order of the file."""
     start = 0
     while start + 8 <= size:
-        header = _read(file, start, 16)
-        length, kind, header_bytes = int.from_bytes(header[:4], "big"), header[4:8], 8
+        file.seek(start)
+        header = file.read(16)
+        length, kind = int.from_bytes(header[:4], "big"), header[4:8]
         if length == 0:  # as far as the file goes
             length = size - start
         elif length == 1:  # a length of 64 bits follows
-            length, header_bytes = int.from_bytes(header[8:16], "big"), 16
-        if length < header_bytes:
+            length = int.from_bytes(header[8:16], "big")
+        if length < 8:
             return
-        yield Atom(kind, start + header_bytes, start + length)
-        start += header_bytes if kind in CONTAINERS else length
-
-
-def _read(file: BinaryIO, position: int, num_bytes: int) -> bytes:
-    file.seek(position)
-    return file.read(num_bytes)
+        yield Atom(kind, start, start + length)
+        start += length

@@ -1,10 +1,14 @@
-"""To be written."""
+"""Groups of videos that belong together, because one was made from the other or they share people.
+
+find_source_groups({"a.mp4": {"original": "b.mp4"}, "b.mp4": {}})
+# {"a.mp4": "a.mp4", "b.mp4": "a.mp4"}
+"""
 
 from collections.abc import Iterable, Mapping
 
 
 def find_source_groups(metadata: Mapping[str, Mapping]) -> dict[str, str]:
-    """Return for each video its source group: itself, its original and all made from that.
+    """Return the source group of each video: itself, its original, and all that was made from that.
 
     Chains of originals count. Further faces of a video belong to its source group.
     """
@@ -16,8 +20,10 @@ def find_source_groups(metadata: Mapping[str, Mapping]) -> dict[str, str]:
 
 
 def connected_groups(shared: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Return a group for each name: those that share something, directly or over others, have the
-    same. It is called after the first of all that is in it, in alphabetical order.
+    """Return the group of each name: names that share something, directly or by others, have one.
+
+    `shared` says what each name shares. A group is called after the first thing in it, by alphabet,
+    names included. The method is union-find.
     """
     parent: dict[str, str] = {}
 

@@ -1,14 +1,14 @@
-"""How data sets lay out their videos, and what their folders and names tell about each.
+"""How data sets lay out their videos, and what their folders and file names say about each.
 
 Goes in: a folder. Comes out: the name of its layout, and for every layout but DFDC's, which has its
 metadata.json, one `Found` per video file: the name its faces get, its path, and an entry as a
-metadata.json would hold it, with `people` and `method` where the layout tells them:
+metadata.json would hold it, with `people` and `method` where the layout names them:
 
     {"label": "FAKE", "split": "train", "original": "youtube__c23__000.mp4",
      "people": ["youtube 000", "youtube 003"], "method": "Deepfakes"}
 
-A video that the data set does not mark says "train", as in DFDC, and the parts are drawn from
-those. Hidden files and files without the suffix of a video are passed over.
+A video without an official split says "train", as in DFDC; other splits are chosen from those.
+Hidden files and files without the suffix of a video are skipped.
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import NamedTuple
 from deepfake_detector.console import UserError
 from deepfake_detector.videos.metadata import FAKE, METADATA_NAME, REAL, check_is_folder
 
-# In the order in which they are tried: DFDC's last, for it is looked for furthest below a folder.
+# In the order in which they are tried: DFDC's last, because the search for it goes deepest.
 LAYOUTS = ("faceforensics", "celebdf", "real-fake", "dfdc")
 TREES = """
   dfdc           metadata.json  aaa.mp4  bbb.mp4
@@ -49,14 +49,14 @@ VIDEO_SUFFIXES = frozenset(
         ".wmv",
     ]
 )
-# How far below a folder is looked; it also ends the way through a link that leads back up.
+# Depth of the search below a folder; it also ends a loop of links.
 LEVELS_BELOW = 4
-# Beside these lie masks, which are videos too.
+# The folders next to these hold masks, which are videos too.
 FACEFORENSICS_COMPRESSIONS = ("raw", "c0", "c23", "c40")
 FACEFORENSICS_SPLITS = {"train.json": "train", "val.json": "validation", "test.json": "test"}
 # 000_003, or 01_02__walking_outside_cafe_disgusted__YVGY8LOK: whose video, then whose face.
 FACEFORENSICS_PAIR = re.compile(r"(?P<target>\d+)_(?P<source>\d+)(__(?P<scene>.+)__[^_]+)?")
-CELEBDF_TESTED = "List_of_testing_videos.txt"
+CELEBDF_TEST_LIST = "List_of_testing_videos.txt"
 CELEBDF_SWAP = re.compile(r"(?P<target>id\d+)_(?P<source>id\d+)_(?P<number>\d+)")
 
 
@@ -67,9 +67,9 @@ class Found(NamedTuple):
 
 
 def recognise(folder: Path) -> str:
-    """Return the name of a folder's layout, one of LAYOUTS; a metadata.json in it settles it.
+    """Return the name of a folder's layout, one of LAYOUTS; with a metadata.json it is "dfdc".
 
-    Raises UserError where there is no such folder, or it fits none; that one shows them all.
+    Raises UserError where there is no such folder, or where it fits no layout.
     """
     check_is_folder(folder)
     if _holds_videos_of_dfdc(folder):
@@ -92,7 +92,7 @@ def check_layout(folder: Path, layout: str) -> None:
 
 
 def missing(folder: Path, layout: str) -> str:
-    """Return in words what a folder lacks to have that layout, or an empty string."""
+    """Return in words what a folder lacks for that layout, or an empty string."""
     if layout == "dfdc":
         return "" if dfdc_parts(folder) else f"{METADATA_NAME}, nor do the folders below it"
     if layout == "real-fake":
@@ -119,7 +119,7 @@ def dfdc_parts(folder: Path, levels_below: int = LEVELS_BELOW) -> list[Path]:
 
 
 def _holds_videos_of_dfdc(folder: Path) -> bool:
-    # A folder of faces has a metadata.json too, beside files that no part of DFDC has.
+    # A folder of faces has a metadata.json too, next to files that no part of DFDC has.
     names = {METADATA_NAME, "settings.json", "manifest.csv"}
     return {name for name in names if (folder / name).is_file()} == {METADATA_NAME}
 
@@ -130,14 +130,14 @@ def _holds_videos_of_dfdc(folder: Path) -> bool:
 def faceforensics(folder: Path) -> Iterator[Found]:
     """Yield the videos of FaceForensics++ and of DeepFakeDetection, which comes with it.
 
-    Names tell folder and compression: `Deepfakes__c23__000_003.mp4`. The original of a fake is the
-    video that the face was put into, at the same compression. People go by their numbers, "youtube
-    000" or "actor 01". The mark of a fake is that of the person whose video it was; the official
-    pairs have both people in one part.
+    Names hold folder and compression: `Deepfakes__c23__000_003.mp4`. The original of a fake is the
+    video that the face was put into, at the same compression. People are called by their numbers,
+    "youtube 000" or "actor 01". A fake is in the official split of the person whose video it was;
+    the official pairs have both people in one split.
 
     Raises UserError where a split file is damaged.
     """
-    marks = _faceforensics_marks(folder)
+    official_splits = _faceforensics_splits(folder)
     for kind in _named(folder, "original_sequences", "manipulated_sequences"):
         label = REAL if kind.name.lower() == "original_sequences" else FAKE
         for path in sorted(filter(is_video_file, kind.glob("*/*/videos/*"))):
@@ -151,14 +151,14 @@ def faceforensics(folder: Path) -> Iterator[Found]:
                 people = [f"actor {path.stem.partition('__')[0]}"]
             else:
                 people = [f"{sequences} {path.stem}"]
-            split = marks.get(people[0], "train") if people else "train"
+            split = official_splits.get(people[0], "train") if people else "train"
             method = sequences if label == FAKE else None
             entry = _entry(label, original, people, split, method)
             yield Found(plain_name(sequences, compression, path.name), path, entry)
 
 
 def _original_and_people(path: Path, compression: str) -> tuple[str | None, list[str]]:
-    """Return what the file name of a fake tells; no original and no people where it is another."""
+    """Return original and people by the file name of a fake; None and [] if it has another form."""
     pair = FACEFORENSICS_PAIR.fullmatch(path.stem)
     if pair is None:
         return None, []
@@ -170,15 +170,15 @@ def _original_and_people(path: Path, compression: str) -> tuple[str | None, list
     return original, [f"youtube {target}", f"youtube {source}"]
 
 
-def _faceforensics_marks(folder: Path) -> dict[str, str]:
-    """Return the part of every person in the official split files, as far as these are there."""
-    marks = {}
-    for name, part in FACEFORENSICS_SPLITS.items():
+def _faceforensics_splits(folder: Path) -> dict[str, str]:
+    """Return the split of every person in the official split files, as far as these exist."""
+    splits: dict[str, str] = {}
+    for name, split in FACEFORENSICS_SPLITS.items():
         places = [folder / name, folder / "splits" / name, folder / "dataset" / "splits" / name]
         path = next(filter(Path.is_file, places), None)
         if path is not None:
-            marks |= {f"youtube {number}": part for number in _numbers_of_pairs(path)}
-    return marks
+            splits |= {f"youtube {number}": split for number in _numbers_of_pairs(path)}
+    return splits
 
 
 def _numbers_of_pairs(path: Path) -> list[str]:
@@ -188,8 +188,8 @@ def _numbers_of_pairs(path: Path) -> list[str]:
         pairs = None
     if not isinstance(pairs, list) or not all(isinstance(pair, list) for pair in pairs):
         raise UserError(
-            f'{path} is no JSON list of pairs such as [["720", "672"]]; fetch it anew, or take it '
-            "away to have the parts drawn"
+            f'{path} is no JSON list of pairs such as [["720", "672"]]; download it again, or '
+            "remove it to choose the splits at random"
         )
     return [str(number) for pair in pairs for number in pair]
 
@@ -201,7 +201,7 @@ def celebdf(folder: Path) -> Iterator[Found]:
     """Yield the videos of Celeb-DF, version 1 or 2, under their own names.
 
     `id0_id1_0000.mp4` was made from `id0_0000.mp4`, and both people are in it. Who is in the videos
-    of YouTube-real is not known. What List_of_testing_videos.txt names is marked "test".
+    of YouTube-real is not known. The videos in List_of_testing_videos.txt are the test split.
     """
     tested = _celebdf_tested(folder)
     for kind in _named(folder, "Celeb-real", "Celeb-synthesis", "YouTube-real"):
@@ -221,7 +221,7 @@ def celebdf(folder: Path) -> Iterator[Found]:
 
 def _celebdf_tested(folder: Path) -> set[str]:
     """Return the file names in the list of testing videos; their label is that of their folder."""
-    path = folder / CELEBDF_TESTED
+    path = folder / CELEBDF_TEST_LIST
     if not path.is_file():
         return set()
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -234,10 +234,10 @@ def _celebdf_tested(folder: Path) -> set[str]:
 def real_fake(folder: Path) -> Iterator[Found]:
     """Yield the videos below real/ and fake/, in upper or lower case, at any depth.
 
-    Names tell the way there: `fake/method/a.mp4` becomes `fake__method__a.mp4`, and the first
-    folder below fake/ is the method. The original of a fake is the real video of the same file
-    name, its suffix aside, or else of what goes before an underscore in it, as long as there is
-    one: a_b.mp4 is made from a_b.mov, or else from a.mp4. Of several the first one counts.
+    Names hold the folders: `fake/method/a.mp4` becomes `fake__method__a.mp4`, and the first folder
+    below fake/ is the method. The original of a fake is the real video of the same file name
+    without suffix. If there is none, the part after the last underscore is cut off, again and
+    again: a_b.mp4 is made from a_b.mov, or else from a.mp4. Of several the first one counts.
     """
     originals: dict[str, str] = {}
     for kind in _named(folder, "real"):
@@ -260,13 +260,13 @@ def real_fake(folder: Path) -> Iterator[Found]:
 
 
 def is_video_file(path: Path) -> bool:
-    """Say whether this is a file with the suffix of a video that is not hidden."""
+    """Return whether this is a file with the suffix of a video, and not hidden."""
     hidden = path.name.startswith(".")
     return not hidden and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
 
 
 def plain_name(*parts: str) -> str:
-    """Join parts to a name; bytes of a file name that are no UTF-8 become question marks."""
+    """Return the parts as one name; bytes that are no UTF-8 become question marks."""
     return os.fsencode("__".join(parts)).decode("utf-8", errors="replace").replace("\ufffd", "?")
 
 
@@ -303,5 +303,5 @@ def _video_files_below(folder: Path, levels_below: int = LEVELS_BELOW) -> list[P
     return files
 
 
-# What reads each layout; DFDC's metadata.json says the same in its own words.
+# The function that reads each layout; for DFDC, listing.py reads metadata.json.
 READERS = {"faceforensics": faceforensics, "celebdf": celebdf, "real-fake": real_fake}

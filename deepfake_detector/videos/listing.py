@@ -1,4 +1,7 @@
-"""To be written."""
+"""Which videos processing.py takes: those of some folders, a random choice of them, one shard.
+
+videos = select_videos([Path("dfdc_train_part_0")], num_vids=500, seed=0, shard=(2, 8))
+"""
 
 import random
 from collections.abc import Sequence
@@ -8,18 +11,32 @@ from deepfake_detector.console import UserError
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.groups import find_source_groups
 from deepfake_detector.videos.layouts import LAYOUTS, recognise
-from deepfake_detector.videos.metadata import (
-    Video,
-    is_path,
-    make_video,
-    read_metadata,
-)
+from deepfake_detector.videos.metadata import Video, is_path, make_video, read_metadata
+
+
+def select_videos(
+    folders: Sequence[Path],
+    num_vids: int | None = None,
+    seed: int = 0,
+    layout: str | None = None,
+    shard: tuple[int, int] = (1, 1),
+) -> list[Video]:
+    """Return the videos to process: list them, choose `num_vids` of each class, take the shard.
+
+    Raises UserError where there are none, or where `num_vids` is below 1.
+    """
+    if num_vids is not None and num_vids < 1:
+        raise UserError(f"num_vids is {num_vids}; it must be at least 1, or left out for all")
+    videos = choose_videos(list_videos(folders, layout), num_vids, seed)
+    if not videos:
+        raise UserError(f"{', '.join(map(str, folders))}: no video to take in there")
+    return take_shard(videos, *shard)
 
 
 def list_videos(folders: Sequence[Path], layout: str | None = None) -> list[Video]:
     """Return the videos of all folders, sorted by name; unusable ones carry their problem.
 
-    Without a `layout`, one of LAYOUTS, each folder's own is recognised. Raises UserError where a
+    Without a `layout` (one of LAYOUTS) each folder's own is recognised. Raises UserError where a
     folder does not have it, as `read_metadata` does, and where two videos have the same name,
     because both would write to the same folder of faces.
     """
@@ -57,9 +74,9 @@ def _layout_of(folder: Path, layout: str | None) -> str:
 
 
 def unlisted_files(folders: Sequence[Path], layout: str | None = None) -> list[Path]:
-    """Return the video files that lie in folders of DFDC but stand in no metadata.json, sorted.
+    """Return the video files in folders of DFDC that no metadata.json lists, sorted.
 
-    The other layouts take every video file that lies where videos belong.
+    The other layouts take every video file where videos belong.
     """
     found = []
     for folder in folders:
@@ -73,9 +90,9 @@ def unlisted_files(folders: Sequence[Path], layout: str | None = None) -> list[P
 
 
 def choose_videos(videos: Sequence[Video], num_vids: int | None, seed: int) -> list[Video]:
-    """Return at most `num_vids` videos of each class, drawn by seed and sorted by name.
+    """Return at most `num_vids` videos of each class, chosen at random by seed, sorted by name.
 
-    They are drawn from those that are there. None keeps all, also those that are not. Unusable
+    Only videos whose file exists are chosen. None keeps all, also those without a file. Unusable
     entries are always kept, so that they show up in the manifest.
     """
     if num_vids is None:
@@ -95,10 +112,10 @@ def _is_there(video: Video) -> bool:
 
 
 def take_shard(videos: Sequence[Video], part: int, parts: int) -> list[Video]:
-    """Return the videos of every `parts`-th source group, from number `part`, counted from 1.
+    """Return the videos of every `parts`-th source group, starting with number `part`, from 1.
 
-    All parts together are all videos, each once, so that as many machines can share the work. A
-    video and everything made from it stay together. Raises UserError for a part that is not there.
+    All parts together are all videos, each once, so that `parts` machines can share the work. A
+    video and everything made from it stay together. Raises UserError for a part out of range.
     """
     check_shard(part, parts, f"{part}/{parts}")
     source_group = find_source_groups({video.name: video.entry for video in videos})
@@ -107,7 +124,7 @@ def take_shard(videos: Sequence[Video], part: int, parts: int) -> list[Video]:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Return (2, 8) for "2/8"; raises UserError for what is no part of so many."""
+    """Return (2, 8) for "2/8"; raises UserError for a text that is no such part."""
     part, _, parts = text.partition("/")
     if not (part.isdecimal() and parts.isdecimal()):
         part = parts = "0"
@@ -116,21 +133,6 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def check_shard(part: int, parts: int, text: str) -> None:
+    """Raise UserError unless `part` is 1 to `parts`; `text` is what the user wrote."""
     if not 1 <= part <= parts:
         raise UserError(f"shard is {text!r}; give part/parts, such as 2/8 for the second of eight")
-
-
-def find_videos(
-    folders: Sequence[Path],
-    num_vids: int | None = None,
-    seed: int = 0,
-    layout: str | None = None,
-    shard: tuple[int, int] = (1, 1),
-) -> list[Video]:
-    """Return the videos to take; raises UserError where there are none or num_vids is below 1."""
-    if num_vids is not None and num_vids < 1:
-        raise UserError(f"num_vids is {num_vids}; it must be at least 1, or left out for all")
-    videos = choose_videos(list_videos(folders, layout), num_vids, seed)
-    if not videos:
-        raise UserError(f"{', '.join(map(str, folders))}: no video to take in there")
-    return take_shard(videos, *shard)

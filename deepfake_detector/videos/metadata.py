@@ -1,11 +1,9 @@
-"""Which videos there are, their label and what they were made from.
-
-Goes in: folders of videos, with a DFDC `metadata.json` or in another layout of layouts.py. Comes
-out: one `Video` per listed name, with an entry as a metadata.json has it.
+"""One video and what is known about it: its entry in a DFDC metadata.json.
 
     {"a.mp4": {"label": "FAKE", "split": "train", "original": "b.mp4"}, ...}
 
-Any further key of an entry (`people`, `group`, `method`, ...) travels along unchanged.
+`read_metadata` reads such a file, `make_video` checks one entry. Any further key of an entry
+(`people`, `group`, `method`, ...) is passed on unchanged.
 """
 
 import json
@@ -20,21 +18,18 @@ METADATA_NAME = "metadata.json"
 FAKE, REAL = "FAKE", "REAL"
 
 
-# Which layout
-
-
 def check_is_folder(folder: Path) -> None:
     """Raise UserError where there is no such folder."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give a folder of videos with a {METADATA_NAME}")
 
 
-# A folder of faces is named after its video and stands beside these.
+# The folder of a video's faces has its name, next to these files.
 RESERVED_NAMES = frozenset({METADATA_NAME, "manifest.csv", "settings.json"})
 RESERVED_HIDDEN = re.compile(r"\.(lock|work-.*|partial\..*|.*\.partial)", re.DOTALL)
 # The folders of further faces of a video are named so: a.mp4#1.
 FURTHER_FACE = re.compile(r"#[0-9]+\Z")
-# What a file system takes is 255; the folders of further faces have longer names.
+# File systems allow 255; the folders of further faces have longer names.
 MAX_NAME_BYTES = 250
 
 
@@ -69,7 +64,7 @@ def read_metadata(folder: Path) -> dict[str, dict]:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{path} is not valid JSON ({error}); correct it or fetch it anew"
+            f"{path} is not valid JSON ({error}); correct it or download it again"
         ) from error
     if not isinstance(metadata, dict):
         raise UserError(
@@ -80,8 +75,9 @@ def read_metadata(folder: Path) -> dict[str, dict]:
 
 
 def make_video(path: Path, name: str, entry: object) -> Video:
+    """Return the video of an entry of a metadata.json; its problem says whether it is usable."""
     problem = _problem_of_name(name) or _problem_of_entry(entry)
-    if problem:
+    if problem or not isinstance(entry, dict):
         # JSON can name a video by what no file can hold: half a character, a zero byte.
         name = name.encode(errors="backslashreplace").decode().replace("\0", "\\0")
         return Video(name, path, problem=problem)
@@ -89,6 +85,7 @@ def make_video(path: Path, name: str, entry: object) -> Video:
 
 
 def is_path(name: str) -> bool:
+    """Return whether a name could lead out of its folder."""
     return name in {"", ".", ".."} or "\0" in name or "/" in name or "\\" in name
 
 

@@ -1,17 +1,17 @@
 """Reads the frames of a video one by one, by the video's own clock. The file is only read.
 
-    with video_reader.VideoReader(path) as reader:
+    with VideoReader(path) as reader:
         for frame in reader.frames(capture_sec=5, fps=None):
             ...
 
-Headers lie about lengths and rates, so only what decodes counts. No TensorFlow.
+Headers are often wrong about length and frame rate, so only frames that decode count.
 """
 
 import math
 import os
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,13 +23,16 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 FALLBACK_FPS = 30.0  # for a header without a usable frame rate
-# A damaged packet fails to decode and the next ones are fine; so many failures in a row are the
-# end. At the end of a whole file they take less than a millisecond.
+# After a damaged packet the next ones may decode, so only this many failures in a row are the end.
+# At the end of a whole file they take less than a millisecond.
 FAILURES_AT_THE_END = 100
 
 
-class Frame(NamedTuple):
-    index: int  # in the video, from 0
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame and its place in the video."""
+
+    index: int  # from 0
     time_sec: float
     image_bgr: np.ndarray  # (height, width, 3) uint8; overwritten when the next frame is read
 
@@ -37,12 +40,11 @@ class Frame(NamedTuple):
 class VideoReader:
     """An open video; `with` closes it.
 
-    After the last frame `ended` says whether the video itself came to an end, and
-    `missing_frames` how many frames its header promises beyond those that decoded.
+    After the last frame, `ended` says whether the video itself came to an end.
     """
 
     def __init__(self, path: Path):
-        # FFmpeg alone: OpenCV's other readers take pictures and patterns of names for videos. One
+        # FFmpeg alone: OpenCV's other readers open pictures and patterns of file names. One
         # thread, because the workers share the cores already and every thread holds frames.
         backend, options = cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]
         if backend not in cv2.videoio_registry.getStreamBackends():
@@ -58,12 +60,12 @@ class VideoReader:
     def __enter__(self) -> "VideoReader":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._capture.release()
 
     @property
     def missing_frames(self) -> int:
-        """0 also where the header names no usable number."""
+        """Frames that the header promises beyond those found; 0 where it says nothing usable."""
         promised = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         usable = math.isfinite(promised) and 0 < promised < 1e8
         return max(0, int(promised) - self.grabbed) if usable else 0

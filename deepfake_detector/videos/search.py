@@ -1,8 +1,8 @@
-"""Which videos a command line means: files as given, folders searched at any depth.
+"""Which videos predict.py takes: files as given, folders searched at any depth.
 
     paths = find_videos([Path("holiday.mp4"), Path("more_videos")])
 
-A metadata.json that lies there is not read: to judge a video takes no label.
+A metadata.json is not read: prediction needs no labels.
 """
 
 import os
@@ -14,14 +14,14 @@ from pathlib import Path
 from deepfake_detector.console import UserError, say
 from deepfake_detector.videos import layouts
 
-LONGEST_STEM_BYTES = 200  # what a file system takes is 255, and endings are added
+LONGEST_STEM_BYTES = 200  # file systems allow 255, and endings are added
 
 
 def find_videos(places: Sequence[Path], left_out: Path | None = None) -> list[Path]:
     """Return the videos to score: files as given, folders searched for what has a video's suffix.
 
-    Hidden files and folders, what lies in `left_out`, and files met before are passed over; a
-    folder's are sorted. A path where nothing is stays in, and will be unreadable. Raises UserError
+    Hidden files and folders, the folder `left_out`, and files found before are skipped; those of a
+    folder are sorted. A path without a file stays in, and will be unreadable. Raises UserError
     where nothing is left.
     """
     found: dict[Path, Path] = {}
@@ -66,7 +66,7 @@ def shortest_names(paths: Sequence[Path]) -> list[str]:
 
 
 def file_stems(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each path under which files about it can lie side by side in one folder."""
+    """Return a different name for each path, to name files about it in one folder."""
     stems, taken = [], set()
     for path in paths:
         plain = "".join(c if c.isprintable() else "_" for c in path.name)

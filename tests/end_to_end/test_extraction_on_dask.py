@@ -14,18 +14,21 @@ import processing
 distributed = pytest.importorskip("distributed", reason="requirements-dask.txt is not installed")
 
 
-@pytest.fixture
-def cluster(tmp_path):
+# In place of `pip install -e .`; a process without it cannot import the package.
+INSTALLED = {"PYTHONPATH": str(ROOT)}
+NOT_INSTALLED = {"PYTHONPATH": ""}
+
+
+@pytest.fixture(params=[{"scheduler": INSTALLED, "worker": INSTALLED}])
+def cluster(request, tmp_path):
     """The address of a scheduler, and the processes of its two workers."""
     scheduler_file = tmp_path / "scheduler.json"
     failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     def launch(name: str, *words: str) -> subprocess.Popen:
-        # The scheduler knows nothing of our modules, as in the README.
         return subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.dask_{name}", *words],
-            env=environment if name == "worker" else os.environ | failures,
+            env=os.environ | failures | request.param.get(name, {}),
             cwd=tmp_path,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -77,4 +80,23 @@ def test_no_scheduler_at_the_address_is_one_sentence(videos, tmp_path, capsys):
     assert processing.main([*words, "--scheduler", "nowhere:such"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: no Dask scheduler answers at nowhere:such")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cluster", "place"),
+    [
+        ({"scheduler": INSTALLED, "worker": NOT_INSTALLED}, "worker tcp://"),
+        ({"scheduler": NOT_INSTALLED, "worker": INSTALLED}, "scheduler: "),
+    ],
+    indirect=["cluster"],
+)
+def test_a_cluster_without_the_package_is_one_sentence(cluster, place, videos, tmp_path, capfd):
+    address, _ = cluster
+    words = ["--location", str(videos), "--save-path", str(tmp_path / "faces")]
+    assert processing.main([*words, "--scheduler", address]) == 2
+    error = capfd.readouterr().err
+    assert f"error: the Dask {place}" in error
+    assert "No module named 'deepfake_detector'; install this project there, with:" in error
     assert error.count("\n") == 1

@@ -18,7 +18,7 @@ from conftest import command_of, result_of
 import processing
 from deepfake_detector import parallel
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.folder import prepare, put, remove_dead_work, work_folder
+from deepfake_detector.face_dataset.folder import prepare, put_faces, remove_dead_work, work_folder
 from deepfake_detector.face_dataset.manifest import (
     MANIFEST_FIELDS,
     append_row,
@@ -70,7 +70,7 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(videos, uninterru
 
 
 @pytest.mark.parametrize("damage", ["empty_crop", "empty_boxes", "no_crop"])
-def test_files_that_the_power_took_are_made_anew(videos, uninterrupted, tmp_path, damage):
+def test_files_that_the_power_took_are_made_again(videos, uninterrupted, tmp_path, damage):
     """After a power cut a folder may have its name, and files in it no content."""
     out = tmp_path / "faces"
     shutil.copytree(uninterrupted, out)
@@ -236,7 +236,7 @@ def test_an_output_that_cannot_be_made_is_one_sentence(videos, tmp_path, capsys)
 def test_an_output_that_turns_read_only_stops_the_run_and_keeps_what_was_done(
     videos, tmp_path, monkeypatch
 ):
-    out, real_put, done = tmp_path / "faces", put, []
+    out, real_put, done = tmp_path / "faces", put_faces, []
 
     def put_until_read_only(save_path, name, made, trash):
         if len(done) == 3:
@@ -244,7 +244,7 @@ def test_an_output_that_turns_read_only_stops_the_run_and_keeps_what_was_done(
         done.append(name)
         real_put(save_path, name, made, trash)
 
-    monkeypatch.setattr(extraction, "put", put_until_read_only)
+    monkeypatch.setattr(extraction, "put_faces", put_until_read_only)
     with pytest.raises(UserError, match="Read-only file system.*finished videos are kept"):
         processing.processing(videos, out)
     assert sorted(path.name for path in out.glob("person_*")) == done
@@ -254,3 +254,51 @@ def test_an_output_that_turns_read_only_stops_the_run_and_keeps_what_was_done(
 def test_the_job_can_be_sent_to_another_machine():
     """Defined in the script that is run, it would be sent without the modules it needs."""
     assert processing.process_video.__module__ == "deepfake_detector.faces.extraction"
+
+
+# Ctrl-C
+
+
+class InterruptedExecutor(ThreadPoolExecutor):
+    """Gets a Ctrl-C after it has taken a task and before the caller knows."""
+
+    def submit(self, job, task):
+        future = super().submit(job, task)
+        signal.raise_signal(signal.SIGINT)
+        return future
+
+
+def test_ctrl_c_while_a_task_is_handed_over_still_records_what_it_did():
+    """A folder of faces was there that metadata.json did not list."""
+    done, recorded = [], []
+
+    def job(task):
+        done.append(task)
+        return task
+
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run_on_executor(
+            InterruptedExecutor(1), job, iter("ab"), recorded.append, lambda *_: None, ahead=2
+        )
+    assert recorded == done
+
+
+def test_ctrl_c_between_a_job_and_its_record_comes_after_the_record():
+    recorded = []
+
+    def job(task):
+        signal.raise_signal(signal.SIGINT)
+        return task
+
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run_tasks(
+            job, "ab", recorded.append, lambda *_: None, parallel.Machines(), limit_sec=1
+        )
+    assert recorded == ["a"]
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    with pytest.raises(KeyboardInterrupt), parallel.interrupts_held():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second one was held, too")

@@ -1,4 +1,4 @@
-"""Which faces there are and which part each is in: nothing leaks between training and test."""
+"""Which faces there are and which split each is in: nothing leaks between training and test."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset import splits
+from deepfake_detector.face_dataset import splits as splits_module
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos, list_faces
 from deepfake_detector.face_dataset.splits import (
     SPLITS,
@@ -35,7 +35,7 @@ def video(name, label=0, original=None, split="train", people=(), video=None):
 
 
 def dfdc_part(num_originals=20, fakes_each=3):
-    """Return videos as a DFDC part has them: every original with a few fakes of it."""
+    """Return videos as a part of DFDC has them: every original with a few fakes of it."""
     videos = []
     for i in range(num_originals):
         videos.append(video(f"real_{i}.mp4", 0, f"real_{i}.mp4"))
@@ -87,7 +87,7 @@ def faces_of(folder: Path, metadata: dict) -> dict[str, FaceTrack]:
     return {face.name: face for face in list_faces(folder)}
 
 
-def test_a_chain_of_originals_is_one_family_and_a_group_key_is_a_person(tmp_path):
+def test_a_chain_of_originals_is_one_source_group_and_a_group_key_is_a_person(tmp_path):
     faces = faces_of(
         tmp_path,
         {
@@ -109,7 +109,7 @@ def test_a_chain_of_originals_is_one_family_and_a_group_key_is_a_person(tmp_path
     assert faces["f.mp4"].people == ("Ann", "Bob")
 
 
-def test_further_faces_belong_to_the_video_and_its_family(tmp_path):
+def test_further_faces_belong_to_the_source_group_of_their_video(tmp_path):
     faces = faces_of(
         tmp_path,
         {
@@ -126,26 +126,26 @@ def test_further_faces_belong_to_the_video_and_its_family(tmp_path):
 
 def test_split_keeps_originals_together_and_the_shares_about_right():
     videos = dfdc_part(num_originals=40)
-    parts = split_tracks(videos, 0.15, 0.15, seed=0)
+    splits = split_tracks(videos, 0.15, 0.15, seed=0)
     homes = {}
-    for part, members in parts.items():
+    for split, members in splits.items():
         for member in members:
-            assert homes.setdefault(member.source_group, part) == part
-    assert sum(map(len, parts.values())) == len(videos)
-    for part in ("validation", "test"):
-        assert len(parts[part]) / len(videos) == pytest.approx(0.15, abs=0.06)
-        assert np.mean([member.label for member in parts[part]]) == pytest.approx(0.75, abs=0.05)
+            assert homes.setdefault(member.source_group, split) == split
+    assert sum(map(len, splits.values())) == len(videos)
+    for split in ("validation", "test"):
+        assert len(splits[split]) / len(videos) == pytest.approx(0.15, abs=0.06)
+        assert np.mean([member.label for member in splits[split]]) == pytest.approx(0.75, abs=0.05)
 
 
-def test_a_split_of_more_groups_than_are_dealt_one_by_one_is_as_even(monkeypatch):
+def test_a_split_of_more_groups_than_are_bundled_is_as_balanced(monkeypatch):
     videos = dfdc_part(num_originals=200)
-    monkeypatch.setattr(splits, "MOST_BUNDLES", 40)
-    parts = split_tracks(videos, 0.15, 0.15, seed=0)  # checks that nothing leaks
-    assert parts == split_tracks(videos, 0.15, 0.15, seed=0)
-    assert sum(map(len, parts.values())) == len(videos)
-    for part in ("validation", "test"):
-        assert len(parts[part]) / len(videos) == pytest.approx(0.15, abs=0.03)
-        assert np.mean([member.label for member in parts[part]]) == pytest.approx(0.75, abs=0.02)
+    monkeypatch.setattr(splits_module, "MOST_BUNDLES", 40)
+    splits = split_tracks(videos, 0.15, 0.15, seed=0)  # checks that nothing leaks
+    assert splits == split_tracks(videos, 0.15, 0.15, seed=0)
+    assert sum(map(len, splits.values())) == len(videos)
+    for split in ("validation", "test"):
+        assert len(splits[split]) / len(videos) == pytest.approx(0.15, abs=0.03)
+        assert np.mean([member.label for member in splits[split]]) == pytest.approx(0.75, abs=0.02)
 
 
 def test_split_is_a_function_of_the_seed():
@@ -154,30 +154,30 @@ def test_split_is_a_function_of_the_seed():
     assert split_tracks(videos, seed=5) != split_tracks(videos, seed=6)
 
 
-def test_marks_in_the_metadata_are_taken_as_they_are():
+def test_official_splits_are_kept():
     videos = dfdc_part(10) + [video("held_out.mp4", 1, split="test"), video("r.mp4", split="test")]
-    parts = split_tracks(videos, seed=0)
-    assert [member.name for member in parts["test"]] == ["held_out.mp4", "r.mp4"]
-    assert parts["validation"]
+    splits = split_tracks(videos, seed=0)
+    assert [member.name for member in splits["test"]] == ["held_out.mp4", "r.mp4"]
+    assert splits["validation"]
 
 
-def test_marks_that_leak_are_refused_with_the_names():
+def test_official_splits_that_leak_are_refused_with_the_names():
     videos = [*dfdc_part(5), video("sly_fake.mp4", 1, "real_0.mp4", split="test")]
     with pytest.raises(UserError, match=r"same original.*two sides.*real_0.mp4.*sly_fake.mp4"):
         split_tracks(videos)
 
 
 def test_too_few_originals_for_a_split_are_one_sentence():
-    with pytest.raises(UserError, match="cannot draw a test part from 4 videos of 1 originals"):
+    with pytest.raises(UserError, match="cannot choose a test split from 4 videos of 1 originals"):
         split_tracks(dfdc_part(num_originals=1))
 
 
-def test_a_part_of_few_originals_is_larger_than_asked_rather_than_torn():
-    parts = split_tracks(dfdc_part(num_originals=3), 0.15, 0, seed=0)
-    assert [len(parts[part]) for part in ("train", "validation", "left_out")] == [8, 4, 0]
+def test_a_split_of_few_originals_is_larger_than_asked_rather_than_torn():
+    splits = split_tracks(dfdc_part(num_originals=3), 0.15, 0, seed=0)
+    assert [len(splits[split]) for split in ("train", "validation", "left_out")] == [8, 4, 0]
 
 
-def test_a_share_of_zero_leaves_the_part_empty():
+def test_a_share_of_zero_leaves_the_split_empty():
     assert split_tracks(dfdc_part(), 0.2, 0)["test"] == []
 
 
@@ -211,12 +211,12 @@ def test_a_few_large_groups_do_not_put_most_videos_into_validation():
         for label in (0, 1)
         for k in range(counts[label])
     ]
-    parts = split_tracks(videos, seed=0)
-    assert len(parts["train"]) > len(parts["validation"]) + len(parts["test"])
+    splits = split_tracks(videos, seed=0)
+    assert len(splits["train"]) > len(splits["validation"]) + len(splits["test"])
 
 
-def marked(videos, *names):
-    """Return the videos with those whose name begins with one of the names marked test."""
+def with_official_test(videos, *names):
+    """Return the videos; those whose name starts with one of `names` are official test videos."""
     return [replace(v, split="test" if v.name.startswith(names) else "train") for v in videos]
 
 
@@ -233,28 +233,28 @@ def test_people_who_were_swapped_in_pairs_stay_together():
             videos.append(
                 video(f"{target}_{source}.mp4", 1, original, people=[f"p{target}", f"p{source}"])
             )
-    parts = split_tracks(videos, seed=0)
-    assert parts.pop("left_out") == []
-    for part, others in itertools.permutations(parts.values(), 2):
-        assert part
-        assert people_of(part).isdisjoint(people_of(others))
+    splits = split_tracks(videos, seed=0)
+    assert splits.pop("left_out") == []
+    for split, others in itertools.permutations(splits.values(), 2):
+        assert split
+        assert people_of(split).isdisjoint(people_of(others))
 
 
-def test_people_are_drawn_where_everybody_was_swapped_with_everybody():
+def test_people_are_chosen_where_everybody_was_swapped_with_everybody():
     videos = celeb_df()
-    parts = split_tracks(videos, 0.2, 0.2, seed=0)
-    assert parts == split_tracks(videos, 0.2, 0.2, seed=0)
-    assert parts != split_tracks(videos, 0.2, 0.2, seed=1)
-    left_out = parts.pop("left_out")
-    for part, others in itertools.permutations(parts.values(), 2):
-        assert {member.label for member in part} == {0, 1}
-        assert people_of(part).isdisjoint(people_of(others))
-    assert len(videos) == len(left_out) + sum(map(len, parts.values()))
-    homes = {person: part for part, members in parts.items() for person in people_of(members)}
+    splits = split_tracks(videos, 0.2, 0.2, seed=0)
+    assert splits == split_tracks(videos, 0.2, 0.2, seed=0)
+    assert splits != split_tracks(videos, 0.2, 0.2, seed=1)
+    left_out = splits.pop("left_out")
+    for split, others in itertools.permutations(splits.values(), 2):
+        assert {member.label for member in split} == {0, 1}
+        assert people_of(split).isdisjoint(people_of(others))
+    assert len(videos) == len(left_out) + sum(map(len, splits.values()))
+    homes = {person: split for split, members in splits.items() for person in people_of(members)}
     assert all(len({homes[person] for person in video.people}) == 2 for video in left_out)
 
 
-def test_a_family_stays_together_also_where_people_are_drawn():
+def test_a_source_group_stays_together_also_where_people_are_chosen():
     """Of these fakes the original is not in the folder, and nobody is in both."""
     videos = celeb_df()
     videos += [
@@ -262,41 +262,43 @@ def test_a_family_stays_together_also_where_people_are_drawn():
         video("b.mp4", 1, "gone.mp4", people=["id1"]),
     ]
     for seed in range(20):
-        parts = split_tracks(videos, 0.2, 0.2, seed)
-        homes = {name for name in SPLITS for v in parts[name] if v.name in {"a.mp4", "b.mp4"}}
+        splits = split_tracks(videos, 0.2, 0.2, seed)
+        homes = {name for name in SPLITS for v in splits[name] if v.name in {"a.mp4", "b.mp4"}}
         assert len(homes) <= 1
 
 
-def test_people_of_marked_test_videos_are_in_no_video_of_training():
-    videos = marked(celeb_df(), "id0_0", "id1_0", "id0_id1_", "id1_id0_0000", "00000")
-    parts = split_tracks(videos, 0.2, seed=0)
-    assert parts["test"] == [member for member in videos if member.split == "test"]
-    others = parts["train"] + parts["validation"]
+def test_people_of_official_test_videos_are_in_no_video_of_training():
+    videos = with_official_test(celeb_df(), "id0_0", "id1_0", "id0_id1_", "id1_id0_0000", "00000")
+    splits = split_tracks(videos, 0.2, seed=0)
+    assert splits["test"] == [member for member in videos if member.split == "test"]
+    others = splits["train"] + splits["validation"]
     assert people_of(others) == {f"id{i}" for i in range(2, 12)}
-    assert "id1_id0_0001.mp4" in [member.name for member in parts["left_out"]]
+    assert "id1_id0_0001.mp4" in [member.name for member in splits["left_out"]]
 
 
-def test_marks_that_show_everybody_are_refused_with_the_way_out():
-    videos = marked(celeb_df(), *[f"id{i}_0000" for i in range(12)])
-    with pytest.raises(UserError, match=r"train part is left with 12 real and 0 .*--ignore-marks"):
+def test_official_splits_that_show_everybody_are_refused_with_the_way_out():
+    videos = with_official_test(celeb_df(), *[f"id{i}_0000" for i in range(12)])
+    with pytest.raises(
+        UserError, match=r"train split is left with 12 real and 0 .*--ignore-official-split"
+    ):
         split_tracks(videos)
     assert split_tracks(without_official_splits(videos))["train"]
 
 
-def test_marks_that_leave_no_fakes_to_validate_on_are_refused_with_the_way_out():
-    videos = marked(celeb_df(), *[f"id{i}_0000" for i in range(10)])
-    with pytest.raises(UserError, match=r"cannot draw a validation part.*--ignore-marks"):
+def test_official_splits_without_fakes_to_validate_on_are_refused_with_the_way_out():
+    videos = with_official_test(celeb_df(), *[f"id{i}_0000" for i in range(10)])
+    with pytest.raises(UserError, match=r"cannot choose a validation split.*--ignore-official"):
         split_tracks(videos)
 
 
 def test_a_person_on_two_sides_is_a_leak_with_the_names_of_the_videos():
-    parts = {
+    splits = {
         "train": [video("ann_1.mp4", people=["Ann"])],
         "validation": [],
         "test": [video("ann_2.mp4", people=["Ann", "Bob"])],
     }
     with pytest.raises(UserError, match=r"1 people are on two sides.*ann_1.mp4, ann_2.mp4"):
-        check_no_leak(parts)
+        check_no_leak(splits)
 
 
 def test_one_person_in_all_videos_is_one_sentence():
@@ -305,7 +307,7 @@ def test_one_person_in_all_videos_is_one_sentence():
         split_tracks(videos)
 
 
-def test_a_few_clusters_of_swapped_people_do_not_make_a_part_far_too_large():
+def test_a_few_clusters_of_swapped_people_do_not_make_a_split_far_too_large():
     """Whole groups would be a third of the videos each."""
     videos = []
     for cluster in "abc":
@@ -319,5 +321,5 @@ def test_a_few_clusters_of_swapped_people_do_not_make_a_part_far_too_large():
                     people=people,
                 )
             )
-    parts = split_tracks(videos, 0.15, 0.15, seed=0)
-    assert len(parts["train"]) > 3 * len(parts["test"]) > 0
+    splits = split_tracks(videos, 0.15, 0.15, seed=0)
+    assert len(splits["train"]) > 3 * len(splits["test"]) > 0

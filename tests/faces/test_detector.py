@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake_detector.faces.crops import crop_face, crop_square
+from deepfake_detector.faces.crops import crop_square, resize_face
 from deepfake_detector.faces.detector import PROFILE_BACK, PROFILE_SIZE, Detector
 
 
@@ -28,7 +28,7 @@ def test_crop_of_a_wide_frame_is_limited_by_its_height():
 def test_crop_is_not_distorted():
     image = np.zeros((200, 300, 3), np.uint8)
     cv2.circle(image, (150, 100), 30, (255, 255, 255), -1)
-    crop = crop_face(image, np.array([120, 70, 60, 60]), 0.3, 96)
+    crop = resize_face(crop_square((120, 70, 60, 60), 0.3, 200, 300).cut(image), 96)
     assert crop.shape == (96, 96, 3)
     rows, columns = np.nonzero(crop[:, :, 0] > 127)
     assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=1)

@@ -14,7 +14,6 @@ import sample_data
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.faces import crop_buffer, extraction
-from deepfake_detector.faces import crop_buffer as early_crops
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -80,7 +79,7 @@ def test_a_short_pause_needs_no_second_reading(tmp_path, head_frames, readings):
 def test_a_pause_longer_than_memory_is_filled_by_a_second_reading(
     tmp_path, head_frames, readings, monkeypatch
 ):
-    monkeypatch.setattr(early_crops, "WAITING_BYTES", 1 << 20)  # as 1080p frames fill the default
+    monkeypatch.setattr(crop_buffer, "WAITING_BYTES", 1 << 20)  # as 1080p frames fill the default
     frames = with_a_pause(np.concatenate([head_frames] * 4), 20, 70)
     videos = write_real(tmp_path / "videos", frames)
     (row,) = processing.processing(videos, tmp_path / "faces")
@@ -96,19 +95,19 @@ def test_crops_cut_early_are_those_cut_afterwards(tmp_path, head_frames, monkeyp
         tmp_path / "videos", with_a_pause(np.concatenate([head_frames] * 4), *pause)
     )
     processing.processing(videos, tmp_path / "foreseen", faces=which)
-    monkeypatch.setattr(crop_buffer.EarlyCrops, "add_frame", remember_size_only)
+    monkeypatch.setattr(crop_buffer.CropBuffer, "add_frame", remember_size_only)
     processing.processing(videos, tmp_path / "afterwards", faces=which)
     assert tree(tmp_path / "foreseen") == tree(tmp_path / "afterwards")
 
 
-def remember_size_only(cutter, image_bgr):
-    cutter.frame_sizes.append(image_bgr.shape[:2])
+def remember_size_only(buffer, image_bgr):
+    buffer._files.frame_sizes.append(image_bgr.shape[:2])
 
 
 def test_little_memory_for_waiting_frames_changes_nothing(tmp_path, head_frames, monkeypatch):
     videos = write_real(tmp_path / "videos", with_a_pause(head_frames, 10, 14))
     processing.processing(videos, tmp_path / "much")
-    monkeypatch.setattr(early_crops, "WAITING_BYTES", 50_000)
+    monkeypatch.setattr(crop_buffer, "WAITING_BYTES", 50_000)
     processing.processing(videos, tmp_path / "little")
     assert tree(tmp_path / "much") == tree(tmp_path / "little")
 
@@ -195,7 +194,9 @@ def test_a_fake_is_cut_along_the_boxes_of_its_original(original_and_fake, tmp_pa
     assert boxes_of(out / "0_fake.mp4") == boxes_of(out / "a.mp4")
 
 
-def test_boxes_are_found_anew_in_a_fake_with_other_frames(original_and_fake, tmp_path, head_frames):
+def test_boxes_are_found_again_in_a_fake_with_other_frames(
+    original_and_fake, tmp_path, head_frames
+):
     sample_data.write_video(original_and_fake / "0_fake.mp4", head_frames[:20], fps=25)
     rows = processing.processing(original_and_fake, tmp_path / "faces", share_boxes=True)
     assert [(row["status"], row["boxes_from"]) for row in rows] == [("ok", ""), ("ok", "")]

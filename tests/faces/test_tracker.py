@@ -1,4 +1,4 @@
-"""Following faces through frames: tracks, averages and smoothing, on arrays alone."""
+"""Following faces through frames: tracklets, averages and smoothing, on arrays alone."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from deepfake_detector.faces import smoothing
 from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.main_face import choose_faces, find_faces
 from deepfake_detector.faces.tracker import FaceTracker
-from deepfake_detector.faces.tracks import Hit, Track
+from deepfake_detector.faces.tracklets import Detection, Tracklet
 
 
-def track(positions, box, shot=0):
-    return Track(shot, [Hit(p, np.array(box, np.float32)) for p in positions])
+def tracklet(positions, box, shot=0):
+    return Tracklet(shot, [Detection(p, np.array(box, np.float32)) for p in positions])
 
 
 def seconds(count, fps=10):
@@ -19,11 +19,11 @@ def seconds(count, fps=10):
 
 
 def choose(found, shots):
-    """Return the tracks of the main face."""
+    """Return the tracklets of the main face."""
     return next(iter(choose_faces(found, seconds(len(shots)), shots, "main")), [])
 
 
-def test_gap_between_hits_gets_the_time_weighted_average_of_the_boxes_around_it():
+def test_a_gap_between_detections_gets_the_time_weighted_average_of_the_boxes_around_it():
     boxes = np.array([[0, 0, 10, 10], [0] * 4, [0] * 4, [0] * 4, [40, 20, 30, 30]], np.float32)
     detected = np.array([True, False, False, False, True])
     filled = smoothing.average_missing(boxes, detected, seconds(5), np.zeros(5))
@@ -32,7 +32,7 @@ def test_gap_between_hits_gets_the_time_weighted_average_of_the_boxes_around_it(
     assert np.array_equal(filled[[0, 4]], boxes[[0, 4]])
 
 
-def test_frames_before_the_first_and_after_the_last_hit_get_the_mean_of_the_nearest_three():
+def test_frames_before_the_first_and_after_the_last_detection_get_the_mean_of_the_nearest_three():
     boxes = np.zeros((7, 4), np.float32)
     boxes[2:5, 0] = [30, 60, 90]
     detected = np.array([False, False, True, True, True, False, False])
@@ -40,7 +40,7 @@ def test_frames_before_the_first_and_after_the_last_hit_get_the_mean_of_the_near
     assert filled[[0, 1, 5, 6], 0] == pytest.approx([60, 60, 60, 60])
 
 
-def test_average_does_not_reach_over_a_cut_while_the_shot_has_hits_of_its_own():
+def test_average_does_not_reach_over_a_cut_while_the_shot_has_detections_of_its_own():
     boxes = np.array([[10, 10, 5, 5], [0] * 4, [0] * 4, [90, 90, 5, 5]], np.float32)
     detected = np.array([True, False, False, True])
     filled = smoothing.average_missing(boxes, detected, seconds(4), np.array([0, 0, 1, 1]))
@@ -58,54 +58,54 @@ def test_smoothing_takes_out_jitter_but_not_a_cut():
     assert smoothed[20, 0] - smoothed[19, 0] == pytest.approx(100, abs=3)
 
 
-def test_main_face_is_the_largest_and_longest_track():
-    small_and_long = track(range(30), [0, 0, 20, 20])
-    large_and_long = track(range(2, 28), [100, 0, 60, 60])
-    large_and_short = track(range(4), [0, 100, 80, 80])
+def test_main_face_is_the_largest_and_longest_tracklet():
+    small_and_long = tracklet(range(30), [0, 0, 20, 20])
+    large_and_long = tracklet(range(2, 28), [100, 0, 60, 60])
+    large_and_short = tracklet(range(4), [0, 100, 80, 80])
     found = [small_and_long, large_and_short, large_and_long]
     chosen = choose(found, [0] * 30)
-    assert chosen[0].hits[0].box_xywh[0] == 100
+    assert chosen[0].detections[0].box_xywh[0] == 100
 
 
-def test_hits_seen_once_or_twice_are_no_face():
-    assert choose([track([3, 9], [0, 0, 50, 50])], [0] * 30) == []
-    assert find_faces([track([3], [0, 0, 50, 50])], seconds(30), [0] * 30) == []
+def test_what_is_detected_once_or_twice_is_no_face():
+    assert choose([tracklet([3, 9], [0, 0, 50, 50])], [0] * 30) == []
+    assert find_faces([tracklet([3], [0, 0, 50, 50])], seconds(30), [0] * 30) == []
 
 
-def test_a_video_of_one_frame_needs_one_hit_only():
-    (face,) = find_faces([track([0], [5, 5, 50, 50])], [0.0], [0])
+def test_a_video_of_one_frame_needs_one_detection_only():
+    (face,) = find_faces([tracklet([0], [5, 5, 50, 50])], [0.0], [0])
     assert face.boxes[0] == pytest.approx([5, 5, 50, 50])
     assert face.detected.tolist() == [True]
 
 
 def test_a_shirt_found_while_the_face_is_turned_away_does_not_become_the_face():
     face_before, face_after = (
-        track(range(10), [50, 0, 40, 40]),
-        track(range(20, 30), [52, 0, 40, 40]),
+        tracklet(range(10), [50, 0, 40, 40]),
+        tracklet(range(20, 30), [52, 0, 40, 40]),
     )
-    shirt = track(range(11, 18), [50, 200, 70, 70])
+    shirt = tracklet(range(11, 18), [50, 200, 70, 70])
     chosen = choose([face_before, shirt, face_after], [0] * 30)
     assert sorted(t.first for t in chosen) == [face_before.first, face_after.first]
 
 
 def test_after_a_cut_the_face_may_be_anywhere():
     first, second = (
-        track(range(10), [0, 0, 40, 40]),
-        track(range(10, 20), [200, 90, 25, 25], shot=1),
+        tracklet(range(10), [0, 0, 40, 40]),
+        tracklet(range(10, 20), [200, 90, 25, 25], shot=1),
     )
     assert len(choose([first, second], [0] * 10 + [1] * 10)) == 2
 
 
-def test_a_hit_that_jumps_or_has_the_wrong_size_is_averaged_instead():
-    hits = track(range(20), [50, 50, 40, 40]).hits
-    hits[7] = Hit(7, np.array([90, 50, 40, 40], np.float32))
-    hits[12] = Hit(12, np.array([40, 40, 60, 60], np.float32))
-    (face,) = find_faces([Track(0, hits)], seconds(20), [0] * 20)
+def test_a_detection_that_jumps_or_has_the_wrong_size_is_averaged_instead():
+    detections = tracklet(range(20), [50, 50, 40, 40]).detections
+    detections[7] = Detection(7, np.array([90, 50, 40, 40], np.float32))
+    detections[12] = Detection(12, np.array([40, 40, 60, 60], np.float32))
+    (face,) = find_faces([Tracklet(0, detections)], seconds(20), [0] * 20)
     assert np.flatnonzero(~face.detected).tolist() == [7, 12]
     assert face.boxes == pytest.approx(np.tile([50, 50, 40, 40], (20, 1)))
 
 
-def test_tracker_finds_the_drawn_face_in_every_frame_and_follows_it(head_frames):
+def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_frames):
     tracker = FaceTracker(Detector())
     for index, frame in enumerate(head_frames):
         tracker.add_frame(frame[:, :, ::-1], index / 25)
@@ -122,8 +122,10 @@ def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames):
     for index, frame in enumerate(frames):
         tracker.add_frame(np.ascontiguousarray(frame[:, :, ::-1]), index / 25)
     assert tracker.shots == [0] * 8 + [1] * 8 + [2] * 8
-    hits = [hit.position for track in tracker.tracks for hit in track.hits]
-    assert 16 in hits
+    detections = [
+        detection.position for tracklet in tracker.tracklets for detection in tracklet.detections
+    ]
+    assert 16 in detections
 
 
 def test_no_face_in_noise():
@@ -135,20 +137,23 @@ def test_no_face_in_noise():
 
 
 def test_a_second_person_is_a_face_of_its_own_when_all_are_asked_for():
-    left, right = track(range(30), [0, 0, 60, 60]), track(range(5, 25), [200, 0, 40, 40])
-    passer_by = track(range(8, 13), [100, 50, 30, 30])  # half a second
-    speck = track(range(30), [300, 200, 9, 9])  # a pattern in the background, always there
+    left, right = tracklet(range(30), [0, 0, 60, 60]), tracklet(range(5, 25), [200, 0, 40, 40])
+    passer_by = tracklet(range(8, 13), [100, 50, 30, 30])  # half a second
+    speck = tracklet(range(30), [300, 200, 9, 9])  # a pattern in the background, always there
     found = [left, right, passer_by, speck]
     main, further = find_faces(found, seconds(30), [0] * 30, "all")
     assert (main.first, len(main.boxes)) == (0, 30)
-    assert (further.first, len(further.boxes)) == (5, 20)  # from its first hit to its last
+    assert (further.first, len(further.boxes)) == (5, 20)  # from its first detection to its last
     assert further.boxes[:, 0] == pytest.approx(200)
     assert len(find_faces(found, seconds(30), [0] * 30, "main")) == 1
 
 
 def test_a_further_face_does_not_reach_over_a_cut():
-    main = [track(range(20), [0, 0, 60, 60]), track(range(20, 40), [0, 0, 60, 60], shot=1)]
-    other = [track(range(20), [200, 0, 40, 40]), track(range(20, 40), [90, 0, 40, 40], shot=1)]
+    main = [tracklet(range(20), [0, 0, 60, 60]), tracklet(range(20, 40), [0, 0, 60, 60], shot=1)]
+    other = [
+        tracklet(range(20), [200, 0, 40, 40]),
+        tracklet(range(20, 40), [90, 0, 40, 40], shot=1),
+    ]
     found = find_faces([*main, *other], seconds(40), [0] * 20 + [1] * 20, "all")
     assert [(face.first, len(face.boxes)) for face in found] == [(0, 40), (0, 20), (20, 20)]
 
@@ -168,19 +173,19 @@ def test_one_face_is_not_followed_twice(head_frames):
     tracker = FaceTracker(Detector(), "all")
     frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
     tracker.add_frame(frame, 0.0)
-    hit = tracker.live[0].hits[0]
-    nearby = Track(0, [Hit(0, hit.box_xywh + [30, 0, 0, 0])])
-    tracker.tracks.append(nearby)
+    detection = tracker.live[0].detections[0]
+    nearby = Tracklet(0, [Detection(0, detection.box_xywh + [30, 0, 0, 0])])
+    tracker.tracklets.append(nearby)
     tracker.live.append(nearby)
     for index in range(1, 8):
         tracker.add_frame(frame, index / 25)
-    assert tracker.live == tracker.tracks[:1]
+    assert tracker.live == tracker.tracklets[:1]
     assert len(tracker.faces()) == 1
 
 
 @pytest.mark.parametrize("fps", [0.2, 0.9, 5])
 def test_frames_seconds_apart_are_followed_too(head_frames, fps):
-    """With --fps 0.5, or in a time lapse, every frame seemed to end the track before it."""
+    """With --fps 0.5, or in a time lapse, every frame seemed to end the tracklet before it."""
     tracker = FaceTracker(Detector())
     for index, frame in enumerate(head_frames[:6]):
         tracker.add_frame(np.ascontiguousarray(frame[:, :, ::-1]), index / fps)

@@ -207,7 +207,7 @@ def test_a_video_that_kills_its_reader_is_a_line(quick_run, sample_videos, monke
         record_death(items[1], 1e6)
         record(job(items[2]))
 
-    monkeypatch.setattr(parallel, "run", die_at_the_first)
+    monkeypatch.setattr(parallel, "run_tasks", die_at_the_first)
     videos = [sample_videos / f"person_00{number}.mp4" for number in (0, 1, 2)]
     assert predicted(quick_run, *videos) == 1
     first, second, third = lines_of(capsys.readouterr().out)
@@ -223,7 +223,7 @@ def test_lines_come_in_the_order_of_the_videos(quick_run, sample_videos, monkeyp
         for item in reversed(items):
             record(job(item))
 
-    monkeypatch.setattr(parallel, "run", backwards)
+    monkeypatch.setattr(parallel, "run_tasks", backwards)
     videos = [sample_videos / f"person_00{number}.mp4" for number in (2, 0, 1)]
     assert predicted(quick_run, *videos) == 0
     order = [line.split("/")[-1] for line in lines_of(capsys.readouterr().out)]
@@ -235,7 +235,7 @@ def test_an_interrupted_run_writes_what_it_has(quick_run, sample_videos, tmp_pat
         record(job(items[0]))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parallel, "run", stop_after_one)
+    monkeypatch.setattr(parallel, "run_tasks", stop_after_one)
     assert predicted(quick_run, sample_videos, "--csv", tmp_path / "a.csv") == 130
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
 

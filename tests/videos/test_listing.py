@@ -302,10 +302,10 @@ def test_num_vids_is_per_class_reproducible_and_takes_only_videos_that_are_there
     for name in names:
         (tmp_path / name).touch()
     videos = list_videos([tmp_path])
-    drawn = choose_videos(videos, 4, seed=3)
-    assert sorted(video.label for video in drawn) == [0] * 4 + [1] * 4
-    assert drawn == choose_videos(videos, 4, seed=3)
-    assert drawn != choose_videos(videos, 4, seed=4)
+    chosen = choose_videos(videos, 4, seed=3)
+    assert sorted(video.label for video in chosen) == [0] * 4 + [1] * 4
+    assert chosen == choose_videos(videos, 4, seed=3)
+    assert chosen != choose_videos(videos, 4, seed=4)
     assert "real_lost.mp4" not in [v.name for v in choose_videos(videos, 7, seed=0)]
 
 

@@ -1,4 +1,11 @@
-"""To be written."""
+"""Detections, tracklets and faces: the data of the tracker, and how two boxes compare.
+
+    Detection   one box in one frame
+    Tracklet    detections of one face in neighbouring frames of one shot
+    FaceBoxes   a whole face: a box for every frame of a stretch of the video
+
+A box is `(x, y, w, h)` in pixels of the source frame, float32.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -8,14 +15,15 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Hit:
+class Detection:
     """One detection: `position` counts the frames given to the tracker, from 0."""
 
     position: int
-    box_xywh: np.ndarray
+    box_xywh: np.ndarray  # (4,) float32
 
     @cached_property
     def side(self) -> float:
+        """The side in pixels of a square of the same area."""
         return math.sqrt(float(self.box_xywh[2]) * float(self.box_xywh[3]))
 
     @cached_property
@@ -25,28 +33,32 @@ class Hit:
 
 
 @dataclass(eq=False)
-class Track:
-    """Hits that belong to one face within one shot, in order of time."""
+class Tracklet:
+    """Detections of one face within one shot, in order of time."""
 
     shot: int
-    hits: list[Hit] = field(default_factory=list)
+    detections: list[Detection] = field(default_factory=list)
 
     @property
     def first(self) -> int:
-        return self.hits[0].position
+        """Position of the first detection."""
+        """Position of the first detection."""
+        return self.detections[0].position
 
     @property
     def last(self) -> int:
-        return self.hits[-1].position
+        """Position of the last detection."""
+        """Position of the last detection."""
+        return self.detections[-1].position
 
     @property
     def score(self) -> float:
-        """Size times length: the sum of the box sides over the hits, in pixels."""
-        return sum(hit.side for hit in self.hits)
+        """Size times length: the sum of the box sides over the detections, in pixels."""
+        return sum(detection.side for detection in self.detections)
 
     @property
     def median_side(self) -> float:
-        return float(np.median([hit.side for hit in self.hits]))
+        return float(np.median([detection.side for detection in self.detections]))
 
 
 @dataclass
@@ -58,13 +70,13 @@ class FaceBoxes:
     detected: np.ndarray  # (num_frames,) bool
 
 
-def distance(one: Hit, other: Hit) -> float:
+def distance(one: Detection, other: Detection) -> float:
     """Return the distance of two box centres in mean box sides."""
     return math.dist(one.centre, other.centre) / ((one.side + other.side) / 2)
 
 
-def growth(one: Hit, other: Hit) -> float:
-    """Return how many times larger the larger of two boxes is, at least 1."""
+def growth(one: Detection, other: Detection) -> float:
+    """Return the ratio of the larger box side to the smaller one, at least 1."""
     return max(one.side, other.side) / max(1.0, min(one.side, other.side))
 
 

@@ -1,0 +1,92 @@
+"""Strips of faces: a few crops of each face track side by side, for contact sheets and reports.
+
+A contact sheet shows where boxes went wrong. `write_contact_sheets` writes contact_sheet_000.jpeg,
+... into a folder of faces: 20 face tracks a page, twelve crops of each. A red frame marks those
+whose box was averaged.
+
+    python processing.py --location videos --save-path faces --contact-sheet
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deepfake_detector.clips.sampling import sample_positions
+from deepfake_detector.face_dataset.boxes import read_boxes
+from deepfake_detector.face_dataset.face_tracks import FaceTrack
+
+TILE = 96  # side of a crop on the sheet in pixels
+CROPS_A_TRACK = 12
+TRACKS_A_PAGE = 20
+NAME_WIDTH = 300  # in pixels
+RED_BGR, BLACK_BGR, GREY_BGR = (0, 0, 255), (0, 0, 0), (110, 110, 110)
+
+
+def write_contact_sheets(faces_folder: Path, tracks: Sequence[FaceTrack]) -> list[Path]:
+    """Write contact sheets of the face tracks and return the paths of the pages.
+
+    They replace those of an earlier call. Raises OSError where they cannot be written.
+    """
+    for old in faces_folder.glob("contact_sheet_*.jpeg"):
+        old.unlink()
+    pages: list[Path] = []
+    for start in range(0, len(tracks), TRACKS_A_PAGE):
+        strips = [_labelled_strip(track) for track in tracks[start : start + TRACKS_A_PAGE]]
+        pages.append(faces_folder / f"contact_sheet_{len(pages):03d}.jpeg")
+        pages[-1].write_bytes(_jpeg(np.vstack(strips), quality=85))
+    return pages
+
+
+def _labelled_strip(track: FaceTrack) -> np.ndarray:
+    """Return name and crops of a track, `(TILE, NAME_WIDTH + CROPS_A_TRACK * TILE, 3) uint8` BGR.
+
+    A track of fewer crops repeats some; one that cannot be read is black.
+    """
+    averaged = [crop.source == "averaged" for crop in read_boxes(Path(track.folder))]
+    tiles = []
+    for position in sample_positions(track.num_frames, CROPS_A_TRACK):
+        crop_bgr = cv2.imread(track.crop_path(position))
+        tile = np.zeros((TILE, TILE, 3), np.uint8) if crop_bgr is None else _tile(crop_bgr, TILE)
+        if averaged[position]:
+            cv2.rectangle(tile, (1, 1), (TILE - 2, TILE - 2), RED_BGR, 3)
+        tiles.append(tile)
+    return np.hstack([_name_tile(track, sum(averaged)), *tiles])
+
+
+def _name_tile(track: FaceTrack, num_averaged: int) -> np.ndarray:
+    tile = np.full((TILE, NAME_WIDTH, 3), 255, np.uint8)
+    # OpenCV's fonts know ASCII only.
+    name = track.name.encode("ascii", "replace").decode()
+    lines = [name[:34], name[34:68], f"{track.num_frames} frames, {num_averaged} averaged"]
+    for row, (line, colour) in enumerate(zip(lines, (BLACK_BGR, BLACK_BGR, GREY_BGR), strict=True)):
+        place = (6, 30 + 22 * row)
+        cv2.putText(tile, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+    return tile
+
+
+def spread_faces(track: FaceTrack, count: int = 8) -> list[np.ndarray]:
+    """Return `count` crops of a track at equal distances, `(face_size, face_size, 3) uint8` RGB.
+
+    A track of fewer crops repeats some; a crop that cannot be read is left out.
+    """
+    positions = sample_positions(track.num_frames, count)
+    crops_bgr = (cv2.imread(track.crop_path(position)) for position in positions)
+    return [crop_bgr[:, :, ::-1] for crop_bgr in crops_bgr if crop_bgr is not None]
+
+
+def strip_jpeg(track: FaceTrack, count: int, side: int) -> bytes:
+    """Return a strip of `count` crops of `side` pixels as a JPEG; empty where none can be read."""
+    crops = spread_faces(track, count)
+    if not crops:
+        return b""
+    return _jpeg(np.hstack([_tile(crop, side) for crop in crops])[:, :, ::-1], quality=75)
+
+
+def _tile(crop: np.ndarray, side: int) -> np.ndarray:
+    return cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _jpeg(image_bgr: np.ndarray, quality: int) -> bytes:
+    return cv2.imencode(".jpeg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
