@@ -1,30 +1,79 @@
 """Faces in, clips out: a folder of faces becomes a tf.data pipeline for training or scoring.
 
-Goes in: what processing.py wrote. Comes out: batches of clips, `(batch, num_frames, height, width,
-3) uint8` RGB 0..255, with labels `(batch, 1) float32`, 1 = fake.
-
-    parts = split_tracks(splits.list_faces("faces"), seed=0)
+    splits = split_tracks(list_faces("faces"), seed=0)
     train = data_pipeline.build_dataset("faces", img_size=(128, 128), batch_size=8, num_frames=8,
-                                        videos=parts["train"], training=True)
+                                        videos=splits["train"], training=True)
+
+Goes in: what processing.py wrote. Comes out: batches of clips, `(batch, num_frames, height, width,
+3) uint8` RGB 0..255, with labels `(batch, 1) float32`, 1 = fake. Every clip spans the whole video:
+its frames are evenly spaced, and a video shorter than `num_frames` repeats some in order, so that
+no mask is needed. Each face of a video is a clip of its own with the label of the video, although
+perhaps only one of the faces of a fake is forged: the metadata do not say which.
+
+The way of a clip:
+
+    plan      which video, which role, which random numbers: NumPy, `_plan_epoch` or `_plan_once`
+    crops     which files: one crop in each equal share of the video, `_clips_of`
+    decoding  JPEGs, stacked in a TensorArray, `stack_crops`
+    fitting   self-blending, augmentation and resizing with OpenCV, `fit_clip`
+
+**Training** gives endless full batches of `(clips, labels)`, augmented, one epoch after the other.
+Real and fake clips alternate: `pairs.sample_epoch` says which pairs an epoch has, and
+`pairs.steps_per_epoch` how many batches. With `self_blend`, that share of the fakes are made from
+real videos (clips/self_blending.py).
+
+**Scoring** gives every video once, in the given order, as `(clips, labels, weights)`. The last
+batch is filled up with copies of weight 0. The mean of weight times loss over all that is delivered
+is the mean loss over the videos. With `self_blend`, each real video comes a second time as a fake
+made from it, always the same one.
+
+**Many devices.** `batch_size` is that of all devices together. For `num_replicas` devices every
+element holds `batch_size // num_replicas` clips, and that many elements in a row are one global
+batch. For worker i of n, `shard=(i, n)` gives the i-th of n equal parts of every global batch and
+reads no other. The elements of all shards together are the batches of a single device, bit for bit,
+and every shard has the same number of elements.
 """
 
-import functools
+import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from deepfake_detector.clips import augmentation
+from deepfake_detector.clips.augmentation import NUM_RANDOM
 from deepfake_detector.clips.loading import decode_crop, fit_clip
 from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND, sample_epoch, steps_per_epoch
 from deepfake_detector.clips.sampling import clip_paths
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 
-NAMED_AT_ONCE = 32  # clips
-MOST_SEEDS = 2**62
+SEED_LIMIT = 2**62
+CHUNK = 32  # clips whose crops are named at once: few large operations instead of many small
+
+
+class ClipPlan(NamedTuple):
+    """What is made of which videos: arrays with one row a clip. Further down the pipeline the same
+    of a single clip, as tensors."""
+
+    video: np.ndarray  # () int64, its index
+    role: np.ndarray  # () int64: ORIGINAL, SELF_BLEND_TARGET or SELF_BLEND, see pairs.py
+    blend_seed: np.ndarray  # () int64, of a self-blend
+    random_numbers: np.ndarray  # (NUM_RANDOM,) float32 in [0, 1): phase and augmentation
+    weight: np.ndarray  # (1,) float32, of the loss
+
+    def take(self, rows: np.ndarray | slice) -> "ClipPlan":
+        """Return the plan of those rows."""
+        return ClipPlan(*(column[rows] for column in self))
+
+    def rows_of_batches(self, batch_size: int, rows: slice) -> "ClipPlan":
+        """Return the plan of those rows of every batch, in order."""
+        return self.take(np.arange(len(self.video)).reshape(-1, batch_size)[:, rows].ravel())
+
+
+NamedClips = tuple[np.ndarray, np.ndarray, ClipPlan]  # paths, labels, plan
 
 
 def build_dataset(
@@ -47,91 +96,52 @@ def build_dataset(
 ) -> tf.data.Dataset:
     """Return batches of clips of the faces in `file_loc`, or of those `videos` of it.
 
-    With `training`: endless full batches of `(clips, labels)`, augmented, one epoch after the
-    other from batch `first_step` of `first_epoch` on. `pairs.steps_per_epoch` says how many
-    batches make an epoch, at least `min_steps`, and `pairs.sample_epoch` what is in it: with
-    `self_blend`, that share of the fakes are made from real videos, see self_blending.py.
-    `shuffle_buffer` counts pairs of a real and a fake video, not pixels: how far the order within
-    an epoch is mixed; None mixes all.
+    See the top of this file for what they hold. `shuffle_buffer` is how many pairs away from its
+    place in the order by name a pair may move; None mixes all. Training begins with batch
+    `first_step` of `first_epoch`, and an epoch has `min_steps` batches or more. `equal_classes`
+    gives the real and the fake clips of scoring the same total weight.
 
-    Without it every video comes once, in the given order, as `(clips, labels, weights)`: the last
-    batch is filled up to `batch_size` with copies of weight 0. Weights are scaled so that the mean
-    of weight times loss over all that is delivered is the mean loss over the videos; with
-    `equal_classes`, the mean of the loss over the real and that over the fake ones. With
-    `self_blend`, each real video comes a second time as a fake made from it, always the same one.
-
-    Clips are `(batch_size, num_frames, *img_size, 3) uint8` RGB, labels and weights
-    `(batch_size, 1) float32`. Every clip spans the whole video: its frames lie evenly, and a
-    video shorter than `num_frames` repeats some in order, so that no mask is needed.
-
-    `batch_size` is that of all devices together. For `num_replicas` devices every element holds
-    `batch_size // num_replicas` clips, so that one global batch is so many elements in a row. For
-    worker i of n, `shard=(i, n)` gives the i-th of n equal parts of every global batch and reads
-    no other: the elements of all shards together are the batches of a single device, bit for bit.
-    Every shard has as many elements as the others.
-
-    Each face of a video is a clip of its own, with the label of the video, though only one of the
-    faces of a fake may be forged: the metadata do not say which.
-
-    A crop that cannot be read ends the iterator with a `tf.errors.OpError`;
-    `read_errors.explain` says which.
-
-    Raises UserError for training with a class missing or with fewer clips than one batch, and for
-    a batch that cannot be shared out evenly; ValueError for a shard that is not there.
+    A crop that cannot be read ends the iterator with a `tf.errors.OpError`, which
+    `read_errors.explain` puts into a sentence. Raises UserError for training with a class missing
+    or with fewer clips than one batch, and for a batch that cannot be shared out evenly;
+    ValueError for a shard that does not exist.
     """
-    rows = _rows_of_shard(batch_size, num_replicas, shard)
-    videos = list_faces(file_loc) if videos is None else list(videos)
-    img_size = (img_size[0], img_size[1])
-
-    def name_crops(indices: np.ndarray, draws_or_weights: np.ndarray) -> np.ndarray:
-        phases = draws_or_weights[:, 0] if training else np.full(len(indices), 0.5)
-        named = (
-            clip_paths(videos[index], num_frames, phase)
-            for index, phase in zip(indices, phases, strict=True)
-        )
-        return np.array(list(named), object)
-
-    def with_paths(indices: tf.Tensor, roles: tf.Tensor, draws_or_weights: tf.Tensor):
-        paths = tf.numpy_function(name_crops, [indices, draws_or_weights], tf.string)
-        paths = tf.ensure_shape(paths, (None, num_frames))
-        blends = tf.cast(roles[:, :1] == SELF_BLEND, tf.float32)
-        return paths, roles, tf.maximum(tf.gather(labels, indices), blends), draws_or_weights
-
-    def load(paths: tf.Tensor, role: tf.Tensor, label: tf.Tensor, draws_or_weight: tf.Tensor):
-        draws = draws_or_weight if training else None
-        clip = fit_clip(stack_crops(paths), img_size, draws, role if self_blend else None)
-        return (clip, label) if training else (clip, label, draws_or_weight)
-
-    labels = tf.constant([[video.label] for video in videos], tf.float32)
+    own_rows = _rows_of_shard(batch_size, num_replicas, shard)
+    tracks = list_faces(file_loc) if videos is None else list(videos)
+    size = (img_size[0], img_size[1])
     if training:
-        steps = steps_per_epoch(videos, batch_size, self_blend, min_steps)
-        draw = functools.partial(
-            sample_epoch,
-            videos,
-            seed,
-            shuffle_buffer=shuffle_buffer,
-            self_blend=self_blend,
-            num_clips=steps * batch_size,
-        )
-        dataset = _epochs(draw, steps, batch_size, rows, first_epoch, seed)
-        dataset = dataset.skip(first_step * (rows.stop - rows.start))
+        steps = steps_per_epoch(tracks, batch_size, self_blend, min_steps)
+        options = (seed, steps * batch_size, shuffle_buffer, self_blend)
+        num_clips = tf.data.INFINITE_CARDINALITY
     else:
-        dataset = _in_order(videos, batch_size, rows, equal_classes, bool(self_blend))
-    # Paths are made for many clips at once, to start fewer small operations.
-    named = dataset.batch(NAMED_AT_ONCE).flat_map(
-        lambda *clips: tf.data.Dataset.from_tensor_slices(with_paths(*clips))
-    )
-    # Where Keras does not know how many batches there are, it asks every device for one more and
-    # counts that into the validation loss.
-    dataset = named.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
+        once = _plan_once(tracks, batch_size, equal_classes, bool(self_blend))
+        num_clips = len(once.video) // shard[1]
+
+    def named_clips() -> Iterator[NamedClips]:
+        epochs = (_plan_epoch(tracks, epoch, *options) for epoch in itertools.count(first_epoch))
+        for plan in epochs if training else [once]:
+            own_plan = plan.rows_of_batches(batch_size, own_rows)
+            yield from _name_crops(own_plan, tracks, num_frames)
+
+    def load(paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan) -> tuple[tf.Tensor, ...]:
+        random_numbers = plan.random_numbers if training else ()
+        clip = fit_clip(stack_crops(paths), size, random_numbers, plan.role, plan.blend_seed)
+        return (clip, label) if training else (clip, label, plan.weight)
+
+    dataset = tf.data.Dataset.from_generator(named_clips, output_signature=_signature(num_frames))
+    # Keras asks every device for a batch more where their number is unknown, and counts it.
+    dataset = dataset.unbatch().apply(tf.data.experimental.assert_cardinality(num_clips))
+    dataset = dataset.skip(first_step * (own_rows.stop - own_rows.start))
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size // num_replicas, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 def stack_crops(paths: tf.Tensor) -> tf.Tensor:
-    """Return the crops of a clip, `(num_frames, height, width, 3) uint8` RGB, stacked in a
-    TensorArray. Fails with a `tf.errors.OpError` where one cannot be read or differs in size."""
+    """Return the crops of a clip, `(num_frames, height, width, 3) uint8` RGB, from their paths.
+
+    Fails with a `tf.errors.OpError` where one cannot be read or differs in size from the others.
+    """
     num_frames = paths.shape[0]
     frames = tf.TensorArray(tf.uint8, num_frames, infer_shape=False, element_shape=(None, None, 3))
     for order in tf.range(num_frames):
@@ -140,7 +150,7 @@ def stack_crops(paths: tf.Tensor) -> tf.Tensor:
 
 
 def check_batch(batch_size: int, num_replicas: int) -> None:
-    """Raise UserError where a batch cannot be shared out evenly to so many devices."""
+    """Raise UserError where a batch cannot be shared out evenly to that many devices."""
     if batch_size < 1 or batch_size % num_replicas:
         raise UserError(
             f"a batch of {batch_size} clips cannot be shared out evenly to {num_replicas} devices; "
@@ -160,63 +170,37 @@ def _rows_of_shard(batch_size: int, num_replicas: int, shard: tuple[int, int]) -
     return slice(worker * rows_each, (worker + 1) * rows_each)
 
 
-def _take_rows(of_clips: np.ndarray, batch_size: int, rows: slice) -> np.ndarray:
-    """Return those rows of every global batch, `(num_batches * rows, ...)`, in order."""
-    batches = of_clips.reshape(-1, batch_size, *of_clips.shape[1:])
-    return batches[:, rows].reshape(-1, *of_clips.shape[1:])
-
-
-def _epochs(
-    draw: Callable[..., tuple[np.ndarray, np.ndarray]],
-    steps: int,
-    batch_size: int,
-    rows: slice,
-    first_epoch: int,
+def _plan_epoch(
+    tracks: Sequence[FaceTrack],
+    epoch: int,
     seed: int,
-) -> tf.data.Dataset:
-    """Endless `(index, role, draws)` of clips; only whole batches of an epoch, so epochs align.
-
-    Of every batch only the `rows` of this worker. A role is `(2,) int64`: what is made of the video
-    and the seed it is made with.
-    """
-    clips, own_clips = steps * batch_size, steps * (rows.stop - rows.start)
-
-    def epoch_of_clips(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
-        indices, kinds = draw(epoch=int(epoch))
-        # The two clips of a pair are augmented alike, so that it tells nothing about the label.
-        rng = np.random.default_rng([seed, int(epoch), 1])  # another one than that of the order
-        pairs = clips // 2 + clips % 2
-        draws = rng.random((pairs, augmentation.NUM_DRAWS), np.float32)
-        seeds = rng.integers(MOST_SEEDS, size=pairs)
-        draws, seeds = (np.repeat(each, 2, axis=0)[:clips] for each in (draws, seeds))
-        roles = np.column_stack([kinds, seeds])
-        return tuple(_take_rows(each, batch_size, rows) for each in (indices, roles, draws))
-
-    def dataset_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        types = (tf.int64, tf.int64, tf.float32)
-        indices, roles, draws = tf.numpy_function(epoch_of_clips, [epoch], types)
-        indices = tf.ensure_shape(indices, (own_clips,))
-        roles = tf.ensure_shape(roles, (own_clips, 2))
-        draws = tf.ensure_shape(draws, (own_clips, augmentation.NUM_DRAWS))
-        return tf.data.Dataset.from_tensor_slices((indices, roles, draws))
-
-    endless = tf.data.Dataset.counter(first_epoch).flat_map(dataset_of_epoch)
-    return endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    num_clips: int,
+    shuffle_buffer: int | None,
+    self_blend: float,
+) -> ClipPlan:
+    """Return the clips of an epoch of training, in order. The epoch and the seed alone decide."""
+    indices, roles = sample_epoch(tracks, seed, epoch, shuffle_buffer, self_blend, num_clips)
+    # Both clips of a pair are augmented alike, so that no augmentation predicts the label.
+    rng = np.random.default_rng([seed, epoch, 1])  # other numbers than those of the order
+    num_pairs = -(-num_clips // 2)
+    random_numbers = rng.random((num_pairs, NUM_RANDOM), np.float32)
+    blend_seeds = rng.integers(SEED_LIMIT, size=num_pairs)
+    return ClipPlan(
+        indices,
+        roles,
+        blend_seeds.repeat(2)[:num_clips],
+        random_numbers.repeat(2, axis=0)[:num_clips],
+        np.ones((num_clips, 1), np.float32),
+    )
 
 
-def _in_order(
-    videos: Sequence[FaceTrack],
-    batch_size: int,
-    rows: slice,
-    equal_classes: bool,
-    with_blends: bool,
-) -> tf.data.Dataset:
-    """Each `(index, role, weight)` once, then copies of the first of weight 0 up to a full batch.
-
-    Of every batch only the `rows` of this worker. For roles see `_epochs`.
-    """
-    clips = [(index, ORIGINAL, video.label) for index, video in enumerate(videos)]
-    if with_blends:
+def _plan_once(
+    tracks: Sequence[FaceTrack], batch_size: int, equal_classes: bool, with_self_blends: bool
+) -> ClipPlan:
+    """Return each video once, then a self-blend of each real one if they are wanted, and then
+    copies of the first of weight 0 up to a full batch."""
+    clips = [(index, ORIGINAL, track.label) for index, track in enumerate(tracks)]
+    if with_self_blends:
         clips += [(index, SELF_BLEND, 1) for index, _, label in clips if not label]
     padding = -len(clips) % batch_size
     delivered = len(clips) + padding
@@ -226,9 +210,44 @@ def _in_order(
     else:
         shares = dict.fromkeys(counts, 1 / max(1, len(clips)))
     weights = [delivered * shares[label] for _, _, label in clips] + [0.0] * padding
-    indices, kinds, _ = np.array([*clips, *[(0, 0, 0)] * padding], np.int64).reshape(-1, 3).T
-    seeds = np.random.default_rng(0).integers(MOST_SEEDS, size=len(indices))
-    columns = (indices, np.column_stack([kinds, seeds]), np.array(weights, np.float32)[:, None])
-    return tf.data.Dataset.from_tensor_slices(
-        tuple(_take_rows(column, batch_size, rows) for column in columns)
+    clips += [(0, ORIGINAL, 0)] * padding
+    return ClipPlan(
+        np.array([index for index, _, _ in clips], np.int64),
+        np.array([role for _, role, _ in clips], np.int64),
+        np.random.default_rng(0).integers(SEED_LIMIT, size=delivered),
+        np.full((delivered, NUM_RANDOM), 0.5, np.float32),  # the middle of each share of a video
+        np.array(weights, np.float32)[:, None],
+    )
+
+
+def _name_crops(
+    plan: ClipPlan, tracks: Sequence[FaceTrack], num_frames: int
+) -> Iterator[NamedClips]:
+    """Yield the paths of the crops, `(n, num_frames) bytes`, and the labels, `(n, 1) float32`, of
+    the clips of a plan, with the plan of these n clips."""
+    for start in range(0, len(plan.video), CHUNK):
+        chunk = plan.take(slice(start, start + CHUNK))
+        paths = [
+            clip_paths(tracks[index], num_frames, phase)
+            for index, phase in zip(chunk.video, chunk.random_numbers[:, 0], strict=True)
+        ]
+        labels = [
+            [role == SELF_BLEND or tracks[index].label]
+            for index, role in zip(chunk.video, chunk.role, strict=True)
+        ]
+        yield np.array(paths, bytes), np.array(labels, np.float32), chunk
+
+
+def _signature(num_frames: int) -> tuple[tf.TensorSpec, tf.TensorSpec, ClipPlan]:
+    """Return the shapes and types of what `_name_crops` yields."""
+    return (
+        tf.TensorSpec((None, num_frames), tf.string),
+        tf.TensorSpec((None, 1), tf.float32),
+        ClipPlan(
+            video=tf.TensorSpec((None,), tf.int64),
+            role=tf.TensorSpec((None,), tf.int64),
+            blend_seed=tf.TensorSpec((None,), tf.int64),
+            random_numbers=tf.TensorSpec((None, NUM_RANDOM), tf.float32),
+            weight=tf.TensorSpec((None, 1), tf.float32),
+        ),
     )

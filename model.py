@@ -7,9 +7,9 @@ Built from stock Keras layers only, so that `tf.keras.models.load_model` opens a
 any code of this project. Scaling is part of the network: feed it plain RGB faces, 0..255, as
 `(batch, num_frames, height, width, 3)`.
 
-Training and scoring run the same layers with time folded into the batch, see
-`deepfake_detector/networks/folding.py`: Keras unrolls TimeDistributed into one copy of the CNN for
-each frame, which is slow to start and slow to run. What is saved is the network below.
+The CNN that sees one frame at a time, the frame encoder, is that of `detail_encoder.py` by default.
+Training and scoring run the same weights with time folded into the batch, which is much faster, see
+`deepfake_detector/networks/folding.py`. The network below is what is saved.
 """
 
 import contextlib
@@ -20,11 +20,7 @@ from keras import layers
 
 from deepfake_detector.networks import catalogue
 from deepfake_detector.networks.backbones import backbone_encoder
-from deepfake_detector.networks.baseline_encoder import baseline_encoder
 from deepfake_detector.networks.detail_encoder import detail_encoder
-
-# From a frame, (batch, height, width, 3), to its features, (batch, features).
-ENCODERS = {"detail": detail_encoder, "baseline": baseline_encoder}
 
 
 def build_model(
@@ -36,11 +32,11 @@ def build_model(
 ) -> keras.Model:
     """Return an uncompiled model from clips to P(fake), `(batch, 1) float32`.
 
-    Clips are `(batch, num_frames, height, width, 3)`, RGB 0..255, of any numeric dtype. With one
-    frame a clip has no order, and the network has no LSTM.
+    Clips are `(batch, num_frames, height, width, 3)`, RGB 0..255, of any numeric dtype. A clip of
+    one frame has no order, and its network has no LSTM.
 
     `architecture` is one of `catalogue.ARCHITECTURES`, or a network of `keras.applications` in
-    `catalogue.BACKBONES`, which begins with `backbone_weights`. `precision` is one of
+    `catalogue.BACKBONES` with the initial weights `backbone_weights`. `precision` is one of
     `catalogue.PRECISIONS`: the mixed ones compute in 16 bits and keep weights in 32
     (https://keras.io/api/mixed_precision/).
 
@@ -48,32 +44,46 @@ def build_model(
     """
     if precision not in catalogue.PRECISIONS:
         raise ValueError(f"precision {precision!r} is none of {', '.join(catalogue.PRECISIONS)}")
+    height, width = img_size
+    is_baseline = architecture == "baseline"
     with _dtype_policy(precision):
-        encoder = _build_encoder(architecture, (*img_size, 3), backbone_weights)
-        clip = keras.Input((num_frames, *img_size, 3), dtype="float32", name="clip")
-        x = layers.TimeDistributed(encoder, name="frames")(clip)  # (batch, num_frames, features)
+        cnn = _frame_encoder(architecture, (height, width, 3), backbone_weights)
+        clip = keras.Input((num_frames, height, width, 3), dtype="float32", name="clip")
+        x = layers.TimeDistributed(cnn, name="frames")(clip)  # (batch, num_frames, features)
         if num_frames == 1:
             x = layers.Flatten(name="only_frame")(x)  # (batch, features)
-        elif architecture == "baseline":
+        elif is_baseline:
             x = layers.LSTM(16, activation="relu", name="lstm")(x)  # (batch, 16)
         else:
             x = layers.LSTM(32, name="lstm")(x)  # (batch, 32)
-        if architecture != "baseline":
+        if not is_baseline:
             x = layers.Dropout(0.3, name="dropout")(x)
         p_fake = layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake")(x)
         return keras.Model(clip, p_fake, name=f"deepfake_detector_{architecture}")
 
 
-def _build_encoder(
+def _frame_encoder(
     architecture: str, frame_shape: tuple[int, int, int], backbone_weights: str
 ) -> keras.Model:
-    """Return the CNN that sees one frame at a time; raises ValueError for an unknown name."""
-    if architecture in ENCODERS:
-        return ENCODERS[architecture](frame_shape)
+    """Return the CNN from frames `(batch, height, width, 3)` to features `(batch, features)`."""
+    if architecture == "detail":
+        return detail_encoder(frame_shape)
+    if architecture == "baseline":
+        return _baseline_encoder(frame_shape)
     if architecture in catalogue.BACKBONES:
         return backbone_encoder(architecture, frame_shape, backbone_weights)
-    known = (*ENCODERS, *catalogue.BACKBONES)
-    raise ValueError(f"architecture {architecture!r} is none of {', '.join(known)}")
+    names = ", ".join((*catalogue.ARCHITECTURES, *catalogue.BACKBONES))
+    raise ValueError(f"architecture {architecture!r} is none of {names}")
+
+
+def _baseline_encoder(frame_shape: tuple[int, int, int]) -> keras.Model:
+    """Return the CNN of microcoder-py/deepfake-detector (2021), the project this one grew from."""
+    image = keras.Input(frame_shape, dtype="float32", name="frame")
+    # In 32 bits under every policy: 16 bits round 1 / 127.5 and most scaled pixels.
+    x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale")(image)
+    x = layers.Conv2D(32, (2, 2), activation="relu")(x)
+    x = layers.Flatten()(layers.AveragePooling2D((2, 2))(x))
+    return keras.Model(image, x, name="frame_encoder")
 
 
 @contextlib.contextmanager

@@ -1,20 +1,20 @@
 """How fast clips come out of the pipeline, next to bare JPEG decoding, and what they take.
 
-    python -m benchmarks.input_pipeline                       on crops it draws, some 5 minutes
-    python -m benchmarks.input_pipeline --data faces          speed and cache on yours
+    python -m benchmarks.input_pipeline                       on synthetic crops, some 4 minutes
+    python -m benchmarks.input_pipeline --data faces          speed on your crops
     python -m benchmarks.input_pipeline --only index --videos 119000
 
     speed   clips a second against decoding the same crops and nothing else, on as many cores
-    memory  peak memory of a process that reads 100 folders, and one that reads 10,000
+    memory  peak memory of a process that reads 100 folders, and of one that reads 10,000
     start   seconds from listing 100,000 crops to the first batch
-    cache   clips a second without, while filling, and with a filled cache
-    index   listing, splitting, checking and drawing an epoch at the size of DFDC
+    index   listing, splitting, checking and sampling an epoch at the size of DFDC
 
-Times are taken in turns, round after round, because machines are shared: the best round counts.
-Processor time stands beside wall time; it suffers less from what else runs.
+Rounds of all ways are interleaved, because machines are shared, and the best round counts.
+Processor time is next to wall time; it suffers less from what else runs.
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -26,9 +26,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import data_pipeline
-from deepfake_detector.clips.pairs import sample_epoch, steps_per_epoch
+from deepfake_detector.clips.pairs import sample_epoch
+from deepfake_detector.clips.sampling import whole_video_paths
 from deepfake_detector.console import command, print_table, quiet_tensorflow
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 from deepfake_detector.face_dataset.splits import check_no_leak, split_tracks
@@ -41,10 +43,11 @@ with quiet_tensorflow():
 import cv2
 import numpy as np
 
-PARTS = ("speed", "memory", "start", "cache", "index")
+PARTS = ("speed", "memory", "start", "index")
 NUM_FRAMES, IMG_SIZE, BATCH_SIZE = 8, (128, 128), 16
 CLIPS = 256  # in a round
 ROUNDS = 9
+Result = TypeVar("Result")
 
 
 def main_arguments() -> argparse.ArgumentParser:
@@ -52,7 +55,7 @@ def main_arguments() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--data", type=Path, metavar="DIR", help="folder of faces for speed and cache (drawn)")
+    add("--data", type=Path, metavar="DIR", help="folder of faces for speed (default: synthetic)")
     add("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run (all)")
     add("--videos", type=int, default=119_000, help="folders of the index (%(default)s)")
     return parser
@@ -71,7 +74,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "speed": lambda: speed(work, args.data),
                 "memory": lambda: memory(work),
                 "start": lambda: start(work),
-                "cache": lambda: cache(work, args.data),
                 "index": lambda: index(work, args.videos),
             }[part]()
             print_table(title, rows)
@@ -82,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def draw_faces(folder: Path, num_videos: int, num_frames: int, side: int) -> Path:
-    """Write crops of drawn people with the grain of a camera; every folder has its own files."""
+    """Write crops of synthetic people with camera noise; every folder has its own files."""
     heads = [
         list(draw_frames(people.random_person(seed=seed), 8, side, 25, seed=seed))
         for seed in range(4)
@@ -92,9 +94,9 @@ def draw_faces(folder: Path, num_videos: int, num_frames: int, side: int) -> Pat
         (folder / name_of(video)).mkdir(parents=True)
         for number in range(num_frames):
             head = heads[video % 4][number % 8]
-            grainy = np.clip(head + rng.normal(0, 4, head.shape), 0, 255).astype(np.uint8)
+            noisy = np.clip(head + rng.normal(0, 4, head.shape), 0, 255).astype(np.uint8)
             path = folder / name_of(video) / f"{number:03d}.jpeg"
-            cv2.imwrite(str(path), grainy[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+            cv2.imwrite(str(path), noisy[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
     return write_metadata(folder, num_videos, fakes_each=1)
 
 
@@ -140,16 +142,16 @@ def speed(work: Path, data: Path | None) -> tuple[str, list]:
     rows = []
     for title, folder in sets.items():
         videos = repeated(list_faces(folder), CLIPS)
-        paths = paths_of(videos)
+        paths = [path.decode() for path in whole_video_paths(videos, NUM_FRAMES).ravel()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             seconds = best_of_rounds(
                 {
                     "bare tf.io.decode_jpeg": consumer(bare(paths)),
-                    "bare cv2.imread, in threads": lambda paths=paths, pool=pool: [
-                        None for _ in pool.map(cv2.imread, paths)
-                    ],
-                    "scoring": consumer(clips(videos)),
-                    "training": consumer(clips(videos, training=True)),
+                    "bare cv2.imread, in threads": functools.partial(read_all, paths, pool),
+                    "scoring": consumer(dataset_of(videos, training=False)),
+                    "training": consumer(
+                        dataset_of(videos, training=True).take(CLIPS // BATCH_SIZE)
+                    ),
                 }
             )
         rows += ratios(title, seconds)
@@ -157,17 +159,14 @@ def speed(work: Path, data: Path | None) -> tuple[str, list]:
 
 
 def repeated(videos: Sequence[FaceTrack], count: int) -> list[FaceTrack]:
-    """Return so many, half of them real, in pairs."""
+    """Return `count` videos, real and fake ones alternating."""
     by_class = [[video for video in videos if video.label == label] for label in (0, 1)]
     return [by_class[i % 2][i // 2 % len(by_class[i % 2])] for i in range(count)]
 
 
-def paths_of(videos: Sequence[FaceTrack]) -> list[str]:
-    return [
-        f"{video.folder}/{int((i + 0.5) / NUM_FRAMES * video.num_frames):0{video.digits}d}.jpeg"
-        for video in videos
-        for i in range(NUM_FRAMES)
-    ]
+def read_all(paths: Sequence[str], pool: ThreadPoolExecutor) -> None:
+    for _ in pool.map(cv2.imread, paths):
+        pass
 
 
 def bare(paths: Sequence[str]) -> tf.data.Dataset:
@@ -180,15 +179,14 @@ def bare(paths: Sequence[str]) -> tf.data.Dataset:
     return dataset.batch(NUM_FRAMES * BATCH_SIZE).prefetch(tf.data.AUTOTUNE)
 
 
-def clips(videos: Sequence[FaceTrack], **options) -> tf.data.Dataset:
-    dataset = data_pipeline.build_dataset(
+def dataset_of(videos: Sequence[FaceTrack], training: bool) -> tf.data.Dataset:
+    return data_pipeline.build_dataset(
         videos=videos,
         img_size=IMG_SIZE,
         num_frames=NUM_FRAMES,
         batch_size=BATCH_SIZE,
-        **options,
+        training=training,
     )
-    return dataset.take(len(videos) // BATCH_SIZE)
 
 
 def consumer(dataset: tf.data.Dataset) -> Callable[[], None]:
@@ -200,7 +198,7 @@ def consumer(dataset: tf.data.Dataset) -> Callable[[], None]:
 
 
 def best_of_rounds(ways: Mapping[str, Callable[[], object]]) -> dict[str, np.ndarray]:
-    """Return the least wall and processor seconds of each way, `(2,)`, taken in turns."""
+    """Return the least wall and processor seconds of each way, `(2,)`, from interleaved rounds."""
     taken: dict[str, list] = {name: [] for name in ways}
     for way in ways.values():
         way()  # start up
@@ -244,9 +242,7 @@ def memory(work: Path) -> tuple[str, list]:
 def measure_memory(folder: Path) -> None:
     videos = list_faces(folder)
     for training in (True, False):
-        options = {"img_size": IMG_SIZE, "num_frames": NUM_FRAMES, "batch_size": BATCH_SIZE}
-        dataset = data_pipeline.build_dataset(videos=videos, training=training, **options)
-        for _ in dataset.repeat().take(50):
+        for _ in dataset_of(videos, training).repeat().take(50):
             pass
     status = Path("/proc/self/status").read_text()  # getrusage would count our parent's memory
     print(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
@@ -264,10 +260,7 @@ def start(work: Path) -> tuple[str, list]:
 
 def measure_start(folder: Path) -> None:
     started = time.perf_counter()
-    dataset = data_pipeline.build_dataset(
-        folder, IMG_SIZE, batch_size=BATCH_SIZE, num_frames=NUM_FRAMES, training=True
-    )
-    next(iter(dataset))
+    next(iter(dataset_of(list_faces(folder), training=True)))
     print(time.perf_counter() - started)
 
 
@@ -275,29 +268,6 @@ def in_a_process(job: str, folder: Path) -> str:
     words = [sys.executable, "-m", "benchmarks.input_pipeline", job, str(folder)]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     return done.stdout.strip()
-
-
-def cache(work: Path, data: Path | None) -> tuple[str, list]:
-    """Compare clips a second of one epoch of training, with and without a cache."""
-    folder = data or draw_faces(work / "crops_cache", 32, 40, 160)
-    videos = repeated(list_faces(folder), CLIPS)
-    kept = work / "cache"
-    started = time.perf_counter()
-    consumer(clips(videos, training=True, cache=kept))()
-    filling = time.perf_counter() - started
-    size = sum(path.stat().st_size for path in kept.rglob("*") if path.is_file())
-    entries = sum(path.is_file() for path in kept.rglob("*"))
-    ways = {}
-    for name, training in (("training", True), ("scoring", False)):
-        ways[f"{name}, no cache"] = consumer(clips(videos, training=training))
-        ways[f"{name}, filled cache"] = consumer(clips(videos, training=training, cache=kept))
-    rows = [("training, filling it", f"{CLIPS / filling:.0f} clips a second")]
-    for name, (wall, processor) in best_of_rounds(ways).items():
-        text = f"{CLIPS / wall:.0f} clips a second, processor {processor / CLIPS * 1e3:.2f} ms"
-        rows.append((name, text))
-    megabytes = size / entries * 150 / 1e6
-    rows.append(("disk", f"{size / entries / 1e3:.1f} kB a crop, {megabytes:.1f} MB for 150 crops"))
-    return "cache", rows
 
 
 def index(work: Path, num_videos: int) -> tuple[str, list]:
@@ -308,25 +278,20 @@ def index(work: Path, num_videos: int) -> tuple[str, list]:
         for number in range(3):
             (folder / name_of(video) / f"{number:03d}.jpeg").touch()
     write_metadata(folder, num_videos, fakes_each=5)
-    rows = []
+    rows: list[tuple[str, str]] = []
 
-    def timed(name: str, job: Callable[[], object]) -> object:
+    def timed(name: str, job: Callable[[], Result]) -> Result:
         started = time.perf_counter()
         result = job()
         rows.append((name, f"{time.perf_counter() - started:.2f} s"))
         return result
 
     faces = timed("list_faces", lambda: list_faces(folder))
-    parts = timed("split, leak checks included", lambda: split_tracks(faces))
-    timed("check_no_leak", lambda: check_no_leak(parts))
-    train = parts["train"]
-    timed("steps_per_epoch", lambda: steps_per_epoch(train, BATCH_SIZE))
+    splits = timed("split, leak checks included", lambda: split_tracks(faces))
+    timed("check_no_leak", lambda: check_no_leak(splits))
+    train = splits["train"]
     timed("sample_epoch", lambda: sample_epoch(train, seed=0, epoch=0))
-    for name, training in (("training", True), ("scoring", False)):
-        timed(
-            f"build_dataset for {name}",
-            lambda training=training: data_pipeline.build_dataset(videos=train, training=training),
-        )
+    timed("build_dataset for training", lambda: dataset_of(train, training=True))
     shutil.rmtree(folder)
     return f"index of {num_videos:,} folders, 1 real to 5 fakes", rows
 

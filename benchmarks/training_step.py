@@ -1,35 +1,35 @@
-"""How fast a training step is, next to the predecessor's way and to a plain port of it to Keras 3.
+"""How fast a training step is, next to the predecessor's loop and to a plain port of it to Keras 3.
 
     python -m benchmarks.training_step                      all parts, about 2 minutes on 2 cores
     python -m benchmarks.training_step --only step work     some of them
-    python -m benchmarks.training_step --rounds 15          more rounds, steadier figures
+    python -m benchmarks.training_step --rounds 15          more rounds, steadier medians
 
-Figures are taken in turns in one process, medians over the rounds: machines differ and are shared,
-so read the ratios. No data is read: clips of random pixels are in memory already.
+    step    seconds of a step, three ways, of the predecessor's network
+    trace   operations of our step for short and long clips
+    work    floating-point operations of our step, against plain matrix products
+
+Times are medians over interleaved rounds in one process: machines differ and are shared, so read
+the ratios. No data are read: clips of random pixels are in memory already.
 
 Three ways train the predecessor's network (microcoder-py/deepfake-detector, 2021: one convolution,
 average pooling, an LSTM with relu) at its sizes, 4 clips of 60 frames of 100x100:
 
     predecessor   its own loop: GradientTape step by step without tf.function, Adam, the frames of
-                  all clips as one batch inside each TimeDistributed, which is how Keras 2 did it
+                  all clips as one batch inside each TimeDistributed, as Keras 2 did it
     plain port    the same network with Keras 3's TimeDistributed around each layer, tf.function
-    ours          the very loop of training_loop.py on the folded network, see model.py
+    ours          the loop of training/loop.py on the folded baseline, see networks/folding.py
 """
 
 import argparse
-import contextlib
 import functools
 import math
 import os
 import platform
 import statistics
 import sys
-import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from unittest import mock
 
 import keras
 
@@ -45,9 +45,9 @@ with quiet_tensorflow():
 
 from keras import layers
 
-PARTS = ("step", "trace", "work", "default", "profile")
+PARTS = ("step", "trace", "work")
 Sizes = tuple[int, int, int]  # clips, frames of a clip, side of a frame in pixels
-SEED_SIZES: Sizes = (4, 60, 100)
+BASELINE_SIZES: Sizes = (4, 60, 100)
 DEFAULT_SIZES: Sizes = (8, 8, 192)
 FRAME_COUNTS = (8, 60, 240)
 MATRIX_SIDE = 2048
@@ -72,8 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             "step": lambda: step(args.rounds),
             "trace": trace,
             "work": lambda: work(args.rounds),
-            "default": lambda: default(args.rounds),
-            "profile": profile,
         }[part]()
         print_table(title, rows)
     return 0
@@ -99,14 +97,16 @@ def machine() -> list[tuple[str, str]]:
 
 def step(rounds: int) -> tuple[str, list]:
     """Time the first step, which traces the graph, and later ones."""
-    clips, labels = batch(SEED_SIZES)
+    clips, labels = batch(BASELINE_SIZES)
     scaled = tf.cast(clips, tf.float32) / 127.5 - 1
     ways = {
-        "predecessor": lambda: eager_step(seeds_network(FoldedTimeDistributed), scaled, labels),
-        "plain port": lambda: compiled_step(
-            seeds_network(layers.TimeDistributed), scaled, labels, keras.optimizers.Adam()
+        "predecessor": lambda: eager_step(
+            predecessors_network(FoldedTimeDistributed), scaled, labels
         ),
-        "ours": lambda: our_step("seed", SEED_SIZES),
+        "plain port": lambda: compiled_step(
+            predecessors_network(layers.TimeDistributed), scaled, labels
+        ),
+        "ours": lambda: our_step("baseline", BASELINE_SIZES),
     }
     runs, first_sec = {}, {}
     for name, prepare in ways.items():
@@ -117,13 +117,13 @@ def step(rounds: int) -> tuple[str, list]:
         (name, f"{seconds[name]:.3f} s a step   first {first_sec[name]:.2f} s") for name in runs
     ]
     rows += ratios(seconds, "ours")
-    return f"a step of the predecessor's network, {words(SEED_SIZES)}", rows
+    return f"a step of the predecessor's network, {words(BASELINE_SIZES)}", rows
 
 
 def trace() -> tuple[str, list]:
     """Count the operations of our step and time its trace for short and long clips."""
     rows = []
-    for architecture, side in (("seed", 100), ("detail", 192)):
+    for architecture, side in (("baseline", 100), ("detail", 192)):
         for num_frames in FRAME_COUNTS:
             trainer, clips, labels = our_trainer(architecture, (1, num_frames, side))
             started = time.perf_counter()
@@ -131,34 +131,20 @@ def trace() -> tuple[str, list]:
             seconds = time.perf_counter() - started
             text = f"{count_operations(graph)} operations, traced in {seconds:.2f} s"
             rows.append((f"{architecture}, {num_frames} frames", text))
-    for num_frames in FRAME_COUNTS[:2]:  # the third takes a minute
-        clips, labels = batch((1, num_frames, 100))
-        network = seeds_network(layers.TimeDistributed, num_frames)
-        traced = tf.function(gradient_step(network, keras.optimizers.Adam()))
-        started = time.perf_counter()
-        graph = traced.get_concrete_function(tf.cast(clips, tf.float32), labels).graph
-        seconds = time.perf_counter() - started
-        text = f"{count_operations(graph)} operations, traced in {seconds:.2f} s"
-        rows.append((f"plain port, {num_frames} frames", text))
     return "trace: the graph of a step, functions inside it included", rows
 
 
 def work(rounds: int) -> tuple[str, list]:
-    """State the floating-point work of our step and how near it comes to plain matrix products."""
+    """Count the floating-point operations of our step; compare their rate with a matrix product."""
     matrix = tf.random.normal((MATRIX_SIDE, MATRIX_SIDE))
     product = tf.function(lambda: tf.matmul(matrix, matrix))
     rows = []
-    for architecture, sizes in (("seed", SEED_SIZES), ("detail", DEFAULT_SIZES)):
+    for architecture, sizes in (("baseline", BASELINE_SIZES), ("detail", DEFAULT_SIZES)):
         runs = {"step": our_step(architecture, sizes), "product": lambda: product().numpy()}
         seconds = medians(runs, rounds)
         rate = 2 * MATRIX_SIDE**3 / seconds["product"]
-        parts = flop_of(
-            networks.build_model(sizes[1], (sizes[2], sizes[2]), architecture), sizes[0]
-        )
-        for name, (forward, backward) in parts.items():
-            text = f"{forward / 1e9:.3f} GFLOP forward, {backward / 1e9:.3f} backward"
-            rows.append((f"{architecture} {name}", text))
-        total = sum(map(sum, parts.values()))
+        num_clips, *_ = sizes
+        total = flop_of(new_network(architecture, sizes), num_clips)
         reached = total / seconds["step"]
         rows += [
             (f"{architecture}, a step", f"{total / 1e9:.2f} GFLOP in {seconds['step']:.3f} s"),
@@ -169,43 +155,13 @@ def work(rounds: int) -> tuple[str, list]:
     return "work: products and sums of convolutions and matrix products", rows
 
 
-def default(rounds: int) -> tuple[str, list]:
-    """Time the default network as saved, folded with stock layers, and as ours."""
-    clips, labels = batch(DEFAULT_SIZES)
-    pixels = tf.cast(clips, tf.float32)
-    saved = new_network("detail", DEFAULT_SIZES)
-    runs = {"saved": compiled_step(saved, pixels, labels, keras.optimizers.AdamW())}
-    with stock_layers():
-        runs["folded, stock layers"] = our_step("detail", DEFAULT_SIZES)
-        runs["folded, stock layers"]()
-    runs["ours"] = our_step("detail", DEFAULT_SIZES)
-    seconds = medians(runs, rounds)
-    rows = [(name, f"{value * 1e3:.1f} ms a step") for name, value in seconds.items()]
-    rows += ratios(seconds, "ours")
-    return f"a step of the default network, {words(DEFAULT_SIZES)}", rows
-
-
-def profile() -> tuple[str, list]:
-    """Say in which operations the time of our step goes, by TensorFlow's profiler."""
-    rows = []
-    for architecture, sizes in (("seed", SEED_SIZES), ("detail", DEFAULT_SIZES)):
-        run = our_step(architecture, sizes)
-        spent = operation_seconds(run, steps=5)
-        total = sum(spent.values())
-        for name, seconds in spent.most_common(10):
-            rows.append(
-                (f"{architecture} {name}", f"{seconds * 1e3:.1f} ms a step, {seconds / total:.0%}")
-            )
-    return "profile: time in operations, which overlap", rows
-
-
 # Ways to train
 
 
 class FoldedTimeDistributed(layers.Layer):
     """TimeDistributed as Keras 2 ran it: the frames of all clips as one batch, layer by layer."""
 
-    def __init__(self, layer: "keras.layers.Layer"):
+    def __init__(self, layer: keras.layers.Layer):
         super().__init__()
         self.layer = layer
 
@@ -216,9 +172,9 @@ class FoldedTimeDistributed(layers.Layer):
         return tf.reshape(outputs, (-1, num_frames, *outputs.shape[1:]))
 
 
-def seeds_network(wrap: Callable, num_frames: int = SEED_SIZES[1]) -> "keras.Model":
+def predecessors_network(wrap: Callable) -> keras.Model:
     """Return the predecessor's network with `wrap` around each layer that sees frames."""
-    side = SEED_SIZES[2]
+    _, num_frames, side = BASELINE_SIZES
     return keras.Sequential(
         [
             keras.Input((num_frames, side, side, 3)),
@@ -231,14 +187,14 @@ def seeds_network(wrap: Callable, num_frames: int = SEED_SIZES[1]) -> "keras.Mod
     )
 
 
-def new_network(architecture: str, sizes: Sizes) -> "keras.Model":
+def new_network(architecture: str, sizes: Sizes) -> keras.Model:
     _, num_frames, side = sizes
     return networks.build_model(num_frames, (side, side), architecture)
 
 
-def gradient_step(network: "keras.Model", optimizer: "keras.optimizers.Optimizer") -> Callable:
-    """Return a function of clips and labels that changes the weights and returns the loss."""
-    variables = network.trainable_variables
+def gradient_step(network: keras.Model) -> Callable:
+    """Return a function of clips and labels that trains with Adam and returns the loss."""
+    variables, optimizer = network.trainable_variables, keras.optimizers.Adam()
     optimizer.build(variables)
 
     def run(clips, labels):
@@ -251,18 +207,13 @@ def gradient_step(network: "keras.Model", optimizer: "keras.optimizers.Optimizer
     return run
 
 
-def eager_step(network: "keras.Model", clips: tf.Tensor, labels: tf.Tensor) -> Callable:
-    run = gradient_step(network, keras.optimizers.Adam())
+def eager_step(network: keras.Model, clips: tf.Tensor, labels: tf.Tensor) -> Callable:
+    run = gradient_step(network)
     return lambda: run(clips, labels).numpy()
 
 
-def compiled_step(
-    network: "keras.Model",
-    clips: tf.Tensor,
-    labels: tf.Tensor,
-    optimizer: "keras.optimizers.Optimizer",
-) -> Callable:
-    run = tf.function(gradient_step(network, optimizer))
+def compiled_step(network: keras.Model, clips: tf.Tensor, labels: tf.Tensor) -> Callable:
+    run = tf.function(gradient_step(network))
     return lambda: run(clips, labels).numpy()
 
 
@@ -287,13 +238,6 @@ def one_device() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(["GPU:0" if gpus else "CPU:0"])
 
 
-@contextlib.contextmanager
-def stock_layers() -> Iterator[None]:
-    """Fold time inside this and nothing else."""
-    with mock.patch.object(folding, "replacement", lambda layer, draws: layer):
-        yield
-
-
 def batch(sizes: Sizes) -> tuple[tf.Tensor, tf.Tensor]:
     """Return clips of random pixels, uint8, and labels `(clips, 1)`, half of them 1."""
     num_clips, num_frames, side = sizes
@@ -312,10 +256,10 @@ def seconds_of(run: Callable) -> float:
 
 
 def medians(runs: dict[str, Callable], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each, run in turns so that all meet the same disturbances."""
+    """Return the median seconds of each; interleaved, all meet the same disturbances."""
     for run in runs.values():
         run()
-    taken = {name: [] for name in runs}
+    taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             taken[name].append(seconds_of(run))
@@ -341,27 +285,23 @@ def count_operations(graph: tf.Graph) -> int:
     return len(definition.node) + sum(len(function.node_def) for function in inside)
 
 
-def flop_of(network: "keras.Model", num_clips: int) -> dict[str, tuple[int, int]]:
-    """Return floating-point operations of a step, forward and backward, by layer.
+def flop_of(network: keras.Model, num_clips: int) -> int:
+    """Return the floating-point operations of a step.
 
     Counted are the products and sums of convolutions, dense layers and LSTMs, which is all but a
-    few per cent. Backward is twice forward, once for the inputs and once for the weights; the first
-    layer needs no gradient of its inputs, the pixels.
+    few per cent. Backward takes twice as many as forward, once for the inputs and once for the
+    weights; the first layer needs no gradient of its inputs, the pixels.
     """
     frames = network.get_layer("frames")
     num_frames = frames.input.shape[1]
-    every = [(layer, num_clips * num_frames) for layer in frames.layer.layers]
-    every += [(layer, num_clips) for layer in network.layers]
-    flop = {}
-    for layer, count in every:
-        forward = 2 * count * multiplications_of(layer)
-        if forward:
-            name = f"{type(layer).__name__} {len(flop) + 1}"
-            flop[name] = (forward, 2 * forward if flop else forward)
-    return flop
+    counted = [(layer, num_clips * num_frames) for layer in frames.layer.layers]
+    counted += [(layer, num_clips) for layer in network.layers]
+    forward = [2 * count * multiplications_of(layer) for layer, count in counted]
+    first = next(filter(None, forward))
+    return 3 * sum(forward) - first
 
 
-def multiplications_of(layer: "keras.layers.Layer") -> int:
+def multiplications_of(layer: keras.layers.Layer) -> int:
     """Return how often a layer multiplies by one of its weights for one image, row or clip."""
     if isinstance(layer, layers.Conv2D):
         height, width = layer.output.shape[1:3]
@@ -372,30 +312,6 @@ def multiplications_of(layer: "keras.layers.Layer") -> int:
         kernels = layer.cell.kernel, layer.cell.recurrent_kernel
         return layer.input.shape[1] * sum(math.prod(kernel.shape) for kernel in kernels)
     return 0
-
-
-def operation_seconds(run: Callable, steps: int) -> Counter:
-    """Return the seconds a step spends in each kind of operation, by TensorFlow's profiler."""
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
-
-    run()
-    with tempfile.TemporaryDirectory() as folder:
-        with tf.profiler.experimental.Profile(folder):
-            for _ in range(steps):
-                run()
-        space = xplane_pb2.XSpace()
-        space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
-    spent = Counter()
-    for plane in space.planes:
-        if "CPU" not in plane.name:
-            continue
-        for event in (event for line in plane.lines for event in line.events):
-            about = plane.event_metadata[event.metadata_id]
-            kind = about.display_name or about.name
-            # oneDNN's operations are no raw ones; all else is what runs the operations.
-            if kind.startswith("_Mkl") or hasattr(tf.raw_ops, kind):
-                spent[kind] += event.duration_ps / 1e12 / steps
-    return spent
 
 
 if __name__ == "__main__":

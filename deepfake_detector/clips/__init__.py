@@ -1,5 +1,6 @@
 """Clips: from face tracks to what the network sees.
 
 In: face tracks. Out: `(num_frames, height, width, 3) uint8` RGB. Open `sampling.py` first, for
-which frames make a clip, then `pairs.py`, for which clips make an epoch of training.
+which frames make a clip, then `pairs.py`, for which clips make an epoch of training. The pixels
+are read in `loading.py` and altered in `augmentation.py` and `self_blending.py`.
 """

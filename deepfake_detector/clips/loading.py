@@ -14,7 +14,7 @@ NOT_WHOLE = "no JPEG, or one that is cut short:"
 
 
 def load_clip(paths: tf.Tensor, img_size: tuple[int, int]) -> tf.Tensor:
-    """Return the clip of these crops for scoring, `(num_frames, *img_size, 3) uint8`.
+    """Return the clip of these crops for scoring, `(num_frames, *img_size, 3) uint8` RGB.
 
     Fails as `decode_crop` does, and where the crops differ in size.
     """
@@ -29,8 +29,8 @@ def decode_crop(path: tf.Tensor) -> tf.Tensor:
     `read_errors.explain` says which one it was.
     """
     content = tf.io.read_file(path)
-    # Few and plain operations, for they run for every crop: tf.debugging.Assert would add a
-    # condition, and the zeros let an empty file have an end too.
+    # Few and plain operations, because they run for every crop: tf.debugging.Assert would add a
+    # condition. The zeros let an empty file have an end too.
     end = tf.strings.substr(tf.strings.join(["\0\0", content]), -2, 2)
     checked = tf.raw_ops.Assert(condition=tf.equal(end, END_OF_IMAGE), data=[NOT_WHOLE, path])
     with tf.control_dependencies([checked]):
@@ -40,18 +40,19 @@ def decode_crop(path: tf.Tensor) -> tf.Tensor:
 def fit_clip(
     frames: tf.Tensor,
     img_size: tuple[int, int],
-    draws: tf.Tensor | None = None,
-    role: tf.Tensor | None = None,
+    random_numbers: tf.Tensor = (),
+    role: tf.Tensor = ORIGINAL,
+    blend_seed: tf.Tensor = 0,
 ) -> tf.Tensor:
     """Return frames `(num_frames, height, width, 3) uint8` as a clip, `(num_frames, *img_size, 3)`.
 
-    With `draws`, `(augmentation.NUM_DRAWS,)`, the clip is augmented. With a `role`, `(2,) int64`,
-    it may be one side of a self-blended pair, see pairs.py.
+    With `random_numbers`, `(augmentation.NUM_RANDOM,) float32`, the clip is augmented. By its
+    `role`, see pairs.py, it may be one side of a pair that is made with the seed `blend_seed`.
     """
-    # OpenCV works on bytes where TensorFlow works on floats, in a quarter of the time or less.
+    # OpenCV works on bytes where TensorFlow works on floats, and takes a quarter of the time.
     clip = tf.numpy_function(
-        lambda frames, draws, role: _fitted(frames, img_size, draws, role),
-        [frames, *([] if given is None else given for given in (draws, role))],
+        lambda *given: _fitted(img_size, *given),
+        [frames, random_numbers, role, blend_seed],
         tf.uint8,
         stateful=False,
     )
@@ -60,10 +61,13 @@ def fit_clip(
 
 
 def _fitted(
-    frames: np.ndarray, img_size: tuple[int, int], draws: np.ndarray, role: np.ndarray
+    img_size: tuple[int, int],
+    frames: np.ndarray,
+    random_numbers: np.ndarray,
+    role: int,
+    blend_seed: int,
 ) -> np.ndarray:
-    """Return the frames as a clip is to show them; without draws or role these are empty."""
-    if len(role) and role[0] != ORIGINAL:
-        target, blend, _ = self_blending.blend(frames, np.random.default_rng(role[1]))
-        frames = blend if role[0] == SELF_BLEND else target
-    return augmentation.fit(frames, img_size, draws if len(draws) else None)
+    if role != ORIGINAL:
+        target, blend, _ = self_blending.blend(frames, np.random.default_rng(blend_seed))
+        frames = blend if role == SELF_BLEND else target
+    return augmentation.fit(frames, img_size, random_numbers if len(random_numbers) else None)

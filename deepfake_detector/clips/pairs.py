@@ -1,30 +1,30 @@
-"""Which clips make an epoch of training, and beside which others: pairs of a real and a fake.
+"""Which clips make an epoch of training: real-fake pairs.
 
 No pixels and no TensorFlow.
 
-    indices, roles = epochs.sample_epoch(videos, seed=0, epoch=0, self_blend=0.5)
+    indices, roles = sample_epoch(videos, seed=0, epoch=0, self_blend=0.5)
 
-With `self_blend` a share of the pairs needs no fake: both sides come from one real video, one of
-them with a face of its own blended into it (blending.py). The roles say so.
+With `self_blend`, a share of the pairs needs no fake: both sides are made from one real video, and
+one of them gets a face of its own blended into it (self_blending.py). The roles say so.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
-# What a clip is: a video as it is, or one side of a pair made from a real video.
+# Roles of a clip: a video as it is, or the real or the fake side made from a real video.
 ORIGINAL, SELF_BLEND_TARGET, SELF_BLEND = 0, 1, 2
 
 
 def steps_per_epoch(
     videos: Sequence[FaceTrack], batch_size: int, self_blend: float = 0.0, min_steps: int = 1
 ) -> int:
-    """Return how many batches of training clips make an epoch: every pair once, or as often as
-    `min_steps` batches take.
+    """Return how many batches of training clips make an epoch: those that hold every pair once, or
+    `min_steps` where that is more.
 
     Raises UserError where a class is missing or the clips are fewer than one batch.
     """
@@ -63,20 +63,18 @@ def sample_epoch(
     """Return the indices of an epoch's videos and their roles, `(num_clips,) int64` each: real,
     fake, real, fake, ... The epoch and the seed alone decide.
 
-    Without `num_clips` it is every pair once, see `_couples` and `_with_self_blends`; with more
-    than that, further rounds of them follow. With `shuffle_buffer` the order within a round is
-    mixed within that many pairs of the order by name only.
+    Without `num_clips` that is every pair once, see `_real_fake_pairs` and `_self_blend_pairs`;
+    with more clips than that, further rounds of pairs follow. `shuffle_buffer` is how many pairs
+    away from its place in the order by name a pair may move; None mixes all.
     """
     rng = np.random.default_rng([seed, epoch])
-    rounds, drawn = [], 0
-    while drawn < (num_clips or 1):
-        pairs = (
-            _with_self_blends(videos, self_blend, rng)
-            if self_blend
-            else _real_fake_pairs(videos, rng)
-        )
-        rounds.append(_mix(pairs, shuffle_buffer, rng).reshape(-1, 2))
-        drawn += len(rounds[-1])
+    rounds: list[np.ndarray] = []
+    while sum(map(len, rounds)) < (num_clips or 1):
+        if self_blend:
+            pairs = _self_blend_pairs(videos, self_blend, rng)
+        else:
+            pairs = _real_fake_pairs(videos, rng)
+        rounds.append(_mix(pairs, shuffle_buffer, rng).reshape(-1, 2))  # (clips, 2)
     clips = np.concatenate(rounds)[:num_clips]
     return clips[:, 0], clips[:, 1]
 
@@ -84,59 +82,65 @@ def sample_epoch(
 def _real_fake_pairs(videos: Sequence[FaceTrack], rng: np.random.Generator) -> np.ndarray:
     """Return pairs of a real and a fake video, `(n, 2, 2) int64`: index and role of each.
 
-    n is the size of the smaller class. Each of its videos comes once, beside a video of the other
-    class drawn anew every epoch: if possible one of the same source group, because between a fake
-    and its original only the forgery differs. Videos that merely show one person do not count.
+    n is the size of the smaller class, of which each video comes once. Its partner is random again
+    in every epoch: one of the same source group where there is one left, because between a fake
+    and its original only the forgery differs, otherwise an unmatched one. Videos that merely show
+    the same person are no match.
     """
-    by_class = [[i for i, video in enumerate(videos) if video.label == label] for label in (0, 1)]
-    smaller, larger = sorted(by_class, key=len)
-    partners: dict[str, list[int]] = defaultdict(list)
-    for index in rng.permutation(larger):
-        partners[videos[index].source_group].append(int(index))
-    pairs = {}
-    for index in rng.permutation(smaller):
-        of_family = partners[videos[index].source_group]
-        pairs[int(index)] = of_family.pop() if of_family else None
-    left_over = [index for indices in partners.values() for index in indices]
+    smaller, larger = sorted(_by_class(videos), key=len)
+    partners = _by_source_group(videos, map(int, rng.permutation(larger)))
+    partner_of: dict[int, int | None] = {}
+    for index in map(int, rng.permutation(smaller)):
+        group = partners.get(videos[index].source_group)
+        partner_of[index] = group.pop() if group else None
+    left_over = [index for group in partners.values() for index in group]
     unmatched = iter(rng.permutation(left_over))
-    order = [
-        sorted(
-            (index, int(next(unmatched)) if partner is None else partner),
-            key=lambda i: videos[i].label,
-        )
-        for index, partner in pairs.items()
+    pairs = [
+        (index, int(next(unmatched)) if partner is None else partner)
+        for index, partner in partner_of.items()
     ]
-    return np.stack([np.array(order), np.full((len(order), 2), ORIGINAL)], axis=-1)
+    real_first = [sorted(pair, key=lambda index: videos[index].label) for pair in pairs]
+    return np.stack([np.array(real_first), np.full((len(pairs), 2), ORIGINAL)], axis=-1)
 
 
-def _with_self_blends(
+def _self_blend_pairs(
     videos: Sequence[FaceTrack], self_blend: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Return as many pairs as there are real videos, `(n, 2, 2) int64`: index and role of each.
 
-    A share `self_blend` of them, or more where the fakes do not suffice, is a real video and a
-    fake made from it. The others are a fake and its original, or a stranger where that is missing.
-    Real videos of which there is no fake are blended only: beside a stranger's fake, a network
-    would learn to tell where the two come from.
+    A share `self_blend` of them, or more where there are too few fakes, is a real video and a fake
+    made from it. The others are a fake and its original, or an unmatched real video where that is
+    missing. A real video without a fake of its own is not paired with one of another source:
+    a network would learn to tell the sources apart.
     """
-    reals = [index for index, video in enumerate(videos) if video.label == 0]
-    fakes = [index for index, video in enumerate(videos) if video.label == 1]
-    of_family: dict[str, list[int]] = defaultdict(list)
-    for index in reals:
-        of_family[videos[index].source_group].append(index)
-    forged = rng.permutation(fakes)[: round((1 - self_blend) * len(reals))].astype(int)
+    reals, fakes = _by_class(videos)
+    originals = _by_source_group(videos, reals)
+    chosen = rng.permutation(fakes)[: round((1 - self_blend) * len(reals))].astype(int)
     pairs = [
-        ((rng.choice(of_family.get(videos[fake].source_group, reals)), ORIGINAL), (fake, ORIGINAL))
-        for fake in forged
+        ((rng.choice(originals.get(videos[fake].source_group, reals)), ORIGINAL), (fake, ORIGINAL))
+        for fake in chosen
     ]
     blended = rng.permutation(reals)[: len(reals) - len(pairs)]
     pairs += [((index, SELF_BLEND_TARGET), (index, SELF_BLEND)) for index in blended]
     return rng.permutation(np.array(pairs, np.int64))
 
 
+def _by_class(videos: Sequence[FaceTrack]) -> list[list[int]]:
+    """Return the indices of the real videos and those of the fake ones."""
+    return [[i for i, video in enumerate(videos) if video.label == label] for label in (0, 1)]
+
+
+def _by_source_group(videos: Sequence[FaceTrack], indices: Iterable[int]) -> dict[str, list[int]]:
+    """Return the indices by the source group of their videos, in the given order."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index in indices:
+        groups[videos[index].source_group].append(index)
+    return groups
+
+
 def _mix(pairs: np.ndarray, shuffle_buffer: int | None, rng: np.random.Generator) -> np.ndarray:
     """Shuffle the rows; with a buffer, only within that many rows of the order by name."""
     if shuffle_buffer is None:
-        return pairs  # permuted already when the pairs were made
+        return pairs  # in random order since they were made
     pairs = pairs[np.argsort(pairs[:, 0, 0], kind="stable")]
     return pairs[np.argsort(np.arange(len(pairs)) + shuffle_buffer * rng.random(len(pairs)))]

@@ -1,4 +1,4 @@
-"""To be written."""
+"""Explains which crop of a folder of faces could not be read, and what to do about it."""
 
 import os
 from collections.abc import Sequence
@@ -10,14 +10,12 @@ import tensorflow as tf
 from deepfake_detector.clips.loading import END_OF_IMAGE
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
-# Crops that cannot be read
-
 
 def explain(error: tf.errors.OpError, videos: Sequence[FaceTrack]) -> str:
     """Return in one sentence which crop of the `videos` an iterator failed on, and what to do.
 
-    The reading operation puts the path into the error where a crop is missing, empty or cut short.
-    The decoder does not; what it refuses is searched for, which reads the crops of all `videos`.
+    The error names the path where a crop is missing, empty or cut short. It does not where the
+    decoder refuses a crop, which is then searched for: that reads the crops of all `videos`.
     """
     named = [v for v in videos if any(f"{name}/" in error.message for name in _spellings(v))]
     for candidates in (named, videos) if named else (videos,):
@@ -32,7 +30,7 @@ def explain(error: tf.errors.OpError, videos: Sequence[FaceTrack]) -> str:
 
 
 def _spellings(video: FaceTrack) -> set[str]:
-    """Return the folder as it may stand in an error: as it is, or with C escapes for its bytes."""
+    """Return the folder as an error may write it: as it is, or with C escapes for its bytes."""
     escaped = "".join(
         chr(byte) if 32 <= byte < 127 and byte not in b"\\\"'" else f"\\{byte:03o}"
         for byte in os.fsencode(video.folder)
@@ -47,7 +45,7 @@ def _damage(video: FaceTrack) -> str | None:
     if not folder.is_dir():
         return f"{folder}, the crops of {video.video}, is gone; {remedy}"
     for number in range(video.num_frames):
-        path = folder / f"{number:0{video.digits}d}.jpeg"
+        path = Path(video.crop_path(number))
         problem, size = _problem(path)
         first_size = first_size or size
         if not problem and size != first_size:

@@ -1,16 +1,17 @@
-"""Fakes made from real faces: a part of the face is altered and blended back into the same frame.
+"""Self-blending: fakes made from real faces, by a part of a face that is altered and blended back.
 
-Arrays in, arrays out, with OpenCV and NumPy. What forgeries have in common is a region that does
-not belong to the rest of the picture: another resolution, sharpness, colour or coding, slightly out
-of place, behind a soft border. A network that is shown such regions in the faces of real people
-learns to look for them, and needs no forgery to learn it from. The idea is that of self-blended
-images (Shiohara and Yamasaki, CVPR 2022, arXiv:2204.08376), without landmarks and for clips:
-everything is drawn once a clip, with a little flicker from frame to frame.
+Arrays in, arrays out, with OpenCV and NumPy. Forgeries have in common a region that does not belong
+to the rest of the picture: of another resolution, sharpness, colour or compression, slightly out of
+place, behind a soft border. A network learns to find such regions from the faces of real people
+alone, without a forgery. The idea is that of self-blended images (Shiohara and Yamasaki, CVPR 2022,
+arXiv:2204.08376), without landmarks and for clips: all frames of a clip are altered alike, with a
+little flicker in where the face lies.
 
-    target, blend, mask = blending.blend(frames, np.random.default_rng(7))
+    target, blend, mask = self_blending.blend(frames, np.random.default_rng(7))
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -19,20 +20,20 @@ import numpy as np
 from deepfake_detector import images
 from deepfake_detector.images import Change
 
-# Of the whole face, its lower part and smaller regions. A network that mostly sees whole faces
-# replaced learns their outline, and misses mouths that were changed (docs/accuracy.md).
-MASK_SHARES = (0.4, 0.3, 0.3)
-GRID = 96  # side of the grid a mask is drawn on, in pixels
+# A network that mostly sees whole faces replaced learns their outline, and misses mouths that were
+# changed (docs/accuracy.md).
+MASK_SHARES = {"whole": 0.4, "lower": 0.3, "small": 0.3}
+GRID = 96  # side in pixels of the grid that a mask is made on
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
-# What generators make is seldom as sharp as what cameras see: mostly it is the face that is
-# altered, and altered to be smoother. Real faces are often sharper than what lies behind them.
+# Generators seldom make faces as sharp as cameras do: mostly the face is altered, and mostly to be
+# smoother. Real faces are often sharper than what lies behind them.
 SOURCE_ALTERED_SHARE = 0.9
-DETAIL_SHARES = (0.55, 0.2, 0.08, 0.12, 0.05)
+DETAIL_SHARES = {"resolution": 0.55, "blur": 0.2, "sharpen": 0.08, "coding": 0.12, "noise": 0.05}
 
 
 @dataclass(frozen=True)
-class Move:
-    """How the altered face lies on the frame: by how much it is larger, turned and shifted."""
+class AffineJitter:
+    """How the altered face lies on the frame: how much larger, turned and shifted."""
 
     scale: float
     degrees: float
@@ -46,21 +47,22 @@ def blend(
     """Return `(target, blend, mask)` for the frames of a clip, `(n, height, width, 3) uint8` RGB.
 
     `target` is the clip to show as real, `blend` the one to show as fake: `target` with the face of
-    another version of the same frame in it. `mask`, `(height, width) float32` 0..1, says how much
-    of it is from there. The face is expected in the middle of the frames, with about 30 % margin.
+    another version of the same frame in it. `mask`, `(height, width) float32` 0..1, is the share
+    of that other version. The face is expected in the middle of the frames, with a margin of about
+    30 %.
 
     Now and then the target is altered and not the face, so that no alteration by itself means fake.
     """
-    height, width = frames.shape[1:3]
-    altered = _changed(frames, _changes(rng))
+    size = frames.shape[1:3]
+    altered = _altered(frames, _random_alterations(rng))
     source, target = (altered, frames) if rng.random() < SOURCE_ALTERED_SHARE else (frames, altered)
-    move, bend = _draw_move(rng), _draw_bend(rng, (height, width))
-    mask = draw_mask(rng, (height, width))
-    mask *= rng.choice([0.5, 0.75, 1, 1, 1])  # how opaque
+    jitter, warp = _random_jitter(rng), _random_warp(rng, size)
+    mask = random_mask(rng, size)
+    mask *= rng.choice([0.5, 0.75, 1, 1, 1])  # opacity
     rest = 1 - mask
     blended = np.empty_like(target)
     for number, (below, above) in enumerate(zip(target, source, strict=True)):
-        moved = _moved(above, _matrix(move, rng, (height, width)), bend)
+        moved = _warped(above, _matrix(jitter, rng, size), warp)
         blended[number] = cv2.blendLinear(moved, below, mask, rest)
     return target, blended, mask
 
@@ -68,14 +70,14 @@ def blend(
 # The mask
 
 
-def draw_mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+def random_mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """Return a soft region about the face, `(height, width) float32` 0..1.
 
-    It is a wobbly oval between an ellipse and a rounded box; often only its lower part, as where a
-    mouth was changed, or a smaller one.
+    It is an uneven oval between an ellipse and a rounded box; often only its lower part, as where
+    a mouth was replaced, or a smaller one.
     """
     y, x = np.mgrid[0:GRID, 0:GRID].astype(np.float32) / (GRID - 1)
-    kind = rng.choice(["whole", "lower", "small"], p=MASK_SHARES)
+    kind = _random_kind(rng, MASK_SHARES)
     shrink = rng.uniform(0.55, 0.8) if kind == "small" else 1.0
     x = (x - rng.normal(0.5, 0.015)) / (rng.uniform(0.19, 0.29) * shrink)
     y = (y - rng.normal(0.54, 0.02)) / (rng.uniform(0.24, 0.34) * shrink)
@@ -90,10 +92,12 @@ def draw_mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     mask = (radius < border).astype(np.float32)
     if kind == "lower":  # below a slanting line near the nose
         mask *= y > rng.uniform(-0.25, 0.25) + rng.normal(0, 0.1) * x
-    return cv2.resize(_softened(mask, rng), size[::-1], interpolation=cv2.INTER_LINEAR)
+    height, width = size
+    return cv2.resize(_softened(mask, rng), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _softened(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the mask with a soft border, its largest value 1."""
     sigma = np.exp(rng.uniform(np.log(0.4), np.log(6)))  # pixels of the grid
     mask = cv2.GaussianBlur(mask, (0, 0), sigma)
     if rng.random() < 0.5:  # inwards only, as where a mask was shrunk before it was softened
@@ -104,26 +108,26 @@ def _softened(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 # What is altered
 
 
-def _changes(rng: np.random.Generator) -> list[Change]:
+def _random_alterations(rng: np.random.Generator) -> list[Change]:
     """Return what is done to every frame of the source or of the target: colour, detail or both."""
-    kinds = rng.random(2) < (0.8, 0.75)
-    if not kinds.any():
-        kinds[1] = True
-    drawn = [draw_colour, draw_detail]
-    return [draw(rng) for draw, wanted in zip(drawn, kinds, strict=True) if wanted]
+    alters_colour, alters_detail = rng.random(2) < (0.8, 0.75)
+    alterations = [random_colour(rng)] if alters_colour else []
+    if alters_detail or not alters_colour:
+        alterations.append(random_detail(rng))
+    return alterations
 
 
-def _changed(frames: np.ndarray, changes: list[Change]) -> np.ndarray:
-    changed = np.empty_like(frames)
+def _altered(frames: np.ndarray, alterations: list[Change]) -> np.ndarray:
+    altered = np.empty_like(frames)
     for number, frame in enumerate(frames):
-        for change in changes:
-            frame = change(frame)
-        changed[number] = frame
-    return changed
+        for alteration in alterations:
+            frame = alteration(frame)
+        altered[number] = frame
+    return altered
 
 
-def draw_colour(rng: np.random.Generator) -> Change:
-    """Return a change of hue, saturation, contrast, brightness and white balance of a frame."""
+def random_colour(rng: np.random.Generator) -> Change:
+    """Return an alteration of hue, saturation, contrast, brightness and white balance."""
     applied = rng.random(4) < 0.6
     contrast = 1 + applied[1] * rng.uniform(-0.15, 0.15)
     brightness = applied[1] * rng.uniform(-25, 25)
@@ -135,9 +139,9 @@ def draw_colour(rng: np.random.Generator) -> Change:
     )
 
 
-def draw_detail(rng: np.random.Generator) -> Change:
-    """Return a change of a frame's resolution, sharpness, coding or noise."""
-    kind = rng.choice(["resolution", "blur", "sharpen", "coding", "noise"], p=DETAIL_SHARES)
+def random_detail(rng: np.random.Generator) -> Change:
+    """Return an alteration of resolution, sharpness, compression or noise."""
+    kind = _random_kind(rng, DETAIL_SHARES)
     if kind == "resolution":
         factor = np.exp(rng.uniform(np.log(1.3), np.log(3.5)))
         down, up = (INTERPOLATIONS[i] for i in (rng.integers(3), rng.integers(2)))
@@ -154,11 +158,15 @@ def draw_detail(rng: np.random.Generator) -> Change:
     return images.noise(rng.uniform(2, 6), int(rng.integers(2**32)))
 
 
+def _random_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
+    return str(rng.choice(list(shares), p=list(shares.values())))
+
+
 # Where it lies
 
 
-def _draw_move(rng: np.random.Generator) -> Move:
-    return Move(
+def _random_jitter(rng: np.random.Generator) -> AffineJitter:
+    return AffineJitter(
         scale=1 + rng.uniform(-0.05, 0.05),
         degrees=rng.normal(0, 1),
         shift_xy=(rng.uniform(-0.03, 0.03), rng.uniform(-0.015, 0.015)),
@@ -166,36 +174,44 @@ def _draw_move(rng: np.random.Generator) -> Move:
     )
 
 
-def _matrix(move: Move, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Return the affine matrix `(2, 3)` of a frame, with the flicker of this one."""
+def _matrix(jitter: AffineJitter, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Return the affine matrix `(2, 3)` of one frame, with a flicker of its own."""
     height, width = size
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), move.degrees, move.scale)
-    shift = move.shift_xy + rng.normal(0, move.flicker, 2)
-    matrix[:, 2] += shift * (width, height)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), jitter.degrees, jitter.scale)
+    shift = jitter.shift_xy + rng.normal(0, jitter.flicker, 2)
+    matrix[:, 2] = matrix[:, 2] + shift * (width, height)
     return matrix
 
 
-def _draw_bend(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray | None:
-    """Return, for every second clip, by how many pixels each pixel is shifted: smooth and small,
-    `(height, width, 2) float32`."""
+def _random_warp(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray | None:
+    """Return a small, smooth elastic warp, `(height, width, 2) float32`, or None for half of the
+    clips: how many pixels each pixel is shifted in x and y."""
     if rng.random() < 0.5:
         return None
     coarse = rng.normal(0, rng.uniform(0.5, 2), (7, 7, 2)).astype(np.float32)
     height, width = size
-    coarse *= width / 224  # drawn in pixels of a crop of 224
+    coarse *= width / 224  # the numbers above are pixels of a crop of 224
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def _moved(frame: np.ndarray, matrix: np.ndarray, bend: np.ndarray | None) -> np.ndarray:
+def _warped(frame: np.ndarray, matrix: np.ndarray, warp: np.ndarray | None) -> np.ndarray:
+    """Return the frame under the affine `matrix` and then the elastic `warp`."""
     height, width = frame.shape[:2]
-    if bend is None:
+    if warp is None:
         return cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
-    at = cv2.transform(_places(height, width), cv2.invertAffineTransform(matrix)) + bend
-    return cv2.remap(frame, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    inverse = cv2.invertAffineTransform(matrix)
+    source_xy = cv2.transform(_pixel_positions(height, width), inverse) + warp
+    return cv2.remap(
+        frame,
+        source_xy[..., 0],
+        source_xy[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
+    )
 
 
 @functools.cache
-def _places(height: int, width: int) -> np.ndarray:
+def _pixel_positions(height: int, width: int) -> np.ndarray:
     """Return x and y of every pixel, `(height, width, 2) float32`."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     return np.dstack([x, y])

@@ -1,5 +1,6 @@
-"""Networks: the CNNs that see one frame at a time, and how they run fast.
+"""Networks: the frame encoders, CNNs that see one frame at a time, and how all frames run at once.
 
-`model.py` puts one of them into TimeDistributed -> LSTM -> Dense. Open `catalogue.py` first, for
-their names; `folding.py` runs all frames of a batch at once.
+In: a frame, `(batch, height, width, 3)` RGB 0..255. Out: its features, `(batch, features)`.
+`model.py` puts an encoder into TimeDistributed(CNN) -> LSTM -> Dense. Open `detail_encoder.py`
+first, the CNN of the default network; `catalogue.py` has the names of all networks.
 """

@@ -1,11 +1,11 @@
-"""Networks of `keras.applications` as frame encoders, from drawn weights or from pretrained ones.
+"""Networks of `keras.applications` as frame encoders, with random or pretrained weights.
 
-    encoder = frame_encoder("efficientnetv2-b0", (128, 128, 3), "imagenet")
+    encoder = backbone_encoder("efficientnetv2-b0", (128, 128, 3), "imagenet")
 
-What each network wants to have done with pixels is done inside, in stock layers, so that all of
-them take plain RGB faces, 0..255, and a saved model opens without this file. Frames are seen one by
-one: BatchNormalization keeps the statistics it came with, and so does not depend on how many clips
-share a batch or a device.
+Each encoder scales the pixels as its network expects them, in stock layers: all of them take plain
+RGB faces, 0..255, and a saved model opens without this file. BatchNormalization keeps the
+statistics that it came with, so that features do not depend on how many clips share a batch or a
+device.
 """
 
 import inspect
@@ -25,9 +25,9 @@ def backbone_encoder(
 ) -> keras.Model:
     """Return a model from `(batch, height, width, 3)`, 0..255 RGB, to `(batch, features)`.
 
-    `name` is one of NAMES. `weights` is "none" for drawn ones, "imagenet" for those that Keras
-    downloads once and keeps, or the path of a file: .weights.h5, .h5 or .keras of this network
-    without its classification layer.
+    `name` is one of `catalogue.BACKBONES`. `weights` is "none" for a random initialisation,
+    "imagenet" for the weights that Keras downloads once and keeps, or the path of a file:
+    .weights.h5, .h5 or .keras of this network without its classification layer.
 
     Raises UserError where the frames are too small, the download fails, or the file does not fit.
     """
@@ -35,14 +35,14 @@ def backbone_encoder(
     backbone = BACKBONES[name]
     image = keras.Input(frame_shape, dtype="float32", name="frame")
     x = keras.ops.flip(image, axis=-1) if backbone.bgr else image
-    # In 32 bits whatever the policy: most scaled pixels are no numbers of 16 bits.
-    x = layers.Rescaling(*backbone.pixels, dtype="float32", name="scale")(x)
+    # In 32 bits under every policy: 16 bits round most scaled pixels.
+    x = layers.Rescaling(*backbone.scaling, dtype="float32", name="scale")(x)
     x = _without_randomness(_with_weights(name, frame_shape, weights))(x)  # (batch, features)
     return keras.Model(image, layers.Dropout(0.3)(x), name="frame_encoder")
 
 
 def freeze(encoder: keras.Model) -> None:
-    """Keep training from changing the network in a frame encoder that this module made."""
+    """Keep training from changing the backbone of a frame encoder that this module made."""
     encoder.get_layer("backbone").trainable = False
 
 
@@ -51,7 +51,7 @@ def _with_weights(name: str, frame_shape: tuple[int, int, int], weights: str) ->
     backbone = BACKBONES[name]
     application = getattr(keras.applications, backbone.application)
     arguments = {"include_top": False, "input_shape": frame_shape, "weights": None}
-    # By the network itself: ConvNeXt normalises what is averaged, which cannot be done later.
+    # The network itself has to average: ConvNeXt normalises its averages.
     arguments["pooling"] = "avg"
     if "include_preprocessing" in inspect.signature(application).parameters:
         arguments["include_preprocessing"] = False
@@ -61,7 +61,7 @@ def _with_weights(name: str, frame_shape: tuple[int, int, int], weights: str) ->
         except Exception as error:  # a failed download is a plain Exception (keras 3.15)
             raise UserError(
                 f"the imagenet weights of {name} cannot be downloaded: {_one_line(error)}; give "
-                "a file you have as --backbone-weights FILE, or none to begin with drawn ones"
+                "a file you have as --backbone-weights FILE, or none for a random initialisation"
             ) from error
     else:
         network = application(**arguments)
@@ -72,15 +72,16 @@ def _with_weights(name: str, frame_shape: tuple[int, int, int], weights: str) ->
 
 
 def _load(network: keras.Model, name: str, path: Path) -> None:
+    """Set the weights of `network` from a file; raises UserError where that does not fit."""
     if not path.is_file():
         raise UserError(
             f"there is no file {path}; --backbone-weights takes a file, imagenet or none"
         )
-    drawn = network.get_weights()
+    initial = network.get_weights()
     try:
         network.load_weights(path)
-        # Keras passes over what it does not find in a file of an older layout with a warning.
-        pairs = zip(drawn, network.get_weights(), strict=True)
+        # Keras only warns of weights that it does not find in a file of an older layout.
+        pairs = zip(initial, network.get_weights(), strict=True)
         kept = sum(np.array_equal(*pair) for pair in pairs if pair[0].ndim > 1)
         if kept:
             raise ValueError(f"{kept} kernels are not in it")
@@ -94,9 +95,9 @@ def _load(network: keras.Model, name: str, path: Path) -> None:
 def _without_randomness(backbone: keras.Model) -> keras.Model:
     """Make training compute what scoring computes.
 
-    A layer that is not trainable is how Keras keeps BatchNormalization to the statistics it has:
-    `training=False` in a call gives way to the argument of the outer model (keras 3.15). Dropout
-    within the network would draw something else on each device.
+    BatchNormalization keeps its statistics only as a layer that is not trainable: the argument
+    `training` of the outer model overrides `training=False` in a call (keras 3.15). Dropout within
+    the network would drop different values on each device.
     """
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):

@@ -32,7 +32,7 @@ def numbered_faces(tmp_path) -> Path:
     return tmp_path
 
 
-def test_the_seeds_words_still_work(sample_faces):
+def test_the_call_of_the_predecessor_still_works(sample_faces):
     dataset = data_pipeline.build_dataset(
         file_loc=str(sample_faces), img_size=[48, 40], shuffle_buffer=800, batch_size=4
     )
@@ -150,8 +150,8 @@ def test_validation_has_each_real_video_once_more_as_a_fake_always_the_same(samp
     assert np.array_equal(np.concatenate(first)[:6], plain)
 
 
-def test_one_draw_a_clip_the_frames_of_a_still_video_stay_alike(tmp_path):
-    """Augmenting frame by frame would draw in the very flicker that fakes are known by."""
+def test_frames_are_augmented_alike_and_those_of_a_still_video_stay_alike(tmp_path):
+    """Augmenting frame by frame would add the very flicker that fakes are known by."""
     rng = np.random.default_rng(0)
     face = cv2.GaussianBlur(rng.integers(0, 255, (64, 64, 3), np.uint8), (0, 0), 4)
     metadata = {}

@@ -1,4 +1,4 @@
-"""Which clips make an epoch: pairs of a real and a fake, and fakes made from the real."""
+"""Which clips make an epoch: real-fake pairs, and self-blends of the real."""
 
 from collections import Counter
 
@@ -17,52 +17,52 @@ from deepfake_detector.clips.pairs import (
 from deepfake_detector.console import UserError
 
 
-def draw(videos, **options) -> np.ndarray:
+def indices_of(videos, **options) -> np.ndarray:
     """Return the indices of an epoch in which every video is shown as it is."""
     indices, roles = sample_epoch(videos, **options)
     assert set(roles) == {ORIGINAL}
     return indices
 
 
-def test_an_epoch_has_every_real_once_beside_a_fake_of_the_same_original():
+def test_an_epoch_has_every_real_once_next_to_a_fake_of_the_same_original():
     videos = dfdc_part(num_originals=10, fakes_each=4)
-    order = draw(videos, seed=0, epoch=0)
-    drawn = [videos[index] for index in order]
-    assert [member.label for member in drawn] == [0, 1] * 10
-    assert len({member.name for member in drawn}) == 20
+    order = indices_of(videos, seed=0, epoch=0)
+    shown = [videos[index] for index in order]
+    assert [member.label for member in shown] == [0, 1] * 10
+    assert len({member.name for member in shown}) == 20
     assert all(
-        a.source_group == b.source_group for a, b in zip(drawn[::2], drawn[1::2], strict=True)
+        a.source_group == b.source_group for a, b in zip(shown[::2], shown[1::2], strict=True)
     )
 
 
 def test_a_fake_is_paired_with_its_own_original_not_with_one_of_the_same_people():
     videos = [member for member in celeb_df(4, 2) if member.people]
-    drawn = [videos[index] for index in draw(videos, seed=0, epoch=0)]
-    assert [member.label for member in drawn] == [0, 1] * 8
+    shown = [videos[index] for index in indices_of(videos, seed=0, epoch=0)]
+    assert [member.label for member in shown] == [0, 1] * 8
     assert all(
-        a.source_group == b.source_group for a, b in zip(drawn[::2], drawn[1::2], strict=True)
+        a.source_group == b.source_group for a, b in zip(shown[::2], shown[1::2], strict=True)
     )
 
 
-def test_the_larger_class_is_drawn_anew_each_epoch():
+def test_the_larger_class_is_sampled_again_in_each_epoch():
     videos = dfdc_part(num_originals=5, fakes_each=4)
-    orders = [draw(videos, seed=0, epoch=epoch) for epoch in range(30)]
+    orders = [indices_of(videos, seed=0, epoch=epoch) for epoch in range(30)]
     used = Counter(int(index) for order in orders for index in order if videos[index].label == 1)
     assert len(used) == 20
     assert not np.array_equal(orders[0], orders[1])
-    assert np.array_equal(orders[1], draw(videos, seed=0, epoch=1))
+    assert np.array_equal(orders[1], indices_of(videos, seed=0, epoch=1))
 
 
-def test_videos_without_a_relative_are_paired_with_strangers():
+def test_videos_without_a_relative_are_unmatched_pairs():
     videos = [video(f"r{i}.mp4") for i in range(6)] + [video(f"f{i}.mp4", 1) for i in range(3)]
-    drawn = [videos[index] for index in draw(videos, seed=0, epoch=0)]
-    assert [member.label for member in drawn] == [0, 1] * 3
-    assert len({member.name for member in drawn}) == 6
+    shown = [videos[index] for index in indices_of(videos, seed=0, epoch=0)]
+    assert [member.label for member in shown] == [0, 1] * 3
+    assert len({member.name for member in shown}) == 6
 
 
-def test_a_shuffle_buffer_mixes_only_nearby_couples():
+def test_a_shuffle_buffer_mixes_only_nearby_pairs():
     videos = dfdc_part(num_originals=100, fakes_each=1)
-    order = draw(videos, seed=0, epoch=0, shuffle_buffer=5)[::2] // 2
+    order = indices_of(videos, seed=0, epoch=0, shuffle_buffer=5)[::2] // 2
     assert sorted(order) == list(range(100))
     assert 0 < np.abs(order - np.arange(100)).max() <= 5
 
@@ -79,13 +79,10 @@ def test_training_data_that_make_no_batch_are_one_sentence(videos, sentence):
         data_pipeline.build_dataset(videos=videos, training=True, batch_size=8)
 
 
-# The arrays
-
-
 # Fakes made from the real
 
 
-def test_half_of_the_couples_are_self_blends_and_every_real_video_has_one_couple():
+def test_half_of_the_pairs_are_self_blends_and_every_real_video_has_one_pair():
     videos = dfdc_part(num_originals=10, fakes_each=4)
     indices, roles = sample_epoch(videos, seed=0, epoch=0, self_blend=0.5)
     pairs = list(zip(indices.reshape(-1, 2), roles.reshape(-1, 2).tolist(), strict=True))
@@ -107,7 +104,7 @@ def test_real_videos_alone_are_enough_where_the_fakes_are_made():
         assert roles.tolist() == [SELF_BLEND_TARGET, SELF_BLEND] * 8
 
 
-def test_real_videos_without_a_fake_are_not_paired_with_strangers():
+def test_real_videos_without_a_fake_are_in_no_unmatched_pair():
     """A network would learn where the videos come from."""
     videos = [*dfdc_part(num_originals=4, fakes_each=1), *(video(f"r{i}.mp4") for i in range(12))]
     for epoch in range(20):

@@ -1,4 +1,4 @@
-"""Networks of keras.applications as frame encoders: offline, from drawn weights.
+"""Networks of keras.applications as frame encoders: offline, with random weights.
 
 What does not depend on the network is tested with a stand-in of two convolutions; the real ones
 take seconds to build and to trace.
@@ -30,7 +30,7 @@ ALL_NAMES = tuple(catalogue.BACKBONES)
 @pytest.fixture(scope="module", autouse=True)
 def stand_in():
     """Make the stand-in one of the names, and keras.applications have it."""
-    entry = catalogue.Backbone("StandIn", catalogue._PLUS_MINUS_ONE)
+    entry = catalogue.Backbone("StandIn", catalogue.PLUS_MINUS_ONE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras.applications, "StandIn", two_convolutions, raising=False)
         patch.setitem(catalogue.BACKBONES, STAND_IN, entry)
@@ -48,8 +48,7 @@ def two_convolutions(include_top, input_shape, weights, pooling=None, filters=8)
 
 
 def frames(side=FRAME[0]):
-    drawn = np.random.default_rng(0).integers(0, 256, (2, side, side, 3))
-    return drawn.astype(np.float32)
+    return np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype(np.float32)
 
 
 def clips():
@@ -139,7 +138,7 @@ def test_features_are_those_of_the_network_with_its_own_preprocessing(name, appl
     )
     weights = encoder.get_weights()
     if name == "efficientnet-b0":  # what the imagenet file has, times what goes with it
-        mean, deviation = np.array(catalogue._MEAN), np.array(catalogue._DEVIATION)
+        mean, deviation = np.array(catalogue.IMAGENET_MEAN), np.array(catalogue.IMAGENET_STD)
         weights = [mean, deviation**2, np.array(0), *weights]
     stock.set_weights(weights)
     if name == "efficientnet-b0":
@@ -149,7 +148,7 @@ def test_features_are_those_of_the_network_with_its_own_preprocessing(name, appl
 
 
 @pytest.mark.parametrize("name", [STAND_IN, LIGHT])
-def test_normalisation_and_dropout_of_a_backbone_know_no_training(name):
+def test_normalisation_and_dropout_of_a_backbone_are_the_same_in_training(name):
     """training=False in its call was not enough: an outer model's training=True went through."""
     backbone = shift_statistics(backbones.backbone_encoder(name, FRAME)).get_layer("backbone")
     image = keras.Input(FRAME)
@@ -343,17 +342,17 @@ def head(sample_faces, weights_file, tmp_path_factory):
     return out
 
 
-def test_a_frozen_run_keeps_the_weights_of_the_file_and_tells_where_they_are_from(
+def test_a_frozen_run_keeps_the_weights_of_the_file_and_stores_where_they_are_from(
     head, weights_file
 ):
     network = keras.models.load_model(head / "model.keras")
     stock = two_convolutions(False, FRAME, None)
     stock.load_weights(weights_file)
     assert equal(backbone_weights(network), stock.get_weights())
-    told = json.loads((head / "settings.json").read_text())["training"]
-    assert told["architecture"] == STAND_IN
-    assert told["backbone_weights"] == str(weights_file)
-    assert told["freeze_backbone"] is True
+    saved = json.loads((head / "settings.json").read_text())["training"]
+    assert saved["architecture"] == STAND_IN
+    assert saved["backbone_weights"] == str(weights_file)
+    assert saved["freeze_backbone"] is True
 
 
 def test_a_frozen_run_that_was_stopped_ends_as_if_it_never_had_been(
@@ -373,7 +372,7 @@ def test_a_frozen_run_that_was_stopped_ends_as_if_it_never_had_been(
     assert equal(variables(out), variables(head))
 
 
-def test_the_second_run_trains_all_of_it_and_asks_for_no_weights(
+def test_the_second_run_trains_the_whole_network_and_asks_for_no_weights(
     sample_faces, head, tmp_path, monkeypatch
 ):
     asked, build = [], backbones._with_weights
@@ -388,12 +387,12 @@ def test_the_second_run_trains_all_of_it_and_asks_for_no_weights(
     assert not equal(backbone_weights(tuned), backbone_weights(before))
     for weight, other in zip(tuned.get_weights(), before.get_weights(), strict=True):
         assert weight == pytest.approx(other, abs=1e-3)
-    told = json.loads((out / "settings.json").read_text())
-    assert told["initial_model"] == str(initial)
-    assert "backbone_weights" not in told["training"]
+    saved = json.loads((out / "settings.json").read_text())
+    assert saved["initial_model"] == str(initial)
+    assert "backbone_weights" not in saved["training"]
 
 
-def test_imagenet_is_what_a_backbone_begins_with_unless_told_otherwise():
+def test_a_backbone_begins_with_imagenet_weights_by_default():
     assert train.told_settings(settings(), None)["backbone_weights"] == "imagenet"
     assert "backbone_weights" not in train.told_settings(train.TrainSettings(), None)
 

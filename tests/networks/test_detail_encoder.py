@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepfake_detector.networks.detail_encoder import MOST_SPREADS, detail_maps
+from deepfake_detector.networks.detail_encoder import MAX_DEVIATION, detail_maps
 
 FINEST = slice(3, 8)  # the strengths of the finest octave
-EVENNESS = 8  # of its brightness
+SPARSITY = 8  # of its brightness
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def frame() -> np.ndarray:
     return np.random.default_rng(0).integers(60, 190, (128, 128, 3)).astype(np.uint8)
 
 
-def test_a_block_of_sixteen_by_sixteen_pixels_has_twenty_one_figures(maps, frame):
+def test_a_block_of_sixteen_by_sixteen_pixels_has_twenty_one_features(maps, frame):
     assert maps(frame).shape == (8, 8, 21)
     assert maps(frame).mean(axis=(0, 1)) == pytest.approx(np.zeros(21), abs=1e-5)
 
@@ -45,7 +45,7 @@ def test_a_face_smoother_than_its_surroundings_stands_out_where_it_is(maps, fram
     assert inside.max() < outside.min()
 
 
-def test_what_lies_beyond_the_edge_of_the_picture_says_nothing(maps, frame):
+def test_what_lies_beyond_the_edge_of_the_picture_does_not_count(maps, frame):
     """Crops there are filled up with black; that band once weighed more than the face."""
     cut = frame.copy()
     cut[:, 96:] = 0  # two blocks of eight
@@ -54,16 +54,16 @@ def test_what_lies_beyond_the_edge_of_the_picture_says_nothing(maps, frame):
     assert of_face == pytest.approx((whole - whole.mean(axis=(0, 1)))[:, :5], abs=0.3)
 
 
-def test_a_frame_of_one_colour_has_no_figures_and_no_block_counts_for_too_much(maps):
+def test_a_frame_of_one_colour_has_no_features_and_no_block_counts_for_too_much(maps):
     plain = np.full((128, 128, 3), 90, np.uint8)
     assert not maps(plain).any()
     plain[40:48, 40:48] = np.random.default_rng(0).integers(0, 255, (8, 8, 3))
-    assert np.abs(maps(plain)).max() <= MOST_SPREADS
+    assert np.abs(maps(plain)).max() <= MAX_DEVIATION
 
 
-def test_noise_is_more_even_than_a_few_edges_of_the_same_strength(maps):
+def test_a_few_edges_are_sparser_than_noise_of_the_same_strength(maps):
     frame = np.full((128, 128, 3), 128, np.uint8)
     frame[:, :64] = np.random.default_rng(0).normal(128, 8, (128, 64, 1))
     frame[8::16, 64:] = 255
-    even = maps(frame)[..., EVENNESS]
-    assert even[:, :4].min() > even[:, 4:].max()
+    sparsity = maps(frame)[..., SPARSITY]  # low where detail is sparse
+    assert sparsity[:, :4].min() > sparsity[:, 4:].max()

@@ -94,7 +94,7 @@ def test_saved_models_open_without_any_of_our_code_and_give_the_same_scores(tmp_
     assert ours == []
 
 
-def test_the_seeds_network_has_the_seeds_shape():
+def test_the_baseline_has_the_shape_of_the_predecessors_network():
     network = networks.build_model(60, (100, 100), "baseline")
     encoder = network.get_layer("frames").layer
     assert encoder.output_shape == (None, 76832)

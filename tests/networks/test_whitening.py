@@ -24,32 +24,32 @@ def after(network, layer_name, frames) -> np.ndarray:
     return part(frames).numpy()
 
 
-def test_figures_that_go_together_come_out_uncorrelated_and_of_one_size():
+def test_features_that_go_together_come_out_uncorrelated_and_of_one_size():
     rng = np.random.default_rng(0)
     common = rng.normal(size=(500, 6, 6, 1))
-    figures = 2 * common + rng.normal(0, 0.3, (500, 6, 6, 4))
-    white = (figures @ whitening.matrix(figures)).reshape(-1, 4)
+    features = 2 * common + rng.normal(0, 0.3, (500, 6, 6, 4))
+    white = (features @ whitening.zca_matrix(features)).reshape(-1, 4)
     assert white.T @ white / len(white) == pytest.approx(np.eye(4), abs=0.2)
 
 
-def test_a_figure_that_never_varied_is_left_small():
-    figures = np.zeros((10, 4, 4, 3))
-    figures[..., :2] = np.random.default_rng(0).normal(size=(10, 4, 4, 2))
-    matrix = whitening.matrix(figures)
+def test_a_feature_that_never_varied_is_left_small():
+    features = np.zeros((10, 4, 4, 3))
+    features[..., :2] = np.random.default_rng(0).normal(size=(10, 4, 4, 2))
+    matrix = whitening.zca_matrix(features)
     assert np.isfinite(matrix).all()
-    assert not (figures @ matrix)[..., 2].any()
-    assert np.isfinite(whitening.matrix(np.zeros((1, 2, 2, 3)))).all()
+    assert not (features @ matrix)[..., 2].any()
+    assert np.isfinite(whitening.zca_matrix(np.zeros((1, 2, 2, 3)))).all()
 
 
-def test_afterwards_every_place_of_a_face_has_figures_of_mean_0_and_one_size(frames):
+def test_afterwards_every_place_of_a_face_has_features_of_mean_0_and_one_size(frames):
     network = networks.build_model(1, (64, 64))
     whitening.fit(network, [frames[:30], frames[30:]])
-    usual = after(network, "usual", frames)
-    assert usual.shape == (60, 4 * 4 * 21)
-    assert usual.mean(axis=0) == pytest.approx(np.zeros(336), abs=1e-3)
-    assert np.median(usual.std(axis=0)) == pytest.approx(1, abs=0.2)
-    before = after(network, "figures", frames).reshape(-1, 21)
-    mixed = after(network, "uncorrelated", frames).reshape(-1, 21)
+    standard = after(network, "standardize", frames)
+    assert standard.shape == (60, 4 * 4 * 21)
+    assert standard.mean(axis=0) == pytest.approx(np.zeros(336), abs=1e-3)
+    assert np.median(standard.std(axis=0)) == pytest.approx(1, abs=0.2)
+    before = after(network, "features", frames).reshape(-1, 21)
+    mixed = after(network, "whitening", frames).reshape(-1, 21)
     assert largest_correlation(mixed) < 0.5 * largest_correlation(before)
 
 
@@ -68,7 +68,7 @@ def test_only_the_default_network_has_such_weights():
 
 def stored_in(run) -> list[np.ndarray]:
     encoder = tf.keras.models.load_model(run / "model.keras").get_layer("frames").layer
-    parts = [encoder.get_layer(name) for name in ("uncorrelated", "usual")]
+    parts = [encoder.get_layer(name) for name in ("whitening", "standardize")]
     return [value for part in parts for value in part.get_weights()]
 
 
