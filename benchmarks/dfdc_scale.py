@@ -26,7 +26,7 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 from deepfake_detector.face_dataset.manifest import read_manifest
 from deepfake_detector.training.settings import TrainSettings
 from sample_data import make_sample_set
-from train import build
+from train import build_trainer
 
 ROOT = Path(__file__).parents[1]
 
@@ -125,7 +125,7 @@ def count_of(videos: Sequence[FaceTrack], label: int) -> int:
 def train_steps() -> dict[str, float]:
     """Train the default network on clips that are in memory already; return what a step takes."""
     settings = TrainSettings()
-    network, _, trainer = build(settings, tf.distribute.MirroredStrategy(), "float32", STEPS)
+    trainer = build_trainer(settings, tf.distribute.MirroredStrategy(), "float32", STEPS)
     size = settings.img_size
     shape = (settings.batch_size, settings.num_frames, size, size, 3)
     clips = tf.cast(tf.random.uniform(shape, maxval=256, dtype=tf.int32), tf.uint8)
@@ -136,8 +136,8 @@ def train_steps() -> dict[str, float]:
     history = trainer.fit(training, validation, epochs=2, steps_per_epoch=STEPS, verbose=0)
     return {
         "clips a second trained": history[1]["clips_per_sec"],
-        "weights": network.count_params(),
-        "activations of a clip, MB": 4e-6 * settings.num_frames * values_of(network),
+        "weights": trainer.network.count_params(),
+        "activations of a clip, MB": 4e-6 * settings.num_frames * values_of(trainer.network),
     }
 
 
