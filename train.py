@@ -3,20 +3,20 @@
 Goes in: what processing.py wrote. Comes out, in the run folder:
 
     model.keras      the best epoch by validation loss; opens with keras.models.load_model
-    settings.json    what the model expects and its scores mean: face settings, frames,
+    settings.json    what the model expects and what its scores mean: face settings, frames,
                      image size, label, calibration, operating points
     split.json       which videos were trained on, validated on, held out and left out
-    history.csv      of every epoch: loss, accuracy, AUC, learning rate, seconds, clips per second,
-                     and the share of the seconds spent waiting for data
+    history.csv      for every epoch: loss, accuracy, AUC, learning rate, seconds, clips per
+                     second, and the share of the seconds spent waiting for data
     charts/          acc_per_epoch.png  loss_per_epoch.png  time_per_epoch.png
-    frames/          the same of the training on single frames that comes first; of that the last
-                     epoch is kept, and the clips begin with it
-    checkpoints/     what the same command needs to go on after a stop, whatever stopped it
+    frames/          the same for the training on single frames that comes first; its model is that
+                     of the last epoch, and the training on clips begins with it
+    checkpoints/     what the same command needs to continue after a stop, whatever stopped it
 
     python train.py --data faces --out run
 
-With a network of keras.applications whose first weights are those of ImageNet: what is new is
-trained on top of it first, then all of it at a lower rate.
+With a network of keras.applications that begins with the weights of ImageNet: first only the
+layers on top of it are trained, then all layers at a lower rate.
 
     python train.py --data faces --out head --backbone efficientnetv2-b0 --freeze-backbone \
         --epochs 10
@@ -24,41 +24,43 @@ trained on top of it first, then all of it at a lower rate.
         --initial-model head/model.keras --learning-rate 1e-5
 
 The split is by original and, where the metadata names them, by people: a video, everything made
-from it and everybody in it stay on one side. Each face of a video is trained on as a clip of its
-own, with the label of the video.
+from it and everybody in it stay in one split. Each face of a video is a clip of its own, with the
+label of the video.
 
-The same command again goes on with a run that was stopped, or leaves a finished one as it is; with
+The same command again continues a run that was stopped and leaves a finished one as it is; with
 more --epochs it trains a finished one further. With TF_CONFIG, or as the tasks of a Slurm step, all
 workers train one model; --data and --out must then be on a disk that all of them share.
 """
 
+import sys
+
+from deepfake_detector.training.arguments import main_arguments, read_arguments
+
+if __name__ == "__main__":
+    # Here --help and wrong arguments answer at once; the imports below take seconds.
+    main_arguments(__doc__).parse_args()
+
 import contextlib
 import json
-import sys
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from deepfake_detector.clips.pairs import steps_per_epoch
-from deepfake_detector.console import UserError, command, quiet_tensorflow
+from deepfake_detector.console import command, quiet_tensorflow
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
-from deepfake_detector.face_dataset.settings import SETTINGS_NAME, read_settings
+from deepfake_detector.face_dataset.settings import read_settings
 from deepfake_detector.face_dataset.splits import split_tracks, without_official_splits
-from deepfake_detector.files import write_text
-from deepfake_detector.networks import catalogue
-from deepfake_detector.scoring import calibration, trained_model
-from deepfake_detector.scoring.video_scores import highest_scoring
-from deepfake_detector.training.arguments import main_arguments
+from deepfake_detector.networks.catalogue import RANDOM
+from deepfake_detector.scoring.trained_model import MODEL_NAME
 from deepfake_detector.training.settings import (
     RunOptions,
+    Stage,
     TrainSettings,
-    clip_settings,
-    frame_settings,
-    run_settings,
-    told_settings,
+    clip_stage,
+    frame_stage,
 )
 
 with quiet_tensorflow():
@@ -66,41 +68,26 @@ with quiet_tensorflow():
     import tensorflow as tf
 
     from data_pipeline import build_dataset, check_batch
-    from deepfake_detector.clips import read_errors
-    from deepfake_detector.networks import backbones, folding, whitening
+    from deepfake_detector.networks import backbones, whitening
     from deepfake_detector.scoring import model_file
-    from deepfake_detector.scoring.clip_scorer import ClipScorer
-    from deepfake_detector.training import devices, run_folder, run_state
-    from deepfake_detector.training.callbacks import RunState, usual_callbacks
+    from deepfake_detector.training import devices, report, run_folder
+    from deepfake_detector.training.callbacks import all_callbacks
+    from deepfake_detector.training.errors import explained_errors
     from deepfake_detector.training.initial_weights import initial_weights, set_network_weights
-    from deepfake_detector.training.loop import Trainer
-    from deepfake_detector.training.optimizer import make_optimizer
-    from deepfake_detector.training.report import (
-        print_parts,
-        print_result,
-        summary,
-        write_charts,
-    )
+    from deepfake_detector.training.loop import Trainer, make_optimizer
+    from deepfake_detector.training.run_folder import RunState
     from model import build_model
 
-# What another worker that has gone looks like from here.
-WORKER_GONE = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-)
+Splits = Mapping[str, Sequence[FaceTrack]]
+History = list[dict[str, float]]  # metrics per epoch
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    args = vars(main_arguments(__doc__).parse_args(argv))
-    data, out = args.pop("data"), args.pop("out")
-    json_summary, _ = args.pop("json_summary"), args.pop("verbose")
-    options = RunOptions(**{name: args.pop(name) for name in asdict(RunOptions())})
-    history = train(data, out, TrainSettings(**args), options)
-    if json_summary and history:
-        print(json.dumps(summary(out, history)))
+    args = read_arguments(__doc__, argv)
+    history = train(args.data, args.out, args.settings, args.options)
+    if args.json_summary and history:
+        print(json.dumps(report.summary(args.out, history)))
     return 0
 
 
@@ -110,14 +97,13 @@ def train(
     settings: TrainSettings = TrainSettings(),  # noqa: B008  it is frozen, as are the options
     options: RunOptions = RunOptions(),  # noqa: B008
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    strategy: "tf.distribute.Strategy | None" = None,
-) -> list[dict[str, float]]:
-    """Train on the faces in `data`, or go on training, and fill the run folder `out`.
+    strategy: tf.distribute.Strategy | None = None,
+) -> History:
+    """Train on the faces in `data`, or continue to train, and fill the run folder `out`.
 
-    Returns the history, a dict of figures per epoch of clips; workers other than the first return
+    Returns the history, a dict of metrics per epoch of clips; workers other than the first return
     none. `callbacks` are Keras callbacks of your own; they run on every worker, after the usual
-    ones, in the training on clips. Without a `strategy` the best one for this machine, or for the
-    cluster it belongs to, is taken.
+    ones, in the training on clips. Without a `strategy` the one for these devices is chosen.
 
     Raises UserError where a class is missing, the videos do not make a batch or cannot be split,
     the folder holds another run, the batch does not suit the devices, or a worker or a crop is
@@ -125,237 +111,196 @@ def train(
     """
     data, out = Path(data), Path(out)
     faces = list_faces(data)
-    if options.ignore_marks:
+    if options.ignore_official_split:
         faces = without_official_splits(faces)
-    parts = split_tracks(faces, settings.validation_share, settings.test_share, settings.seed)
-    count_steps(parts["train"], settings)  # says what is missing
-    stored = run_settings(settings, read_settings(data), options.initial_model)
+    splits = split_tracks(faces, settings.validation_share, settings.test_share, settings.seed)
+    count_steps(splits["train"], settings)  # says what is missing
+    # MirroredStrategy over the GPUs of this machine, or its like over all workers of a cluster.
     strategy = strategy or devices.choose_strategy()
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     chief = devices.is_chief(strategy)
     if chief:
-        print_parts(parts)
+        report.print_splits(splits)
         print(f"training on {devices.describe(strategy)}")
-    history = train_parts(parts, out, stored, settings, strategy, options, callbacks)
+    face_settings = read_settings(data)
+    history = train_splits(splits, out, face_settings, settings, options, strategy, callbacks)
     if not chief:
         return []
-    stored = calibrate(out, parts["validation"])
-    print_result(out, history, stored, write_charts(out, history))
+    run_settings = model_file.calibrate(out / MODEL_NAME, splits["validation"])
+    report.print_result(out, history, run_settings)
     if options.export:
-        print(f"exported: {model_file.export(out / trained_model.MODEL_NAME, stored)}")
+        print(f"exported: {model_file.export(out / MODEL_NAME, run_settings)}")
     return history
 
 
-def train_parts(
-    parts: Mapping[str, Sequence[FaceTrack]],
+def train_splits(
+    splits: Splits,
     out: Path,
-    stored: Mapping,
+    face_settings: Mapping,
     settings: TrainSettings,
-    strategy: "tf.distribute.Strategy",
     options: RunOptions,
+    strategy: tf.distribute.Strategy,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> list[dict[str, float]]:
-    """Train on the parts of a split, write the run folder except its charts, return the history.
+) -> History:
+    """Train on single frames and then on clips; fill the run folder except its charts.
 
-    A run that is there already goes on where it stopped; a finished one is left as it is. Unless it
-    begins with an initial model, single frames are trained on first, as a run of its own in the
-    folder `frames` of `out`: what is wrong with a frame is learned from many different ones several
-    times as fast as from clips, whose frames are alike. Clips then go on at a tenth of the rate,
-    from the mean of what their frames say.
+    A stopped run goes on where it stopped; a finished one is left as it is. The network learns
+    what is wrong with a frame from many different ones, several times as fast as from clips, whose
+    frames are alike. The training on frames is a run of its own, in the folder `frames` of `out`;
+    there is none with an initial model. Returns the history of the training on clips.
     """
-    if not settings.frame_epochs or options.initial_model:
-        return train_stage(parts, out, stored, settings, strategy, options, callbacks)
-    if options.overwrite or not (out / run_state.STATE_NAME).exists():
+    clips = clip_stage(out, settings, face_settings, options.initial_model)
+    needs_frames = clips.initial_model is not None and options.initial_model is None
+    if needs_frames and (options.overwrite or not (out / run_folder.STATE_NAME).exists()):
+        frames = frame_stage(out, settings, face_settings, splits["train"])
         if devices.is_chief(strategy):
-            print(f"first on single frames, in {out / 'frames'}, then on clips")
-        frames = frame_settings(settings, parts["train"])
-        stored_frames = stored | {"num_frames": 1, "training": told_settings(frames, None)}
-        # Validation is on few people: where it is best by chance, little has been learned yet.
-        train_stage(parts, out / "frames", stored_frames, frames, strategy, options, keep_last=True)
-    options = replace(options, initial_model=out / "frames" / trained_model.MODEL_NAME)
-    return train_stage(parts, out, stored, clip_settings(settings), strategy, options, callbacks)
+            print(f"first on single frames, in {frames.folder}, then on clips")
+        train_stage(frames, splits, options, strategy)
+    return train_stage(clips, splits, options, strategy, callbacks)
 
 
 def train_stage(
-    parts: Mapping[str, Sequence[FaceTrack]],
-    out: Path,
-    stored: Mapping,
-    settings: TrainSettings,
-    strategy: "tf.distribute.Strategy",
+    stage: Stage,
+    splits: Splits,
     options: RunOptions,
+    strategy: tf.distribute.Strategy,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    keep_last: bool = False,
-) -> list[dict[str, float]]:
-    """Train on clips of one length; see `train_parts`, and `usual_callbacks` for `keep_last`."""
+) -> History:
+    """Train on clips of one length and return the history; see `train_splits`."""
+    out, settings = stage.folder, stage.settings
     check_batch(settings.batch_size, strategy.num_replicas_in_sync)
-    steps_per_epoch = count_steps(parts["train"], settings)
+    steps = count_steps(splits["train"], settings)
     chief = devices.is_chief(strategy)
     with run_folder.only_run(out) if chief else contextlib.nullcontext():
-        known = not options.overwrite and run_folder.check_same_run(out, stored, parts)
-        facts = run_state.read_facts(out) if known else {}
-        if facts.get("finished") and settings.epochs <= facts["epochs"]:
-            print(f"{out} holds this very run already; --overwrite trains it again")
-            return facts["history"]
-        facts = next_facts(facts, settings)
-        # A run that goes on has all weights in its state.
-        first = {} if known else first_weights(parts["train"], stored, settings, options)
-        network, trained, trainer = build(
-            settings, strategy, facts["precision"], steps_per_epoch, **first
-        )
-        if known:
-            run_state.restore_state(out, trainer)
-        check_agreement(trainer, stored, parts)
-        anew = facts["anew"]
-        listed = usual_callbacks(
-            network, trained, trainer, out, settings.patience, anew, options.tensorboard, keep_last
-        )
-        listed += callbacks
+        new = options.overwrite or not run_folder.holds_run(out, stage.run_settings, splits)
+        precision = devices.choose_precision(settings.precision)
+        if new:
+            state = RunState(settings.epochs, precision)
+            trainer = build_trainer(
+                settings,
+                strategy,
+                precision,
+                steps,
+                backbone_weights=stage.run_settings["training"].get("backbone_weights", RANDOM),
+                set_weights=first_weights(stage, splits["train"]),
+            )
+            trainer.progress = state.progress
+        else:
+            state, variables = run_folder.read_state(out)
+            if state.finished and settings.epochs <= state.epochs:
+                print(f"{out} holds this run already; --overwrite trains it again")
+                return state.progress.history
+            state.go_on(settings.epochs, precision)
+            trainer = build_trainer(settings, strategy, precision, steps)
+            trainer.restore(state.progress, variables)
+        run_folder.check_agreement(trainer, stage.run_settings, splits)
+        every_callback = all_callbacks(trainer, stage, state, options, callbacks)
         if chief:
-            run_folder.begin(out, stored, parts, afresh=not known)
-            listed.append(RunState(out, trainer, options.checkpoint_minutes, facts))
-        fit(trainer, parts, settings, options, steps_per_epoch, listed)
+            run_folder.begin(out, stage.run_settings, splits, new)
+        fit(trainer, splits, settings, steps, every_callback)
         if chief:
-            run_state.save_state(out, trainer, **facts | {"finished": True})
-        check_agreement(trainer, stored, parts)  # nobody goes on before the files are there
-        return trainer.progress.history
+            state.finished = True
+            run_folder.save_state(out, trainer, state)
+        # No worker goes on before the files are there.
+        run_folder.check_agreement(trainer, stage.run_settings, splits)
+    return trainer.progress.history
 
 
-def count_steps(videos: Sequence[FaceTrack], settings: TrainSettings) -> int:
-    """Return how many steps an epoch of these videos has."""
-    return steps_per_epoch(videos, settings.batch_size, settings.self_blend, settings.min_steps)
-
-
-def calibrate(out: Path, videos: Sequence[FaceTrack]) -> dict:
-    """Calibrate the finished model on its validation videos, complete its settings.json, and return
-    what came in: a temperature and operating points, see calibration.py."""
-    path = out / trained_model.MODEL_NAME
-    settings = trained_model.read_model_settings(path)
-    if "calibration" not in settings:
-        model = model_file.load(path, settings)
-        scores = ClipScorer(model, settings).score_tracks(videos)
-        decisive = list(highest_scoring([video.video_key for video in videos], scores).values())
-        labels = np.array([videos[index].label for index in decisive])
-        settings |= calibration.calibrate(labels, scores[decisive])
-        write_text(out / SETTINGS_NAME, json.dumps(settings, indent=1) + "\n")
-    return settings
-
-
-def next_facts(facts: Mapping, settings: TrainSettings) -> dict:
-    """Return what the state of this run will say about itself, given that of the run before it.
-
-    Raises UserError where that one computed with other numbers.
-    """
-    precision = devices.choose_precision(settings.precision)
-    if facts and facts["precision"] != precision:
-        raise UserError(
-            f"the run was begun in {facts['precision']}, here it would be {precision}; give "
-            f"--precision {facts['precision']}, or --overwrite to train anew"
-        )
-    anew = facts["epoch"] if facts.get("finished") else facts.get("anew", 0)
-    return {"epochs": settings.epochs, "precision": precision, "anew": anew, "finished": False}
-
-
-def check_agreement(trainer: Trainer, stored: Mapping, parts: Mapping) -> None:
-    """Raise UserError on every worker unless all of them see the same data and the same state."""
-    told = {name: value for name, value in stored.items() if name != "versions"}
-    text = json.dumps([told, run_folder.split_names(parts)], sort_keys=True)
-    progress = trainer.progress
-    if not trainer.is_same_everywhere([zlib.crc32(text.encode()), progress.epoch, progress.step]):
-        raise UserError(
-            "the workers do not see the same run; give all of them the same command, with --data "
-            "and --out on a disk they share"
-        )
-
-
-def build(
+def build_trainer(
     settings: TrainSettings,
-    strategy: "tf.distribute.Strategy",
+    strategy: tf.distribute.Strategy,
     precision: str,
     steps_per_epoch: int,
-    weights: Sequence[np.ndarray] | None = None,
-    backbone_weights: str = catalogue.RANDOM,
-    frames: Iterable[np.ndarray] | None = None,
-) -> tuple[keras.Model, keras.Model, Trainer]:
-    """Return the network that is saved, the one whose weights are trained, and their trainer.
+    backbone_weights: str = RANDOM,
+    set_weights: Callable[[keras.Model], None] | None = None,
+) -> Trainer:
+    """Return the network of these settings with its optimizer, ready to be trained.
 
-    They are the same one where the precision is float32. `weights` replace the drawn ones,
-    `backbone_weights` those of a backbone; raises UserError where they do not fit. From `frames`,
-    batches of those it will be trained on, come fixed ones of the default network (whitening.py).
+    `set_weights` changes the random initial weights of the network, `backbone_weights` those of its
+    backbone. Raises UserError where they do not fit.
     """
     shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
     keras.utils.set_random_seed(settings.seed)
-    with strategy.scope():
-        optimizer = make_optimizer(settings, steps_per_epoch, precision)
+    with strategy.scope():  # variables that are made in it have a copy on every device
+        optimizer = make_optimizer(
+            settings.learning_rate, settings.epochs, steps_per_epoch, precision
+        )
         network = build_model(*shape, backbone_weights=backbone_weights)
-        if weights is not None:
-            set_network_weights(network, weights)
-        elif frames is not None and whitening.suits(network):
-            whitening.fit(network, frames)
-        trained = network
+        if set_weights:
+            set_weights(network)
+        twin = None
         if precision != "float32":
-            trained = build_model(*shape, precision=precision)
-            trained.set_weights(network.get_weights())
+            twin = build_model(*shape, precision=precision)
+            twin.set_weights(network.get_weights())
         if settings.freeze_backbone:
-            for model in (network, trained):
+            for model in filter(None, (network, twin)):
                 backbones.freeze(model.get_layer("frames").layer)
-        # Trains the same weights without a copy of the encoder for each frame, see model.py.
-        folded = folding.fold_time(trained, settings.seed, optimizer.iterations.value)
-    return network, trained, Trainer(folded, optimizer, strategy)
+        return Trainer(network, optimizer, strategy, twin, settings.seed)
+
+
+def first_weights(stage: Stage, videos: Sequence[FaceTrack]) -> Callable[[keras.Model], None]:
+    """Return what gives a network the weights that a new run begins with.
+
+    They are those of an initial model, or random ones. The default network has fixed ones, too,
+    which depend on the frames it will be trained on (whitening.py).
+    """
+    if stage.initial_model:
+        weights = initial_weights(stage.initial_model, stage.run_settings["faces"])
+        return lambda network: set_network_weights(network, weights)
+    frames = first_frames(videos, stage.settings)
+    return lambda network: whitening.fit(network, frames) if whitening.suits(network) else None
+
+
+def first_frames(videos: Sequence[FaceTrack], settings: TrainSettings) -> Iterator[np.ndarray]:
+    """Yield the frames of the first clips of a training, `(n, img_size, img_size, 3) uint8`: those
+    of two epochs, or whitening.NUM_FRAMES if that is less."""
+    enough = -(-whitening.NUM_FRAMES // (settings.batch_size * settings.num_frames))
+    clips = build_clips(videos, settings, training=True)
+    with explained_errors(videos, settings.batch_size):
+        for batch, _ in clips.take(min(enough, 2 * count_steps(videos, settings))):
+            yield batch.numpy().reshape(-1, *batch.shape[2:])
 
 
 def fit(
     trainer: Trainer,
-    parts: Mapping[str, Sequence[FaceTrack]],
+    splits: Splits,
     settings: TrainSettings,
-    options: RunOptions,
     steps_per_epoch: int,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """Train on the videos of two parts until the epochs are done or a callback stops it."""
+    """Train and validate until the epochs are done or a callback stops it."""
 
-    def clips(part: str, **more):
-        return lambda context: clips_of(
-            parts[part],
-            settings,
-            options,
-            num_replicas=context.num_replicas_in_sync,
-            shard=(context.input_pipeline_id, context.num_input_pipelines),
-            **more,
-        )
+    def distributed(split: str, **more: Any) -> tf.distribute.DistributedDataset:
+        def clips_of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            return build_clips(
+                splits[split],
+                settings,
+                num_replicas=context.num_replicas_in_sync,
+                shard=(context.input_pipeline_id, context.num_input_pipelines),
+                **more,
+            )
 
-    distribute = trainer.strategy.distribute_datasets_from_function
+        return trainer.strategy.distribute_datasets_from_function(clips_of_worker)
+
     begin = {"first_epoch": trainer.progress.epoch, "first_step": trainer.progress.step}
-    # A bar on a terminal, a line per epoch in a log file.
-    verbose = 1 if sys.stdout.isatty() else 2
-    try:
+    bar_or_lines = 1 if sys.stdout.isatty() else 2  # lines for a log file
+    verbose = bar_or_lines if devices.is_chief(trainer.strategy) else 0
+    with explained_errors([*splits["train"], *splits["validation"]], settings.batch_size):
         trainer.fit(
-            distribute(clips("train", training=True, **begin)),
-            distribute(clips("validation", equal_classes=True)),
+            distributed("train", training=True, **begin),
+            distributed("validation", equal_classes=True),
             settings.epochs,
             steps_per_epoch,
             callbacks,
             verbose,
         )
-    except WORKER_GONE as error:
-        raise UserError(
-            "another worker of this run has stopped or cannot be reached; start the same command "
-            "on all of them again, it goes on from the last checkpoint"
-        ) from error
-    except tf.errors.ResourceExhaustedError as error:
-        raise UserError(
-            f"out of memory with {settings.batch_size} clips a batch; lower --batch-size or "
-            "--num-frames"
-        ) from error
-    except tf.errors.OpError as error:
-        videos = [*parts["train"], *parts["validation"]]
-        raise UserError(read_errors.explain(error, videos)) from error
 
 
-def clips_of(
-    videos: Sequence[FaceTrack], settings: TrainSettings, options: RunOptions, **more
+def build_clips(
+    videos: Sequence[FaceTrack], settings: TrainSettings, **more: Any
 ) -> tf.data.Dataset:
-    """Return the clips of `videos` as these settings have them; see `build_dataset` for `more`."""
+    """Return batches of clips of `videos` with these settings; see `build_dataset` for `more`."""
     return build_dataset(
         videos=videos,
         img_size=(settings.img_size, settings.img_size),
@@ -368,32 +313,9 @@ def clips_of(
     )
 
 
-def first_weights(
-    videos: Sequence[FaceTrack],
-    stored: Mapping,
-    settings: TrainSettings,
-    options: RunOptions,
-) -> dict:
-    """Return what a new run begins with, as `build` takes it."""
-    if options.initial_model:
-        return {"weights": initial_weights(options.initial_model, stored["faces"])}
-    backbone_weights = stored["training"].get("backbone_weights", catalogue.RANDOM)
-    frames = first_frames(videos, settings, options)
-    return {"backbone_weights": backbone_weights, "frames": frames}
-
-
-def first_frames(
-    videos: Sequence[FaceTrack], settings: TrainSettings, options: RunOptions
-) -> Iterator[np.ndarray]:
-    """Yield the frames of the first clips of a training, `(n, img_size, img_size, 3) uint8`: those
-    of two epochs, or whitening.NUM_FRAMES if that is less."""
-    enough = -(-whitening.NUM_FRAMES // (settings.batch_size * settings.num_frames))
-    clips = clips_of(videos, settings, options, training=True)
-    try:
-        for batch, _ in clips.take(min(enough, 2 * count_steps(videos, settings))):
-            yield batch.numpy().reshape(-1, *batch.shape[2:])
-    except tf.errors.OpError as error:
-        raise UserError(read_errors.explain(error, videos)) from error
+def count_steps(videos: Sequence[FaceTrack], settings: TrainSettings) -> int:
+    """Return the steps in an epoch; raises UserError where the videos do not make one."""
+    return steps_per_epoch(videos, settings.batch_size, settings.self_blend, settings.min_steps)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What all 119,000 videos of DFDC take: measured here per video and per clip, then multiplied.
+"""Estimates what all 119,000 videos of DFDC take, from measurements per frame and per clip.
 
-    python -m benchmarks.dfdc_scale                          on 1080p videos it draws
-    python -m benchmarks.dfdc_scale --videos DIR ...         on yours, in a layout we know
+    python -m benchmarks.dfdc_scale                          on synthetic 1080p videos
+    python -m benchmarks.dfdc_scale --videos DIR ...         on your own, in a known layout
     python -m benchmarks.dfdc_scale --machines 8 --cores 16 --epochs 40
 
-Three things are measured with one core each: the seconds of extraction per frame, the clips a
-second out of the pipeline, and the seconds of a training step. Everything else is calculated from
-these and the sizes of the data set, as the table says. docs/scale.md has the figures in words.
+It measures three things with one core each: the seconds of extraction per frame, the clips per
+second that the pipeline reads, and the clips per second that are trained. It calculates everything
+else from these and from the sizes of the data set.
 """
 
 import argparse
@@ -19,24 +19,20 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import keras
-
 from deepfake_detector.console import command, print_table, quiet_tensorflow
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 from deepfake_detector.face_dataset.manifest import read_manifest
 from deepfake_detector.training.settings import TrainSettings
 from sample_data import make_sample_set
-from train import build
-
-ROOT = Path(__file__).parents[1]
-
 
 with quiet_tensorflow():
+    import keras
     import tensorflow as tf
 
-    import data_pipeline
+    from data_pipeline import build_dataset
+    from train import build_trainer
 
-
+ROOT = Path(__file__).parents[1]
 # DFDC: 119,154 training videos of ten seconds, 30 frames each second, 471.84 GB in all
 # (arXiv:2006.07397, section 3; kaggle.com/c/deepfake-detection-challenge/data).
 VIDEOS, REAL_VIDEOS, TOTAL_GB, VIDEO_SEC, FPS = 119_154, 19_154, 471.84, 10, 30
@@ -49,11 +45,32 @@ def main_arguments() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--videos", type=Path, nargs="+", metavar="DIR", help="video folders (drawn)")
-    add("--machines", type=int, default=8, help="machines of the second column (%(default)s)")
-    add("--cores", type=int, default=16, help="cores of a machine (%(default)s)")
-    add("--capture-sec", type=float, default=5.0, help="seconds of each video (%(default)s)")
-    add("--epochs", type=int, default=TrainSettings.epochs, help="epochs (%(default)s)")
+    add(
+        "--videos",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="folders of videos to measure (default: synthetic ones)",
+    )
+    add(
+        "--machines",
+        type=int,
+        default=8,
+        help="machines of the second table (default: %(default)s)",
+    )
+    add("--cores", type=int, default=16, help="cores of a machine (default: %(default)s)")
+    add(
+        "--capture-sec",
+        type=float,
+        default=5.0,
+        help="seconds that are extracted from each video (default: %(default)s)",
+    )
+    add(
+        "--epochs",
+        type=int,
+        default=TrainSettings.epochs,
+        help="epochs on clips (default: %(default)s)",
+    )
     return parser
 
 
@@ -62,10 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, whoever asks for threads
+    # One core, however many threads a library starts.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        locations = args.videos or [draw(work / "videos")]
+        locations = args.videos or [make_videos(work / "videos")]
         measured = extract(locations, work / "faces", args.capture_sec)
         measured |= read_clips(work / "faces")
     measured |= train_steps()
@@ -76,14 +94,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def draw(folder: Path) -> Path:
-    """Draw two people at 1080p, real and fake; the codec is what OpenCV can write, MPEG-4."""
+def make_videos(folder: Path) -> Path:
+    """Write synthetic videos of two people at 1080p, real and fake, as MPEG-4."""
     make_sample_set(folder, num_people=2, seconds=2.0, fps=30, frame_size=1080)
     return folder
 
 
 def extract(locations: Sequence[Path], out: Path, capture_sec: float) -> dict[str, float]:
-    """Extract the faces of all videos, one at a time; return what that took."""
+    """Extract the faces of all videos, one at a time; return time and disk space it took."""
     # In a process of its own: workers started from here would import TensorFlow first.
     words = [sys.executable, str(ROOT / "processing.py"), "--workers", "1", "--save-path", str(out)]
     words += ["--capture-sec", str(capture_sec), "--location", *map(str, locations)]
@@ -98,11 +116,11 @@ def extract(locations: Sequence[Path], out: Path, capture_sec: float) -> dict[st
 
 
 def read_clips(faces: Path) -> dict[str, float]:
-    """Take augmented clips out of the pipeline, as training does; return how many a second."""
+    """Read augmented clips, as training does; return how many per second."""
     settings = TrainSettings()
     videos = list_faces(faces)
     batch_size = min(settings.batch_size, 2 * min(count_of(videos, 0), count_of(videos, 1)))
-    dataset = data_pipeline.build_dataset(
+    dataset = build_dataset(
         videos=videos,
         img_size=(settings.img_size, settings.img_size),
         num_frames=settings.num_frames,
@@ -123,9 +141,9 @@ def count_of(videos: Sequence[FaceTrack], label: int) -> int:
 
 
 def train_steps() -> dict[str, float]:
-    """Train the default network on clips that are in memory already; return what a step takes."""
+    """Train the default network on clips in memory; return its speed and its size."""
     settings = TrainSettings()
-    network, _, trainer = build(settings, tf.distribute.MirroredStrategy(), "float32", STEPS)
+    trainer = build_trainer(settings, tf.distribute.MirroredStrategy(), "float32", STEPS)
     size = settings.img_size
     shape = (settings.batch_size, settings.num_frames, size, size, 3)
     clips = tf.cast(tf.random.uniform(shape, maxval=256, dtype=tf.int32), tf.uint8)
@@ -136,13 +154,15 @@ def train_steps() -> dict[str, float]:
     history = trainer.fit(training, validation, epochs=2, steps_per_epoch=STEPS, verbose=0)
     return {
         "clips a second trained": history[1]["clips_per_sec"],
-        "weights": network.count_params(),
-        "activations of a clip, MB": 4e-6 * settings.num_frames * values_of(network),
+        "weights": trainer.network.count_params(),
+        "activations of a clip, MB": 4e-6
+        * settings.num_frames
+        * count_activations(trainer.network),
     }
 
 
-def values_of(network: "keras.Model") -> int:
-    """Return how many values the layers of the frame encoder give for a frame."""
+def count_activations(network: keras.Model) -> int:
+    """Return the number of activations of the frame encoder for one frame."""
     encoder = next(layer.layer for layer in network.layers if hasattr(layer, "layer"))
     return sum(math.prod(layer.output.shape[1:]) for layer in encoder.layers)
 
@@ -150,33 +170,48 @@ def values_of(network: "keras.Model") -> int:
 def projection(
     measured: Mapping[str, float], machines: int, args: argparse.Namespace
 ) -> list[tuple[str, str]]:
-    """Return what the whole data set takes on so many machines whose cores are like this one.
+    """Return what the whole data set takes on N machines whose cores are like this one.
 
-    Work is taken to spread evenly: extraction shares nothing, and a step shares its gradients only.
+    It assumes that work spreads evenly: extraction shares nothing, a step only its gradients.
     """
-    cores, settings = machines * args.cores, TrainSettings()
-    frames = VIDEOS * args.capture_sec * FPS
-    extraction_hours = frames * measured["extraction, ms a frame"] / 3.6e6
-    read_gb = TOTAL_GB * args.capture_sec / VIDEO_SEC
+    cores = machines * args.cores
+    return [
+        *extraction_rows(measured, cores, args.capture_sec),
+        *training_rows(measured, machines, cores, args.epochs),
+    ]
+
+
+def extraction_rows(
+    measured: Mapping[str, float], cores: int, capture_sec: float
+) -> list[tuple[str, str]]:
+    frames = VIDEOS * capture_sec * FPS
+    hours = frames * measured["extraction, ms a frame"] / 3.6e6
+    read_gb = TOTAL_GB * capture_sec / VIDEO_SEC
     crops_gb = frames * measured["crop, KB"] / 1e6
-    # An epoch of single frames is so many frames, not clips.
-    epochs = args.epochs + settings.frame_epochs / settings.num_frames
-    clips = 2 * TRAIN_SHARE * REAL_VIDEOS * epochs
-    trained_hours = clips / measured["clips a second trained"] / 3600
-    read_hours = clips / measured["clips a second read"] / 3600
+    return [
+        ("extraction", f"{hours:,.0f} core-hours, {hours / cores:.1f} hours"),
+        ("videos read", f"{read_gb:,.0f} GB, {read_gb / hours * cores / 3.6:,.0f} MB/s"),
+        ("crops written", f"{crops_gb:,.0f} GB, {frames / 1e6:.1f} million files"),
+    ]
+
+
+def training_rows(
+    measured: Mapping[str, float], machines: int, cores: int, epochs: int
+) -> list[tuple[str, str]]:
+    settings = TrainSettings()
+    # An epoch of single frames has as many frames as one of clips has clips.
+    clip_epochs = epochs + settings.frame_epochs / settings.num_frames
+    clips = 2 * TRAIN_SHARE * REAL_VIDEOS * clip_epochs
+    trained, read = measured["clips a second trained"], measured["clips a second read"]
+    trained_hours, read_hours = clips / trained / 3600, clips / read / 3600
     clip_mb = settings.num_frames * measured["crop, KB"] / 1e3
-    clips_per_sec = cores / (
-        1 / measured["clips a second trained"] + 1 / measured["clips a second read"]
-    )
+    clips_per_sec = cores / (1 / trained + 1 / read)
     gradients_mb = 2 * (machines - 1) / machines * 4e-6 * measured["weights"]
     steps_per_sec = clips_per_sec / settings.batch_size / machines
     memory_gb = (16e-9 * measured["weights"]) + 2e-3 * 64 * measured["activations of a clip, MB"]
     return [
-        ("extraction", f"{extraction_hours:,.0f} core-hours, {extraction_hours / cores:.1f} hours"),
-        ("videos read", f"{read_gb:,.0f} GB, {read_gb / extraction_hours * cores / 3.6:,.0f} MB/s"),
-        ("crops written", f"{crops_gb:,.0f} GB, {frames / 1e6:.1f} million files"),
         (
-            f"training, {args.epochs} epochs, {settings.frame_epochs} of single frames",
+            f"training, {epochs} epochs, {settings.frame_epochs} of single frames",
             f"{clips:,.0f} clips",
         ),
         ("  steps", f"{trained_hours:,.1f} core-hours"),
@@ -184,7 +219,7 @@ def projection(
         ("  together", f"{(trained_hours + read_hours) / cores:.2f} hours"),
         ("  crops read", f"{clips_per_sec * clip_mb:,.0f} MB/s"),
         ("  gradients between machines", f"{gradients_mb * steps_per_sec:.1f} MB/s each"),
-        ("  cores that feed 1,000 clips a second", f"{1000 / measured['clips a second read']:.1f}"),
+        ("  cores that feed 1,000 clips a second", f"{1000 / read:.1f}"),
         ("  memory of a GPU, batch of 64", f"{memory_gb:.1f} GB"),
     ]
 

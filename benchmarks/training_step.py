@@ -223,8 +223,7 @@ def our_trainer(architecture: str, sizes: Sizes) -> tuple[Trainer, tf.Tensor, tf
     with strategy.scope():
         optimizer = keras.optimizers.AdamW()
         network = new_network(architecture, sizes)
-        folded = folding.fold_time(network, seed=0, step=optimizer.iterations.value)
-    return Trainer(folded, optimizer, strategy), *batch(sizes)
+    return Trainer(network, optimizer, strategy), *batch(sizes)
 
 
 def our_step(architecture: str, sizes: Sizes) -> Callable:

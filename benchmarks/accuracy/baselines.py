@@ -20,7 +20,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -39,7 +39,7 @@ from deepfake_detector.networks import folding
 from deepfake_detector.scoring import calibration, model_file, trained_model
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 from deepfake_detector.training import devices, run_folder
-from deepfake_detector.training.arguments import main_arguments
+from deepfake_detector.training.arguments import read_arguments
 
 with quiet_tensorflow():
     import tensorflow as tf
@@ -87,19 +87,16 @@ class SeedRecipe:
 # train.py as a user runs it
 
 
-def read_options(words: Sequence[str], seed: int) -> tuple["train.TrainSettings", Mapping]:
+def read_options(
+    words: Sequence[str], seed: int
+) -> tuple["train.TrainSettings", "train.RunOptions"]:
     """Return the settings and the options that train.py makes of the words of its command line.
 
     `seed` is that of the benchmark; a --seed among the words overrides it.
     """
     where = ["--data", "-", "--out", "-"]  # the last one counts, and these two are not used
-    parser = main_arguments("train.py")
-    args = vars(parser.parse_args(["--seed", str(seed), *words, *where]))
-    settings, options = (
-        kind(**{field.name: args[field.name] for field in fields(kind)})
-        for kind in (train.TrainSettings, train.RunOptions)
-    )
-    return settings, options
+    args = read_arguments("train.py", ["--seed", str(seed), *words, *where])
+    return args.settings, args.options
 
 
 def prepare_ours(
@@ -119,13 +116,12 @@ def prepare_ours(
         train.count_steps(parts["train"], settings)  # says what is missing
     except UserError as error:
         raise CannotTrain(f"fold {fold.number}: {error}") from error
-    stored = train.run_settings(settings, face_settings, options.initial_model)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.backend.clear_session()
     strategy = devices.choose_strategy()
-    train.train_parts(parts, out, stored, settings, strategy, options)
-    train.calibrate(out, parts["validation"])
+    train.train_splits(parts, out, face_settings, settings, options, strategy)
+    model_file.calibrate(out / trained_model.MODEL_NAME, parts["validation"])
     score = scorer_of(out / trained_model.MODEL_NAME, strategy)
     return Prepared(score, parts["train"], seconds_of(out) + seconds_of(out / "frames"))
 

@@ -1,22 +1,31 @@
-"""Opens the .keras file of a training and exports it; needs TensorFlow.
+"""Opens, calibrates and exports the .keras file of a training.
 
 model = load(Path("run/model.keras"), settings)
 """
 
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.face_dataset.settings import SETTINGS_NAME
+from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.networks.folding import fold_time
+from deepfake_detector.scoring import calibration
+from deepfake_detector.scoring.clip_scorer import ClipScorer
+from deepfake_detector.scoring.trained_model import read_model_settings
+from deepfake_detector.scoring.video_scores import highest_scoring
 
 
 def open_model(model_path: Path) -> keras.Model:
     """Return the model as it was saved; raises UserError for a file that is none.
 
-    Keras's safe mode is on: a file that asks for code of its own to be run is none either
+    Keras's safe mode is on: it refuses a file that asks for code of its own to be run
     (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
     """
     try:
@@ -27,30 +36,49 @@ def open_model(model_path: Path) -> keras.Model:
 
 
 def load(model_path: Path, settings: Mapping) -> keras.Model:
-    """Return the model, folded for speed; raises UserError for a file that is none, or one that
-    does not fit its settings."""
+    """Return the model with time folded into the batch, which is faster.
+
+    `settings` is the settings.json of the model. Raises UserError for a file that is no model, or
+    one that does not fit its settings.
+    """
     model = open_model(model_path)
     expected = (settings["num_frames"], *settings["img_size"], 3)
     if tuple(model.input_shape[1:]) != expected:
         raise UserError(
             f"{model_path} takes clips of {model.input_shape[1:]}, its settings.json says "
-            f"{expected}; put the two files of one run side by side"
+            f"{expected}; put the two files of one run next to each other"
         )
     return fold_time(model)
 
 
+def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
+    """Calibrate a finished model on its validation videos and return its completed settings.json.
+
+    What comes in is a temperature and operating points, see `calibration.calibrate`. Settings that
+    have them already stay as they are.
+    """
+    settings = read_model_settings(model_path)
+    if "calibration" not in settings:
+        scores = ClipScorer(load(model_path, settings), settings).score_tracks(videos)
+        highest = highest_scoring([video.video_key for video in videos], scores.tolist())
+        deciding = list(highest.values())
+        labels = np.array([videos[index].label for index in deciding])
+        settings |= calibration.calibrate(labels, scores[deciding])
+        write_text(model_path.parent / SETTINGS_NAME, json.dumps(settings, indent=1) + "\n")
+    return settings
+
+
 def export(model_path: Path, settings: Mapping) -> Path:
-    """Write a SavedModel beside a model, `export`, and return its path.
+    """Write a SavedModel next to a model, in the folder `export`, and return its path.
 
     `serve` of what `tf.saved_model.load` gives takes clips `(batch, num_frames, height, width, 3)
     uint8`, RGB faces, and gives raw scores `(batch, 1) float32`; TensorFlow Serving offers the
     same. See https://keras.io/api/models/model_saving_apis/export/
     """
     folder = model_path.parent / "export"
-    partial = folder.with_name(".partial.export")
     model = load(model_path, settings)
     signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8")]
-    model.export(partial, verbose=False, input_signature=signature)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with written_whole(folder) as partial:
+        model.export(partial, verbose=False, input_signature=signature)
+        shutil.rmtree(folder, ignore_errors=True)
     return folder

@@ -1,4 +1,4 @@
-"""What stands beside a trained model and what the model may be asked about: no TensorFlow.
+"""The files of a trained model, and which faces it can be asked about. No TensorFlow.
 
 settings = read_model_settings(Path("run/model.keras"))
 """
@@ -19,7 +19,10 @@ SPLIT_NAME = "split.json"
 
 
 def read_model_settings(model_path: Path) -> dict:
-    """Return the settings.json beside a model; raises UserError without one that fits."""
+    """Return the settings.json next to a model.
+
+    Raises UserError where the model or that file is missing, or the file is not that of a model.
+    """
     if not model_path.exists():
         raise UserError(f"{model_path} does not exist; train a model with train.py first")
     path = model_path.parent / SETTINGS_NAME
@@ -30,19 +33,20 @@ def read_model_settings(model_path: Path) -> dict:
         settings, missing = {}, {"everything"}
     if missing:
         raise UserError(
-            f"{path} lacks {', '.join(sorted(missing))}; it is written by train.py and must stay "
-            "beside its model"
+            f"{path} lacks {', '.join(sorted(missing))}; train.py writes it, and it must stay next "
+            "to its model"
         )
     return settings
 
 
 def check_faces(data: Path, settings: Mapping) -> None:
-    """Raise UserError where the faces were not made as those the model was trained on."""
+    """Raise UserError where the faces in `data` were made with other settings than those that the
+    model was trained on; `settings` is the settings.json of the model."""
     differences = setting_differences(
         read_settings(data), settings["faces"], by="the model expects"
     )
     if differences:
         raise UserError(
-            f"{data} holds faces the model was not trained for: {differences}; make them with the "
-            "model's settings, its scores would mean nothing on these"
+            f"{data} holds faces that the model was not trained for: {differences}; make them with "
+            "the settings of the model, because its scores would mean nothing on these"
         )

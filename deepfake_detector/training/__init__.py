@@ -1,5 +1,5 @@
-"""Training: the loop behind train.py and the folder it fills.
+"""Training: what train.py needs besides clips and a network.
 
-In: settings and clips. Out: a run folder. Open `settings.py` first, then `loop.py`;
-`run_folder.py` and `run_state.py` are what lets a stopped run go on.
+In: settings and clips. Out: a run folder. Open `settings.py` first, then `loop.py`; `run_folder.py`
+is what lets a stopped run go on.
 """

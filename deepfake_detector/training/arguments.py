@@ -1,88 +1,161 @@
-"""The command line of train.py: no TensorFlow, so that --help is quick."""
+"""The command line of train.py. No TensorFlow: --help and wrong arguments answer at once."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from deepfake_detector.console import add_output_arguments
 from deepfake_detector.networks import catalogue
 from deepfake_detector.training.settings import RunOptions, TrainSettings
 
+DROPPED = ("small",)  # architectures of earlier versions that are not trained any more
+SETTING_HELPS = {
+    "epochs": "highest number of epochs on clips; training stops earlier when the validation loss "
+    "no longer improves",
+    "frame_epochs": "epochs on single frames, before the training on clips; 0: none",
+    "batch_size": "clips in a step, over all devices together",
+    "num_frames": "frames in a clip, spread evenly over the video",
+    "img_size": "side of a face in pixels, as the network sees it",
+    "learning_rate": "highest learning rate of the schedule; clips get a tenth of it when single "
+    "frames come first",
+    "patience": "epochs without a better validation loss before training stops",
+    "min_steps": "lowest number of steps in an epoch; a small data set is repeated",
+    "self_blend": "share of the fakes that are made from real videos; 1 needs no other fakes",
+    "validation_share": "share of the videos that is used to choose the best epoch",
+    "test_share": "share of the videos that is held out for evaluate.py",
+    "seed": "seed of everything random: split, order, initial weights, augmentation",
+    "precision": "number format of the arithmetic; auto: the fastest one of the GPUs here",
+}
+SETTING_CHOICES = {"precision": ["auto", *catalogue.PRECISIONS]}
 
-def main_arguments(description: str) -> argparse.ArgumentParser:
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a command line of train.py asks for."""
+
+    data: Path
+    out: Path
+    settings: TrainSettings
+    options: RunOptions
+    json_summary: bool
+
+
+def read_arguments(description: str | None, argv: Sequence[str] | None = None) -> Arguments:
+    """Return what `argv` asks for, by default the words of this process.
+
+    Raises UserError for values that cannot work, and SystemExit like every argparse parser.
+    """
+    args = main_arguments(description).parse_args(argv)
+    if args.cache:
+        print("note: --cache does nothing any more; crops are always read from --data")
+    settings = TrainSettings(
+        **{each.name: getattr(args, each.name) for each in fields(TrainSettings)}
+    )
+    options = RunOptions(**{each.name: getattr(args, each.name) for each in fields(RunOptions)})
+    return Arguments(args.data, args.out, settings, options, args.json_summary)
+
+
+def main_arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of train.py."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="DIR", help="folder of faces")
-    add("--out", type=Path, required=True, metavar="DIR", help="run folder")
-    add_network_arguments(parser)
-    helps = {
-        "epochs": "most epochs; it stops earlier when validation no longer improves",
-        "frame_epochs": "epochs on single frames, before those on clips; 0: none",
-        "batch_size": "clips in a step, over all devices together",
-        "num_frames": "frames in a clip, spread over the video",
-        "img_size": "side of a face in pixels, as the network sees it",
-        "learning_rate": "highest value of the schedule; after single frames, clips get a tenth",
-        "patience": "epochs without a better validation before it stops",
-        "min_steps": "fewest steps in an epoch; a small set is passed several times",
-        "self_blend": "share of the fakes that are made from real videos, 1 needs no others",
-        "validation_share": "share of the videos that chooses the best epoch",
-        "test_share": "share of the videos held out for evaluate.py",
-        "seed": "draws the split, the order, the first weights and the augmentation",
-        "precision": "of the arithmetic; auto: what the GPUs are quickest with",
-    }
-    choices = {"precision": ["auto", *catalogue.PRECISIONS]}
-    for name, text in helps.items():
-        default = getattr(TrainSettings(), name)
-        add(
-            f"--{name.replace('_', '-')}",
-            type=type(default),
-            default=default,
-            choices=choices.get(name),
-            help=f"{text} (%(default)s)",
-        )
-    add(
-        "--ignore-marks",
-        action="store_true",
-        help="draw all parts, also those that the metadata marks",
-    )
-    add("--overwrite", action="store_true", help="replace whatever run is there")
-    add("--initial-model", type=Path, metavar="FILE", help="begin with the weights of this .keras")
-    add("--deterministic", action="store_true", help="bit-equal runs also on GPUs, but slower")
-    add("--tensorboard", action="store_true", help="also write logs for TensorBoard")
-    add(
-        "--checkpoint-minutes",
-        type=float,
-        default=RunOptions.checkpoint_minutes,
-        help="pause between checkpoints within an epoch (%(default)s)",
-    )
-    add("--export", action="store_true", help="also write a SavedModel, for TensorFlow Serving")
-    add_output_arguments(parser, verbose="what TensorFlow has to say")
+    add("--data", type=Path, required=True, metavar="DIR", help="faces that processing.py wrote")
+    add("--out", type=Path, required=True, metavar="DIR", help="run folder to write")
+    _add_network_arguments(parser)
+    _add_setting_arguments(parser)
+    _add_run_arguments(parser)
+    add_output_arguments(parser, verbose="the messages of TensorFlow")
     return parser
 
 
-def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
+def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument(
         "--architecture",
+        type=_architecture,
         default=TrainSettings.architecture,
-        choices=sorted(catalogue.ARCHITECTURES),
-        help=f"network: {', '.join(catalogue.ARCHITECTURES)} (%(default)s)",
+        choices=catalogue.ARCHITECTURES,
+        help="network to train (default: %(default)s)",
     )
-    which.add_argument(
+    network.add_argument(
         "--backbone",
         dest="architecture",
         default=argparse.SUPPRESS,
         choices=catalogue.BACKBONES,
         metavar="NAME",
-        help=f"instead: a network of keras.applications, {', '.join(catalogue.BACKBONES)}",
+        help="instead of --architecture, a network of keras.applications: "
+        + ", ".join(catalogue.BACKBONES),
     )
     parser.add_argument(
         "--backbone-weights",
         metavar="imagenet|none|FILE",
-        help="its first weights: downloaded, drawn, or a .weights.h5, .h5 or .keras file of it "
-        "without its classification layer (imagenet)",
+        help="initial weights of the backbone: those of ImageNet, which are downloaded, random "
+        "ones, or a .weights.h5, .h5 or .keras file of the backbone without its classification "
+        "layer (default: imagenet)",
     )
     parser.add_argument(
-        "--freeze-backbone", action="store_true", help="train only what comes after the backbone"
+        "--freeze-backbone", action="store_true", help="train only the layers after the backbone"
     )
+
+
+def _architecture(name: str) -> str:
+    """Return today's name of an architecture; argparse makes one sentence of the error."""
+    if name in DROPPED:
+        raise argparse.ArgumentTypeError(
+            f"{name} was dropped and cannot be trained any more, though models of it still open "
+            f"and score; choose from {', '.join(catalogue.ARCHITECTURES)}"
+        )
+    return catalogue.OLD_NAMES.get(name, name)
+
+
+def _add_setting_arguments(parser: argparse.ArgumentParser) -> None:
+    for name, text in SETTING_HELPS.items():
+        default, choices = getattr(TrainSettings, name), SETTING_CHOICES.get(name)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(default),
+            default=default,
+            choices=choices,
+            metavar=None if choices else "N",
+            help=f"{text} (default: %(default)s)",
+        )
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--ignore-official-split",
+        action="store_true",
+        help="split all videos at random, also those whose split the metadata names",
+    )
+    add(
+        "--ignore-marks",  # its name in earlier versions
+        dest="ignore_official_split",
+        action="store_true",
+        help=argparse.SUPPRESS,
+    )
+    add("--cache", metavar="DIR", help=argparse.SUPPRESS)  # of earlier versions
+    add("--overwrite", action="store_true", help="replace the run that is in the run folder")
+    add(
+        "--initial-model",
+        type=Path,
+        metavar="FILE",
+        help="begin with the weights of this .keras file",
+    )
+    add(
+        "--deterministic",
+        action="store_true",
+        help="make runs bit-identical on GPUs, too, which is slower",
+    )
+    add("--tensorboard", action="store_true", help="also write logs for TensorBoard")
+    add(
+        "--checkpoint-minutes",
+        type=float,
+        default=RunOptions.checkpoint_minutes,
+        metavar="MINUTES",
+        help="minutes between checkpoints within an epoch (default: %(default)s)",
+    )
+    add("--export", action="store_true", help="also write a SavedModel for TensorFlow Serving")

@@ -1,7 +1,7 @@
 """What happens between the steps and epochs of a training, as callbacks of Keras.
 
 All of them get what they know of earlier epochs from the history, so that a run that goes on where
-it stopped does as one that never did.
+it stopped behaves as one that never did.
 """
 
 import importlib.util
@@ -13,128 +13,98 @@ from pathlib import Path
 import keras
 
 from deepfake_detector.console import UserError
-from deepfake_detector.scoring import trained_model
-from deepfake_detector.training import devices, run_folder, run_state
+from deepfake_detector.scoring.trained_model import MODEL_NAME
+from deepfake_detector.training import devices, run_folder
 from deepfake_detector.training.loop import Trainer
+from deepfake_detector.training.run_folder import RunState
+from deepfake_detector.training.settings import RunOptions, Stage
 
 MONITOR = "val_loss"
 
 
-def usual_callbacks(
-    network: keras.Model,
-    trained: keras.Model,
+def all_callbacks(
     trainer: Trainer,
-    out: Path,
-    patience: int,
-    anew: int,
-    tensorboard: bool = False,
-    keep_last: bool = False,
+    stage: Stage,
+    state: RunState,
+    options: RunOptions,
+    own: Sequence[keras.callbacks.Callback] = (),
 ) -> list[keras.callbacks.Callback]:
-    """Return what every training does; all but stopping is for the chief alone. The model that is
-    kept is that of the best epoch, or with `keep_last` that of the last one."""
+    """Return the callbacks of a training, with the user's `own` after the usual ones.
+
+    Only early stopping and `own` are for all workers, the others are for the chief.
+    """
     history = trainer.progress.history
-    usual = [PatientStop(patience, history, anew)]
-    if devices.is_chief(trainer.strategy):
-        usual += [
-            EpochBar(trainer),
-            SaveModel(network, trained, out / trained_model.MODEL_NAME, history, keep_last),
-        ]
-        if tensorboard:
-            usual.append(tensorboard_logs(out / "tensorboard"))
-    return usual
+    stop = PatientStop(stage.settings.patience, history, state.extended_after)
+    if not devices.is_chief(trainer.strategy):
+        return [stop, *own]
+    writers = [SaveModel(trainer, stage.folder / MODEL_NAME, stage.keep_last)]
+    if options.tensorboard:
+        writers.append(tensorboard_logs(stage.folder / "tensorboard"))
+    # What is not in the saved state is done again after a stop: it has to be saved last.
+    return [stop, *writers, *own, SaveState(trainer, stage.folder, state, options)]
 
 
 def tensorboard_logs(folder: Path) -> keras.callbacks.Callback:
+    """Return what writes logs for TensorBoard; raises UserError where that is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         raise UserError("--tensorboard needs a package of its own: pip install tensorboard")
     return keras.callbacks.TensorBoard(folder, write_graph=False)
 
 
-class EpochBar(keras.callbacks.ProgbarLogger):
-    """Keras's progress bar, with a forecast: the minutes left if all epochs are trained."""
-
-    def __init__(self, trainer: Trainer):
-        super().__init__()
-        self._trainer = trainer
-        self._started: tuple[float, int] | None = None  # when, and after how many epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        super().on_epoch_begin(epoch, logs)
-        self._started = self._started or (time.perf_counter(), epoch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        started, first = self._started
-        seconds_each = (time.perf_counter() - started) / (epoch + 1 - first)
-        logs, epochs_left = dict(logs or {}), self.epochs - epoch - 1
-        if epochs_left:
-            logs["minutes_left_at_most"] = seconds_each * epochs_left / 60
-        super().on_epoch_end(epoch, logs)
-
-
 class PatientStop(keras.callbacks.EarlyStopping):
-    """EarlyStopping that has seen the `history` of the run it goes on with.
+    """EarlyStopping that knows the `history` of the run it goes on with.
 
-    After epoch `anew`, at which the user asked for more epochs, patience began anew.
+    After epoch `extended_after`, at which the user asked for more epochs, its patience starts
+    again.
     """
 
-    def __init__(self, patience: int, history: Sequence[Mapping[str, float]], anew: int = 0):
+    def __init__(
+        self, patience: int, history: Sequence[Mapping[str, float]], extended_after: int = 0
+    ):
         super().__init__(MONITOR, mode="min", patience=patience)
-        self._history, self._anew = list(history), anew
+        self._history, self._extended_after = list(history), extended_after
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
         super().on_train_begin(logs)
-        for figures in self._history:
-            self.on_epoch_end(figures["epoch"] - 1, figures)
-            if figures["epoch"] <= self._anew:
+        for epoch_metrics in self._history:
+            self.on_epoch_end(epoch_metrics["epoch"] - 1, epoch_metrics)
+            if epoch_metrics["epoch"] <= self._extended_after:
                 self.wait, self.model.stop_training = 0, False
 
 
 class SaveModel(keras.callbacks.Callback):
-    """Saves `network` with the weights of `trained`, often itself, whenever validation is best, or
-    with `keep_last` after every epoch."""
+    """Saves the network whenever validation is best, or after every epoch with `keep_last`."""
 
-    def __init__(
-        self,
-        network: keras.Model,
-        trained: keras.Model,
-        path: Path,
-        history: Sequence[Mapping[str, float]] = (),
-        keep_last: bool = False,
-    ):
+    def __init__(self, trainer: Trainer, path: Path, keep_last: bool = False):
         super().__init__()
-        self._network, self._trained, self._path = network, trained, path
-        self._keep_last = keep_last
-        self._best = min((figures[MONITOR] for figures in history), default=math.inf)
+        self._trainer, self._path, self._keep_last = trainer, path, keep_last
+        history = trainer.progress.history
+        self._best = min((epoch[MONITOR] for epoch in history), default=math.inf)
 
-    def on_epoch_end(self, epoch, logs=None):
-        if self._keep_last or logs[MONITOR] < self._best:
-            self._best = logs[MONITOR]
-            if self._trained is not self._network:
-                self._network.set_weights(self._trained.get_weights())
-            partial = self._path.with_name(f".partial.{self._path.name}")
-            self._network.save(partial)
-            partial.replace(self._path)
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        loss = (logs or {})[MONITOR]
+        if self._keep_last or loss < self._best:
+            self._best = loss
+            self._trainer.save(self._path)
 
 
-class RunState(keras.callbacks.Callback):
-    """Keeps history.csv and the state up to date: after each epoch, and every few minutes.
+class SaveState(keras.callbacks.Callback):
+    """Keeps history.csv and the state up to date: after each epoch, and every few minutes."""
 
-    It must be the last of the callbacks: what a run has not stored, it does again.
-    """
-
-    def __init__(self, out: Path, trainer: Trainer, minutes: float, facts: Mapping):
+    def __init__(self, trainer: Trainer, out: Path, state: RunState, options: RunOptions):
         super().__init__()
-        self._out, self._trainer, self._facts = out, trainer, dict(facts)
-        self._pause_sec, self._saved = 60 * minutes, time.monotonic()
+        self._trainer, self._out, self._state = trainer, out, state
+        self._pause_sec = 60 * options.checkpoint_minutes
+        self._saved_at = time.monotonic()
 
-    def on_train_batch_end(self, batch, logs=None):
-        if time.monotonic() - self._saved >= self._pause_sec:
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        if time.monotonic() - self._saved_at >= self._pause_sec:
             self._save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         run_folder.write_history(self._out, self._trainer.progress.history)
         self._save()
 
-    def _save(self):
-        run_state.save_state(self._out, self._trainer, **self._facts)
-        self._saved = time.monotonic()
+    def _save(self) -> None:
+        run_folder.save_state(self._out, self._trainer, self._state)
+        self._saved_at = time.monotonic()

@@ -1,6 +1,6 @@
-"""What is trained: the network with its first weights, in the numbers of its precision, and AdamW.
+"""The weights of another model as the first ones of a training, also from frames to clips.
 
-network, trained, trainer = build(settings, strategy, "float32", steps_per_epoch)
+set_network_weights(network, initial_weights(Path("head/model.keras"), face_settings))
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,34 @@ import numpy as np
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
-from deepfake_detector.scoring import model_file, trained_model
+from deepfake_detector.scoring import model_file
+from deepfake_detector.scoring.trained_model import read_model_settings
 
 OPEN_GATE = 5.0  # before the sigmoid: 0.993
-SMALL = 0.25  # of a mean logit, that an LSTM can carry without bending it
+LINEAR_SCALE = 0.25  # of a mean logit: so small that the tanh of an LSTM is still nearly linear
+
+
+def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
+    """Return the weights of a .keras file, and print a note where it was trained on other faces.
+
+    Raises UserError where it is no model, or the settings.json next to it cannot be read.
+    """
+    weights = model_file.open_model(path).get_weights()
+    if (path.parent / SETTINGS_NAME).exists():
+        differences = setting_differences(
+            read_model_settings(path)["faces"], face_settings, by="these faces"
+        )
+        if differences:
+            print(f"note: {path} was trained on other faces: {differences}")
+    return weights
 
 
 def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
-    """Set all weights, or those of the frame encoder where only they fit. Where they come from a
-    model of one frame, the score of a clip is that of its frames on average to begin with."""
+    """Set all weights, or those of the frame encoder where only they fit.
+
+    Where they come from a model of one frame, the network then gives a clip the mean logit of its
+    frames. Raises UserError where not even the encoder fits.
+    """
     encoder = network.get_layer("frames")
     of_encoder, of_head = weights[: len(encoder.weights)], weights[len(encoder.weights) :]
     if _fits(network, weights):
@@ -36,48 +55,34 @@ def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> 
         )
 
 
-def _fits(part: "keras.Model | keras.layers.Layer", weights: Sequence[np.ndarray]) -> bool:
+def _fits(part: keras.Model | keras.layers.Layer, weights: Sequence[np.ndarray]) -> bool:
     return [value.shape for value in weights] == [tuple(weight.shape) for weight in part.weights]
 
 
 def _average_frames(network: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:
-    """Set LSTM and Dense of `network` to the mean of the logits that a Dense layer with `kernel`
-    and `bias`, `(features, 1)` and `(1,)`, gives its frames.
+    """Set LSTM and Dense of `network` to the mean of the logits of its frames.
 
-    An LSTM drawn anew would pull at the encoder until it has learned what that layer knew. Of half
-    of the units the gates are open and the numbers small, where tanh hardly bends: they add up
-    the logits. The rest stays as drawn and does not count yet.
+    `kernel` `(features, 1)` and `bias` `(1,)` are those of the Dense layer that gives the logits.
+    A randomly initialised LSTM would spoil the encoder until it has learned what that layer knew.
+    Half of the LSTM's units add up the logits: their gates are open and their numbers so small that
+    tanh is nearly linear. The other half stays random and does not count yet.
     """
     lstm, dense = network.get_layer("lstm"), network.get_layer("p_fake")
     num_frames, units = network.input_shape[1], lstm.units // 2
-    # relu lets nothing below 0 pass: every second unit adds that up, with the other sign.
+    # relu lets nothing below 0 pass: every second unit adds that up, with the opposite sign.
     relu = lstm.activation is keras.activations.relu
     signs = np.resize([1.0, -1.0] if relu else [1.0], units)
-    small, adding = SMALL / num_frames, units / 2 if relu else units
+    scale, num_adding = LINEAR_SCALE / num_frames, units / 2 if relu else units
     lstm_kernel, recurrent, lstm_bias = (value.copy() for value in lstm.get_weights())
-    columns = np.arange(4 * lstm.units).reshape(4, -1)[:, :units]  # of in, keep, new and out
+    # Columns of the input gate, the forget gate, the candidate and the output gate.
+    columns = np.arange(4 * lstm.units).reshape(4, -1)[:, :units]
     for values in (lstm_kernel, recurrent):
         values[:, columns.ravel()] = 0
     lstm_bias[columns] = OPEN_GATE
-    lstm_kernel[:, columns[2]] = small * kernel * signs
-    lstm_bias[columns[2]] = small * bias * signs
+    lstm_kernel[:, columns[2]] = scale * kernel * signs
+    lstm_bias[columns[2]] = scale * bias * signs
     lstm.set_weights([lstm_kernel, recurrent, lstm_bias])
     open_gate = 1 / (1 + np.exp(-OPEN_GATE))
     dense_kernel = np.zeros((lstm.units, 1), np.float32)
-    dense_kernel[:units, 0] = signs / (SMALL * adding * open_gate**2)
+    dense_kernel[:units, 0] = signs / (LINEAR_SCALE * num_adding * open_gate**2)
     dense.set_weights([dense_kernel, np.zeros(1, np.float32)])
-
-
-def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
-    """Return the weights of a .keras file, and say where they come from other faces than these.
-
-    Raises UserError where it is no model, or its settings.json beside it cannot be read.
-    """
-    weights = model_file.open_model(path).get_weights()
-    if (path.parent / SETTINGS_NAME).exists():
-        differences = setting_differences(
-            trained_model.read_model_settings(path)["faces"], face_settings, by="these faces"
-        )
-        if differences:
-            print(f"note: {path} was trained on other faces: {differences}")
-    return weights

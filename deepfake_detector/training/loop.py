@@ -3,10 +3,11 @@
 Keras's own `fit` does not work under MultiWorkerMirroredStrategy (keras issue 20585). This loop
 runs the same on one CPU, on the GPUs of a machine and on many machines, and gives the same weights
 on all of them to within rounding: each replica takes its rows of the same global batch, gradients
-are summed over all replicas, and every figure is computed once, from the scores of all clips.
+are summed over all replicas, and every metric is computed once, from the scores of all clips.
 
-    trainer = Trainer(model, optimizer, strategy)
+    trainer = Trainer(network, optimizer, strategy)
     trainer.fit(training, validation, epochs=40, steps_per_epoch=20, callbacks=[...])
+    trainer.save(Path("run/model.keras"))
 
 How far it has come is one object, `trainer.progress`. With that, the variables, and data that begin
 there, a run goes on as if it had never stopped.
@@ -15,25 +16,28 @@ there, a run goes on as if it had never stopped.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from deepfake_detector.console import UserError
+from deepfake_detector.files import written_whole
+from deepfake_detector.networks.folding import fold_time
+from deepfake_detector.scoring import metrics
 from deepfake_detector.scoring.clip_scorer import ClipScorer
-from deepfake_detector.scoring.distributed import classification_figures, gather, timed
-from deepfake_detector.scoring.metrics import log_loss
+from deepfake_detector.scoring.distributed import gather, timed
 
 
 @dataclass
 class Progress:
-    """How far a training has come: whole epochs, steps of the one under way, and their figures."""
+    """How far a training has come: finished epochs, steps of the current one, and their metrics."""
 
     epoch: int = 0  # finished ones
-    step: int = 0  # finished ones of the epoch under way
+    step: int = 0  # finished ones of the current epoch
     history: list[dict[str, float]] = field(default_factory=list)
-    # Of the epoch under way:
+    # Of the current epoch:
     scores: list[np.ndarray] = field(default_factory=list)  # (batch,) float32 each
     labels: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
@@ -48,38 +52,68 @@ class Progress:
         self.labels.append(labels)
         self.scores.append(scores)
 
-    def end_epoch(self, figures: dict[str, float]) -> None:
+    def end_epoch(self, epoch_metrics: dict[str, float]) -> None:
         self.epoch += 1
-        self.history.append({"epoch": self.epoch, **figures})
+        self.history.append({"epoch": self.epoch, **epoch_metrics})
         self.step, self.scores, self.labels = 0, [], []
         self.seconds = self.waited_sec = 0.0
 
 
 class Trainer:
-    """Trains `model`, from clips to scores `(batch, 1)`, P(fake), with binary cross-entropy.
+    """Trains a network from clips to scores `(batch, 1)`, P(fake), with binary cross-entropy.
 
-    Model and optimizer have been made in the scope of the strategy.
+    `network` is what `save` writes, in float32. `twin`, if given, is the same network in another
+    precision, which is trained in its place. What runs, and what callbacks see as their model, is
+    `model`: the same weights with time folded into the batch (`folding.fold_time`); `seed` is that
+    of its dropout. Networks and optimizer have been made in the scope of `strategy`.
     """
 
     def __init__(
         self,
-        model: keras.Model,
+        network: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        strategy: "tf.distribute.Strategy",
+        strategy: tf.distribute.Strategy,
+        twin: keras.Model | None = None,
+        seed: int = 0,
     ):
-        self.model, self.optimizer, self.strategy = model, optimizer, strategy
+        self.network, self._trained = network, twin or network
+        self.optimizer, self.strategy = optimizer, strategy
         self.progress = Progress()
-        self._scorer = ClipScorer(model, strategy=strategy)
         with strategy.scope():
+            self.model = fold_time(self._trained, seed, optimizer.iterations.value)
             # Within strategy.run it could not make its variables any more.
-            optimizer.build(model.trainable_variables)
+            optimizer.build(self.model.trainable_variables)
             # Callbacks look for the optimizer there.
-            model.compile(optimizer=optimizer)
+            self.model.compile(optimizer=optimizer)
+        self._scorer = ClipScorer(self.model, strategy=strategy)
 
     @property
     def variables(self) -> list[keras.Variable]:
         """All that a step changes: the weights and the state of the optimizer."""
         return [*self.model.variables, *self.optimizer.variables]
+
+    def save(self, path: Path) -> None:
+        """Write the network with the weights trained so far, in float32."""
+        if self._trained is not self.network:
+            self.network.set_weights(self._trained.get_weights())
+        with written_whole(path) as partial:
+            self.network.save(partial)
+
+    def restore(self, progress: Progress, values: Sequence[np.ndarray]) -> None:
+        """Go on from `progress` with these values of the `variables`.
+
+        Raises UserError where they do not fit.
+        """
+        shapes = [tuple(variable.shape) for variable in self.variables]
+        if [value.shape for value in values] != shapes:
+            raise UserError(
+                "the checkpoint of this run was written by another version of this project or of "
+                "Keras; --overwrite trains again"
+            )
+        with self.strategy.scope():
+            for variable, value in zip(self.variables, values, strict=True):
+                variable.assign(value)
+        self.progress = progress
 
     def fit(
         self,
@@ -94,38 +128,41 @@ class Trainer:
 
         `training` is an endless distributed data set of `(clips, labels)` that begins at the epoch
         and the step of `progress`; `validation` one of `(clips, labels, weights)`. Both come in
-        whole global batches, see `data_pipeline.build_dataset`. Returns the history, a dict per
-        epoch: loss, accuracy and AUC of both, learning rate, seconds, clips trained per second,
-        and the share of the seconds spent waiting for data.
+        whole global batches, see `data_pipeline.build_dataset`. `verbose` is that of Keras's `fit`:
+        0 silent, 1 a progress bar, 2 a line per epoch.
 
-        Raises UserError when the loss is no number any more.
+        Returns the history, a dict per epoch: loss, accuracy and AUC of both, learning rate,
+        seconds, clips trained per second, and the share of the seconds spent waiting for data.
+
+        Raises UserError when the loss is not a number any more.
         """
-        callbacks = keras.callbacks.CallbackList(
+        callback_list = keras.callbacks.CallbackList(
             list(callbacks),
+            add_progbar=verbose != 0,
             model=self.model,
             verbose=verbose,
             epochs=epochs,
             steps=steps_per_epoch,
         )
         self.model.stop_training = False
-        callbacks.on_train_begin()
+        callback_list.on_train_begin()
         batches = timed(training)
         while self.progress.epoch < epochs and not self._anyone(self.model.stop_training):
             epoch = self.progress.epoch
-            callbacks.on_epoch_begin(epoch)
-            figures = self._train_epoch(batches, steps_per_epoch, callbacks)
-            figures |= self._validate(validation, callbacks)
-            self.progress.end_epoch(figures)
-            callbacks.on_epoch_end(epoch, dict(figures))
-        callbacks.on_train_end()
+            callback_list.on_epoch_begin(epoch)
+            epoch_metrics = self._train_epoch(batches, steps_per_epoch, callback_list)
+            epoch_metrics |= self._validate(validation, callback_list)
+            self.progress.end_epoch(epoch_metrics)
+            callback_list.on_epoch_end(epoch, dict(epoch_metrics))
+        callback_list.on_train_end()
         return self.progress.history
 
     def _train_epoch(
         self, batches: Iterator, steps_per_epoch: int, callbacks: keras.callbacks.CallbackList
     ) -> dict[str, float]:
         progress = self.progress
-        known = zip(progress.labels, progress.scores, strict=True)
-        loss_sum = sum(log_loss(*pair) for pair in known)
+        finished = zip(progress.labels, progress.scores, strict=True)
+        loss_sum = sum(metrics.log_loss(*step) for step in finished)
         while progress.step < steps_per_epoch:
             started = time.perf_counter()
             callbacks.on_train_batch_begin(progress.step)
@@ -133,28 +170,28 @@ class Trainer:
             labels, scores = (
                 self._scorer.of_first_replica(values)[:, 0] for values in self._train_step(batch)
             )
-            loss_sum += log_loss(labels, scores)
+            loss_sum += metrics.log_loss(labels, scores)
             if not np.isfinite(loss_sum):
                 raise UserError(
-                    f"the loss is no number any more in step {progress.step + 1} of epoch "
+                    f"the loss is not a number any more in step {progress.step + 1} of epoch "
                     f"{progress.epoch + 1}; try a lower learning rate"
                 )
             seconds = time.perf_counter() - started
             progress.end_step(labels, scores, seconds, waited_sec)
             callbacks.on_train_batch_end(progress.step - 1, {"loss": loss_sum / progress.step})
-        return classification_figures(
+        return classification_metrics(
             np.concatenate(progress.labels), np.concatenate(progress.scores)
         )
 
     def _validate(
         self, validation: Iterable, callbacks: keras.callbacks.CallbackList
     ) -> dict[str, float]:
-        """Return what an epoch's figures still lack: validation, learning rate and times."""
+        """Return the metrics of an epoch besides those of training: validation, rate and times."""
         progress = self.progress
         started = time.perf_counter()
         callbacks.on_test_begin()
         (scores, labels, weights), waited_sec = self._scorer.score_dataset(validation)
-        validated = classification_figures(labels, scores, weights)
+        validated = classification_metrics(labels, scores, weights)
         callbacks.on_test_end(dict(validated))
         seconds = progress.seconds + time.perf_counter() - started
         return {
@@ -176,15 +213,14 @@ class Trainer:
 
     def _of_all_workers(self, numbers: Sequence[int]) -> np.ndarray:
         """Return the numbers that each replica's worker gave, `(num_replicas, len(numbers))`."""
-        gathered = self._gather_numbers(tf.constant([numbers], tf.int64))
-        return self.strategy.experimental_local_results(gathered)[0].numpy()
+        return self._scorer.of_first_replica(self._gather_numbers(tf.constant([numbers], tf.int64)))
 
     @tf.function
-    def _gather_numbers(self, numbers):
+    def _gather_numbers(self, numbers: tf.Tensor) -> tf.Tensor:
         return self.strategy.run(lambda: gather(numbers)[0])
 
     @tf.function
-    def _train_step(self, batch):
+    def _train_step(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         return self.strategy.run(self._train_replica, args=batch)
 
     def _train_replica(self, clips: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -202,7 +238,7 @@ class Trainer:
 
 
 def _agree_on_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Return gradients that are no numbers on all replicas if they are not on one.
+    """Return gradients that are not numbers on all replicas if they are not on one.
 
     LossScaleOptimizer looks at the gradients of one replica before they are added up; a float16
     overflow on another would go into the weights, or leave the workers waiting for each other.
@@ -211,3 +247,45 @@ def _agree_on_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     context = tf.distribute.get_replica_context()
     overflows = context.all_reduce(tf.distribute.ReduceOp.SUM, 1 - tf.cast(finite, tf.float32))
     return [tf.where(overflows > 0, tf.constant(np.nan, part.dtype), part) for part in gradients]
+
+
+def classification_metrics(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, float]:
+    """Return weighted log loss, accuracy at 0.5 and ROC AUC of clips, all `(num_clips,)`.
+
+    A clip of weight 0 does not count: it only fills up the last batch. With one class only the AUC
+    is not a number.
+    """
+    weights = np.ones(len(labels)) if weights is None else weights
+    correct = (scores >= 0.5) == (labels > 0.5)
+    counted = weights > 0
+    auc = metrics.roc_auc(labels[counted], scores[counted], weights[counted])
+    return {
+        "loss": float(np.average(metrics.log_losses(labels, scores), weights=weights)),
+        "accuracy": float(np.average(correct, weights=weights)),
+        "auc": np.nan if auc is None else auc,
+    }
+
+
+def make_optimizer(
+    learning_rate: float, epochs: int, steps_per_epoch: int, precision: str = "float32"
+) -> keras.optimizers.Optimizer:
+    """Return AdamW for the whole length of a run: a short warm-up, then half a cosine to 1 %.
+
+    Gradients are not clipped: each replica would clip its own before they are added up, and the
+    weights would depend on the number of replicas.
+    """
+    steps = epochs * steps_per_epoch
+    warm_up = min(2 * steps_per_epoch, steps // 5)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        learning_rate * 0.1,
+        decay_steps=max(1, steps - warm_up),
+        alpha=0.1,  # of the initial rate, so 1 % of the highest
+        warmup_target=learning_rate,
+        warmup_steps=warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4)
+    if precision == "mixed_float16":  # its gradients would vanish below 6e-8
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer

@@ -1,4 +1,4 @@
-"""To be written."""
+"""What a training tells its user: the splits, the result, and charts of the history."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -13,57 +13,44 @@ from deepfake_detector.charts import save_figure
 from deepfake_detector.console import print_table
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS
-from deepfake_detector.scoring import trained_model
+from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_settings
 from deepfake_detector.training.callbacks import MONITOR
 
-
-def write_charts(out: Path, history: Sequence[Mapping[str, float]]) -> list[Path]:
-    """Draw accuracy, loss and time per epoch and return the paths."""
-    written = []
-    for name, key, label in (
-        ("acc_per_epoch", "accuracy", "accuracy at 0.5"),
-        ("loss_per_epoch", "loss", "log loss"),
-    ):
-        curves = {
-            "training": [figures[key] for figures in history],
-            "validation (held-out originals)": [figures[f"val_{key}"] for figures in history],
-        }
-        path = out / "charts" / f"{name}.png"
-        written.append(curves_chart(path, f"{label} per epoch", label, curves))
-    seconds = {"training and validation": [figures["seconds"] for figures in history]}
-    path = out / "charts" / "time_per_epoch.png"
-    return [*written, curves_chart(path, "time per epoch", "seconds", seconds)]
+History = Sequence[Mapping[str, float]]
 
 
-def print_parts(parts: Mapping[str, Sequence[FaceTrack]]) -> None:
+def print_splits(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
+    """Print how many videos, originals and people each split has, and how many are left out."""
     rows = []
-    for part in SPLITS:
-        counts = [
-            count_videos(video for video in parts[part] if video.label == label) for label in (0, 1)
-        ]
-        text = f"{counts[0]} real, {counts[1]} fake"
-        text += f", {len({video.source_group for video in parts[part]})} originals"
-        people = {person for video in parts[part] for person in video.people}
+    for split in SPLITS:
+        tracks = splits[split]
+        real, fake = (
+            count_videos(track for track in tracks if track.label == label) for label in (0, 1)
+        )
+        text = (
+            f"{real} real, {fake} fake, {len({track.source_group for track in tracks})} originals"
+        )
+        people = {person for track in tracks for person in track.people}
         if people:
             text += f", {len(people)} people"
-        rows.append((part, text))
-    print_table("videos by part; no original and no person is in two of them", rows)
-    left_out = count_videos(parts[LEFT_OUT])
+        rows.append((split, text))
+    print_table("videos by split; no original and no person is in two of them", rows)
+    left_out = count_videos(splits[LEFT_OUT])
     if left_out:
-        print(f"{left_out:,} videos join people of two parts and are left out")
-        if any(video.split != "train" for part in SPLITS for video in parts[part]):
-            print("--ignore-marks draws all parts anew, also those that the metadata marks")
+        print(f"{left_out:,} videos show people of two splits and are left out")
+        if any(track.split != "train" for split in SPLITS for track in splits[split]):
+            print(
+                "--ignore-official-split splits all videos at random, also those whose split the "
+                "metadata names"
+            )
 
 
-def print_result(
-    out: Path,
-    history: Sequence[Mapping[str, float]],
-    settings: Mapping,
-    written: Sequence[Path],
-) -> None:
-    best = min(history, key=lambda figures: figures[MONITOR])
-    seconds = sum(figures["seconds"] for figures in history)
-    temperature = settings["calibration"]["temperature"]
+def print_result(out: Path, history: History, run_settings: Mapping) -> None:
+    """Write the charts of a finished training, and print its best epoch and where to find it."""
+    best = best_epoch(history)
+    calibration = run_settings["calibration"]
+    temperature = calibration["temperature"]
+    versions = f"{tf.__version__}, {keras.__version__}, {platform.python_version()}"
     rows = [
         ("best epoch", f"{best['epoch']} of {len(history)}"),
         ("validation log loss", f"{best['val_loss']:.4f}"),
@@ -71,56 +58,80 @@ def print_result(
         ("validation AUC", f"{best['val_auc']:.4f}"),
         (
             "temperature of the scores",
-            settings["calibration"]["reason"] if temperature is None else f"{temperature:.3f}",
+            calibration["reason"] if temperature is None else f"{temperature:.3f}",
         ),
         *(
-            (f"operating point {name}", _shown(p))
-            for name, p in settings["operating_points"].items()
+            (f"operating point {name}", _operating_point(point))
+            for name, point in run_settings["operating_points"].items()
         ),
-        ("seconds", f"{seconds:.0f}"),
-        (
-            "TensorFlow, Keras, Python",
-            f"{tf.__version__}, {keras.__version__}, {platform.python_version()}",
-        ),
-        ("model", str(out / trained_model.MODEL_NAME)),
+        ("seconds", f"{_seconds(history):.0f}"),
+        ("TensorFlow, Keras, Python", versions),
+        ("model", str(out / MODEL_NAME)),
+        *(("chart", str(path)) for path in write_charts(out, history)),
     ]
-    rows += [("chart", str(path)) for path in written]
     print_table("trained", rows)
 
 
-def summary(out: Path, history: Sequence[Mapping[str, float]]) -> dict:
+def summary(out: Path, history: History) -> dict:
     """Return what --json-summary prints."""
-    settings = trained_model.read_model_settings(out / trained_model.MODEL_NAME)
+    settings = read_model_settings(out / MODEL_NAME)
     return {
-        "model": str(out / trained_model.MODEL_NAME),
+        "model": str(out / MODEL_NAME),
         "epochs": len(history),
-        "best": min(history, key=lambda figures: figures[MONITOR]),
-        "seconds": round(sum(figures["seconds"] for figures in history), 2),
+        "best": best_epoch(history),
+        "seconds": round(_seconds(history), 2),
         "calibration": settings["calibration"],
         "operating_points": settings["operating_points"],
     }
 
 
-def _shown(point: Mapping) -> str:
+def best_epoch(history: History) -> Mapping[str, float]:
+    """Return the metrics of the epoch with the lowest validation loss, the first one of equals."""
+    return min(history, key=lambda epoch: epoch[MONITOR])
+
+
+def _seconds(history: History) -> float:
+    return sum(epoch["seconds"] for epoch in history)
+
+
+def _operating_point(point: Mapping) -> str:
     if point["threshold"] is None:
         return point["reason"]
     return (
-        f"{point['threshold']:.3f}: {point['real_called_fake']:.0%} of the real called fake, "
-        f"{point['fake_called_real']:.0%} of the fake called real"
+        f"{point['threshold']:.3f}: false positive rate {point['real_called_fake']:.0%}, "
+        f"false negative rate {point['fake_called_real']:.0%}"
     )
 
 
-def curves_chart(
-    path: Path, title: str, y_label: str, curves: Mapping[str, Sequence[float]]
-) -> Path:
-    """Draw one line per curve over the epochs, from 1 on, and return the path written."""
+def write_charts(out: Path, history: History) -> list[Path]:
+    """Write charts of accuracy, loss and time per epoch and return their paths."""
+    both = {"training": "", "validation (held-out originals)": "val_"}
+    charts = {
+        "acc_per_epoch": ("accuracy at 0.5", {name: f"{of}accuracy" for name, of in both.items()}),
+        "loss_per_epoch": ("log loss", {name: f"{of}loss" for name, of in both.items()}),
+        "time_per_epoch": ("time in seconds", {"training and validation": "seconds"}),
+    }
+    return [
+        save_figure(
+            curves_chart(
+                label,
+                {name: [epoch[key] for epoch in history] for name, key in curves.items()},
+            ),
+            out / "charts" / f"{chart}.png",
+        )
+        for chart, (label, curves) in charts.items()
+    ]
+
+
+def curves_chart(label: str, curves: Mapping[str, Sequence[float]]) -> Figure:
+    """Return a chart with a line for each of the curves, over the epochs from 1 on."""
     figure = Figure(figsize=(7, 4.5))
     axes = figure.add_subplot()
     for name, values in curves.items():
         # Markers keep a training of a single epoch from being an empty chart.
         axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name)
-    axes.set(title=title, xlabel="epoch", ylabel=y_label)
+    axes.set(title=f"{label} per epoch", xlabel="epoch", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
-    return save_figure(figure, path)
+    return figure

@@ -5,35 +5,64 @@
     split.json       which videos were trained on, validated on, held out and left out
     history.csv      a row per epoch
     checkpoints/     state.npz: weights, optimizer and progress, to go on from after a stop
-    .lock            of the run under way
+    .lock            of the current run
 
 Every file is written under another name and renamed: whoever kills a run, at whatever moment, finds
-each of them whole. The state is the last to be written for an epoch, so a run that goes on repeats
-whatever it does not know of.
+each of them whole. The state is the last file that is written for an epoch, so a run that goes on
+repeats what is not in its state.
 """
 
 import contextlib
 import csv
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
-from deepfake_detector.files import write_text
+from deepfake_detector.files import write_text, written_whole
+from deepfake_detector.networks.catalogue import OLD_NAMES
 from deepfake_detector.scoring.trained_model import MODEL_NAME, SPLIT_NAME
-from deepfake_detector.training.run_state import STATE_NAME
+from deepfake_detector.training.loop import Progress, Trainer
 
 HISTORY_NAME = "history.csv"
 LOCK_NAME = ".lock"
+STATE_NAME = "checkpoints/state.npz"
+STATE_CONTRACT = 1
+
+
+@dataclass
+class RunState:
+    """What a run has to know about itself in order to go on, next to its variables."""
+
+    epochs: int  # that it was asked for
+    precision: str  # of the arithmetic
+    progress: Progress = field(default_factory=Progress)
+    extended_after: int = 0  # last epoch of a finished run that was asked for more epochs
+    finished: bool = False  # until it is asked for more epochs
+
+    def go_on(self, epochs: int, precision: str) -> None:
+        """Note how many epochs it is asked for now; raises UserError for another precision."""
+        if precision != self.precision:
+            raise UserError(
+                f"the run was begun in {self.precision}, here it would be {precision}; give "
+                f"--precision {self.precision}, or --overwrite to train again"
+            )
+        if self.finished:
+            self.extended_after = self.progress.epoch
+        self.epochs, self.finished = epochs, False
 
 
 @contextlib.contextmanager
 def only_run(out: Path) -> Iterator[None]:
-    """Keep other runs out of the folder meanwhile; raises UserError where one is under way."""
+    """Keep other runs out of the folder meanwhile; raises UserError while another one is in it."""
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / LOCK_NAME, blocking=False)
     try:
@@ -46,11 +75,7 @@ def only_run(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def split_names(parts: Mapping[str, Sequence[FaceTrack]]) -> dict[str, list[str]]:
-    return {part: [video.name for video in videos] for part, videos in parts.items()}
-
-
-def check_same_run(out: Path, stored: Mapping, parts: Mapping[str, Sequence]) -> bool:
+def holds_run(out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[FaceTrack]]) -> bool:
     """Say whether `out` holds a run of the same settings on the same videos, finished or not.
 
     More epochs than it was begun with are the same run. Raises UserError where it holds another
@@ -64,45 +89,126 @@ def check_same_run(out: Path, stored: Mapping, parts: Mapping[str, Sequence]) ->
             )
         return False
     try:
-        old = json.loads((out / SETTINGS_NAME).read_text(encoding="utf-8"))
-        names = json.loads((out / SPLIT_NAME).read_text(encoding="utf-8"))
-        old_training = dict(old["training"])
+        saved = json.loads((out / SETTINGS_NAME).read_text(encoding="utf-8"))
+        saved_names = json.loads((out / SPLIT_NAME).read_text(encoding="utf-8"))
+        saved["training"] = dict(saved["training"])
     except (OSError, ValueError, TypeError, KeyError):
-        old, names, old_training = {}, {}, {}
-    training = dict(stored["training"])
-    if training["epochs"] > old_training.get("epochs", 0) > 0:
-        old_training["epochs"] = training["epochs"]
-    different = []
-    if old_training != training:
-        values = setting_differences(old_training, training)
-        different.append(f"training: {values}")
-    # Another TensorFlow would not give the very same weights, but it is still this run.
-    compared = [name for name in stored if name not in {"training", "versions"}]
-    different += [name for name in compared if stored[name] != old.get(name)]
-    if names != split_names(parts):
-        different.append("the videos")
-    if different:
+        saved, saved_names = {"training": {}}, {}
+    differences = _run_differences(saved, run_settings)
+    if saved_names != split_names(splits):
+        differences.append("the videos")
+    if differences:
         raise UserError(
-            f"{out} holds a run that differs in {'; '.join(different)}. Give another --out, or "
+            f"{out} holds a run that differs in {'; '.join(differences)}. Give another --out, or "
             "--overwrite to replace it"
         )
     return True
 
 
-def begin(out: Path, stored: Mapping, parts: Mapping[str, Sequence], afresh: bool) -> None:
-    """Write settings and split; `afresh` takes away what an earlier run has left first."""
-    out.mkdir(parents=True, exist_ok=True)
-    if afresh:
+def _run_differences(saved: Mapping, wanted: Mapping) -> list[str]:
+    """Return what differs between a saved settings.json and the one of this run, in words."""
+    old, new = dict(saved["training"]), wanted["training"]
+    if "architecture" in old:
+        old["architecture"] = OLD_NAMES.get(old["architecture"], old["architecture"])
+    if new["epochs"] > old.get("epochs", 0) > 0:
+        old["epochs"] = new["epochs"]
+    differences = [f"training: {setting_differences(old, new)}"] if old != new else []
+    # Another TensorFlow would not give identical weights, but it is still this run.
+    compared = [name for name in wanted if name not in {"training", "versions"}]
+    return differences + [name for name in compared if wanted[name] != saved.get(name)]
+
+
+def check_agreement(
+    trainer: Trainer, run_settings: Mapping, splits: Mapping[str, Sequence[FaceTrack]]
+) -> None:
+    """Raise UserError on every worker unless all of them see the same data and the same state."""
+    compared = {name: value for name, value in run_settings.items() if name != "versions"}
+    text = json.dumps([compared, split_names(splits)], sort_keys=True)
+    progress = trainer.progress
+    if not trainer.is_same_everywhere([zlib.crc32(text.encode()), progress.epoch, progress.step]):
+        raise UserError(
+            "the workers do not see the same run; give all of them the same command, with --data "
+            "and --out on a disk they share"
+        )
+
+
+def split_names(splits: Mapping[str, Sequence[FaceTrack]]) -> dict[str, list[str]]:
+    """Return what split.json holds: the names of the face tracks of each split."""
+    return {split: [track.name for track in tracks] for split, tracks in splits.items()}
+
+
+def begin(
+    out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[FaceTrack]], new: bool
+) -> None:
+    """Write settings and splits; a `new` run first deletes what an earlier one has left."""
+    if new:
         for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME):
             (out / name).unlink(missing_ok=True)
-    write_text(out / SPLIT_NAME, json.dumps(split_names(parts), indent=1) + "\n")
-    write_text(out / SETTINGS_NAME, json.dumps(dict(stored), indent=1) + "\n")
+    write_text(out / SPLIT_NAME, json.dumps(split_names(splits), indent=1) + "\n")
+    write_text(out / SETTINGS_NAME, json.dumps(dict(run_settings), indent=1) + "\n")
 
 
 def write_history(out: Path, history: Sequence[Mapping[str, float]]) -> None:
-    partial = out / f".{HISTORY_NAME}.partial"
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    """Write history.csv, a row for each of the epochs."""
+    with (
+        written_whole(out / HISTORY_NAME) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.DictWriter(file, history[0].keys())
         table.writeheader()
         table.writerows(history)
-    partial.replace(out / HISTORY_NAME)
+
+
+def save_state(out: Path, trainer: Trainer, state: RunState) -> None:
+    """Write the variables of `trainer` and the state of its run."""
+    progress = state.progress
+    about = {
+        "contract": STATE_CONTRACT,
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "history": progress.history,
+        "seconds": progress.seconds,
+        "waited_sec": progress.waited_sec,
+        "epochs": state.epochs,
+        "precision": state.precision,
+        "extended_after": state.extended_after,
+        "finished": state.finished,
+    }
+    arrays = {f"variable_{i:04d}": v.value.numpy() for i, v in enumerate(trainer.variables)}
+    # Of the current epoch, (steps, batch).
+    arrays |= {"scores": np.array(progress.scores), "labels": np.array(progress.labels)}
+    path = out / STATE_NAME
+    path.parent.mkdir(exist_ok=True)
+    with written_whole(path) as partial:
+        # JSON as an array needs no pickle.
+        np.savez(partial, about=np.array(json.dumps(about)), **arrays)
+
+
+def read_state(out: Path) -> tuple[RunState, list[np.ndarray]]:
+    """Return the saved state of a run and the values of its variables.
+
+    Raises UserError where they cannot be read.
+    """
+    path = out / STATE_NAME
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            about = json.loads(str(arrays["about"]))
+            names = sorted(name for name in arrays.files if name.startswith("variable_"))
+            values = [arrays[name] for name in names]
+            progress = Progress(
+                about["epoch"],
+                about["step"],
+                about["history"],
+                list(arrays["scores"]),
+                list(arrays["labels"]),
+                about["seconds"],
+                about["waited_sec"],
+            )
+        # "anew" is the name that earlier versions wrote.
+        extended_after = about.get("extended_after", about.get("anew", 0))
+        state = RunState(
+            about["epochs"], about["precision"], progress, extended_after, about["finished"]
+        )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({error}); --overwrite trains again") from error
+    return state, values

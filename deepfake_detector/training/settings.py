@@ -1,4 +1,4 @@
-"""What a training can be told: its settings, what of them is remembered, and the command line.
+"""What a training depends on, and what the settings.json next to its model holds. No TensorFlow.
 
 settings = TrainSettings(epochs=20, self_blend=1.0)
 """
@@ -13,8 +13,9 @@ from deepfake_detector.clips.pairs import count_clips
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.networks import catalogue
+from deepfake_detector.scoring.trained_model import MODEL_NAME
 
-NUMBERS = (
+ABOVE_ZERO = (
     "epochs",
     "batch_size",
     "num_frames",
@@ -27,27 +28,36 @@ NUMBERS = (
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Everything a training depends on besides the faces."""
+    """Everything a training depends on, except the faces. Raises UserError for impossible values.
 
-    architecture: str = "detail"  # of model.ARCHITECTURES, or a backbone of backbones.NAMES
+    An architecture may have the name that an earlier version gave it.
+    """
+
+    architecture: str = "detail"  # of catalogue.ARCHITECTURES or catalogue.BACKBONES
     epochs: int = 10
     frame_epochs: int = 60  # on single frames, before those on clips
     batch_size: int = 8  # clips in a step, over all devices together
     num_frames: int = 8  # in a clip, spread over the video
     img_size: int = 192  # side of a face in pixels, as the network sees it
     learning_rate: float = 1e-3  # highest value of the schedule; for clips see clip_settings
-    patience: int = 10  # epochs without a better validation before it stops
-    min_steps: int = 50  # in an epoch: a small set is passed several times
-    self_blend: float = 0.5  # share of the fakes that are made from real videos, see blending.py
+    patience: int = 10  # epochs without a better validation loss before training stops
+    min_steps: int = 50  # in an epoch: a small set is repeated
+    self_blend: float = 0.5  # share of the fakes that are made from real videos
     validation_share: float = 0.15
     test_share: float = 0.15
     seed: int = 0
     precision: str = "auto"  # of the arithmetic; the saved model is float32 in any case
-    backbone_weights: str | None = None  # of an architecture in backbones.NAMES; None: imagenet
-    freeze_backbone: bool = False  # train only what comes after it
+    backbone_weights: str | None = None  # of a backbone: none, a file, or None for imagenet
+    freeze_backbone: bool = False  # train only the layers after the backbone
 
-    def __post_init__(self):
-        for name in NUMBERS:
+    def __post_init__(self) -> None:
+        current = catalogue.OLD_NAMES.get(self.architecture, self.architecture)
+        object.__setattr__(self, "architecture", current)
+        self._check_numbers()
+        self._check_architecture()
+
+    def _check_numbers(self) -> None:
+        for name in ABOVE_ZERO:
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.frame_epochs < 0:
@@ -59,9 +69,14 @@ class TrainSettings:
                 f"validation_share is {self.validation_share} and test_share {self.test_share}; "
                 "the first must lie between 0 and 1, the second may also be 0"
             )
+
+    def _check_architecture(self) -> None:
         if self.has_backbone:
             catalogue.check_frame_size(self.architecture, self.img_size, self.img_size)
             return
+        if self.architecture not in catalogue.ARCHITECTURES:
+            names = ", ".join((*catalogue.ARCHITECTURES, *catalogue.BACKBONES))
+            raise UserError(f"architecture {self.architecture!r} is none of {names}")
         if self.backbone_weights or self.freeze_backbone:
             raise UserError(
                 f"{self.architecture} has no backbone to take weights for or to freeze; name one "
@@ -79,28 +94,63 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to go about it, besides the settings that a model is known by."""
+    """How to go about a training: nothing that its saved settings mention."""
 
     overwrite: bool = False
     initial_model: Path | None = None
     tensorboard: bool = False
     checkpoint_minutes: float = 10.0
     export: bool = False
-    ignore_marks: bool = False
+    ignore_official_split: bool = False
     deterministic: bool = False
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A training in a folder of its own: on single frames, or on clips."""
+
+    folder: Path
+    settings: TrainSettings  # that it trains with
+    run_settings: dict  # what its settings.json holds
+    initial_model: Path | None = None  # a .keras file with the weights it begins with
+    keep_last: bool = False  # save the model of the last epoch, not that of the best one
+
+
+def frame_stage(
+    out: Path, settings: TrainSettings, face_settings: Mapping, videos: Sequence[FaceTrack]
+) -> Stage:
+    """Return the training on single frames of these videos, in the folder `frames` of `out`."""
+    settings = frame_settings(settings, videos)
+    # Validation is on few people: where it is best by chance, little has been learned yet.
+    saved = run_settings(settings, face_settings)
+    return Stage(out / "frames", settings, saved, keep_last=True)
+
+
+def clip_stage(
+    out: Path, settings: TrainSettings, face_settings: Mapping, initial_model: Path | None = None
+) -> Stage:
+    """Return the training on clips: from an initial model, or else from single frames if `settings`
+    has epochs on them. Its settings.json holds the settings of both stages as they were given."""
+    saved = run_settings(settings, face_settings, initial_model)
+    if initial_model or not settings.frame_epochs:
+        return Stage(out, settings, saved, initial_model)
+    return Stage(out, clip_settings(settings), saved, out / "frames" / MODEL_NAME)
+
+
 def clip_settings(settings: TrainSettings) -> TrainSettings:
-    """Return the settings of the training on clips that goes on from one on single frames: at a
-    tenth of the rate, for what the frames have taught is soon lost on fewer and more alike ones."""
+    """Return the settings of a training on clips that follows one on single frames.
+
+    Its learning rate is a tenth: clips are fewer and more alike than frames, and at a higher rate
+    the network soon loses what the frames have taught it.
+    """
     return replace(settings, learning_rate=settings.learning_rate / 10)
 
 
 def frame_settings(settings: TrainSettings, videos: Sequence[FaceTrack]) -> TrainSettings:
     """Return the settings of the training on single frames that comes before the one on clips.
 
-    Its batches are twice as large where there are videos enough: frames of as many people as
-    possible belong into a step, and there are fewer frames in it anyway.
+    Its batches are twice as large where there are enough videos: a step should show as many people
+    as possible, and it holds fewer frames anyway.
     """
     doubled = 2 * settings.batch_size
     enough = doubled <= count_clips(videos, settings.self_blend)
@@ -117,7 +167,7 @@ def frame_settings(settings: TrainSettings, videos: Sequence[FaceTrack]) -> Trai
 def run_settings(
     settings: TrainSettings, face_settings: Mapping, initial_model: Path | None = None
 ) -> dict:
-    """Return what stands in the settings.json beside a model; evaluate.py reads it back."""
+    """Return what the settings.json next to a model holds; evaluate.py and predict.py read it."""
     return {
         "contract": 1,
         "faces": dict(face_settings),
@@ -125,7 +175,7 @@ def run_settings(
         "img_size": [settings.img_size, settings.img_size],
         "label": {"0": "REAL", "1": "FAKE"},
         "score": "P(fake), 0..1",
-        "training": told_settings(settings, initial_model),
+        "training": saved_settings(settings, initial_model),
         "initial_model": str(initial_model) if initial_model else None,
         "versions": {
             "tensorflow": version("tensorflow"),
@@ -135,19 +185,19 @@ def run_settings(
     }
 
 
-def told_settings(settings: TrainSettings, initial_model: Path | None) -> dict:
-    """Return the settings as settings.json has them: of backbones only where there is one, and of
-    its first weights only where they are not those of an initial model.
+def saved_settings(settings: TrainSettings, initial_model: Path | None) -> dict:
+    """Return the training settings as settings.json holds them.
 
-    Raises UserError where two places are given to take them from.
+    Those of a backbone are in it only where there is one, and the initial weights of the backbone
+    only where they do not come from an initial model. Raises UserError where both are given.
     """
-    told = asdict(settings)
+    saved = asdict(settings)
     if initial_model and settings.backbone_weights:
         raise UserError("--initial-model has all weights; leave --backbone-weights out")
     if not settings.has_backbone:
-        del told["backbone_weights"], told["freeze_backbone"]
+        del saved["backbone_weights"], saved["freeze_backbone"]
     elif initial_model:
-        del told["backbone_weights"]
+        del saved["backbone_weights"]
     else:
-        told["backbone_weights"] = settings.backbone_weights or catalogue.IMAGENET
-    return told
+        saved["backbone_weights"] = settings.backbone_weights or catalogue.IMAGENET
+    return saved

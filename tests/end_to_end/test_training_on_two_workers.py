@@ -14,7 +14,7 @@ import pytest
 from conftest import TINY
 
 import train
-from deepfake_detector.training.run_state import STATE_NAME
+from deepfake_detector.training.run_folder import STATE_NAME
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def free_addresses(count):
 
 
 def start_workers(arguments_of_each):
-    """Start train.py as so many workers of one cluster; return their processes."""
+    """Start train.py as the workers of one cluster; return their processes."""
     cluster = {"worker": free_addresses(len(arguments_of_each))}
     processes = []
     for index, arguments in enumerate(arguments_of_each):

@@ -19,7 +19,8 @@ from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.settings import read_settings
 from deepfake_detector.face_dataset.splits import split_tracks
 from deepfake_detector.networks import backbones, catalogue, folding
-from deepfake_detector.training import run_state
+from deepfake_detector.training import run_folder
+from deepfake_detector.training.settings import saved_settings
 
 STAND_IN = "stand-in"
 LIGHT = "mobilenetv3-small"  # the real one that is built and traced soonest
@@ -309,11 +310,9 @@ def frozen_settings(weights_file):
 
 def training(faces, out, settings, callbacks=(), **options):
     parts = split_tracks(list_faces(faces), 0.3, 0, 0)
-    face_settings = read_settings(faces)
-    stored = train.run_settings(settings, face_settings, options.get("initial_model"))
     strategy = tf.distribute.MirroredStrategy()
     options = train.RunOptions(**options)
-    train.train_parts(parts, out, stored, settings, strategy, options, callbacks)
+    train.train_splits(parts, out, read_settings(faces), settings, options, strategy, callbacks)
     return keras.models.load_model(out / "model.keras")
 
 
@@ -366,7 +365,7 @@ def test_a_frozen_run_that_was_stopped_ends_as_if_it_never_had_been(
     training(sample_faces, out, frozen_settings(file))
 
     def variables(run):
-        with np.load(run / run_state.STATE_NAME) as state:
+        with np.load(run / run_folder.STATE_NAME) as state:
             return [state[name] for name in state.files if name.startswith("variable")]
 
     assert equal(variables(out), variables(head))
@@ -393,8 +392,8 @@ def test_the_second_run_trains_the_whole_network_and_asks_for_no_weights(
 
 
 def test_a_backbone_begins_with_imagenet_weights_by_default():
-    assert train.told_settings(settings(), None)["backbone_weights"] == "imagenet"
-    assert "backbone_weights" not in train.told_settings(train.TrainSettings(), None)
+    assert saved_settings(settings(), None)["backbone_weights"] == "imagenet"
+    assert "backbone_weights" not in saved_settings(train.TrainSettings(), None)
 
 
 # The command line

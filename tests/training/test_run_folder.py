@@ -23,8 +23,9 @@ from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.settings import read_settings
 from deepfake_detector.face_dataset.splits import split_tracks
-from deepfake_detector.training import run_folder, run_state
+from deepfake_detector.training import run_folder
 from deepfake_detector.training.callbacks import PatientStop, SaveModel
+from deepfake_detector.training.loop import Trainer
 
 ROOT = Path(__file__).parents[2]
 # The network that is traced soonest; test_killed_it_ends has the default one, with dropout.
@@ -66,11 +67,12 @@ class StopAt(keras.callbacks.Callback):
 
 
 def training(faces, out, callbacks=(), settings=SETTINGS, **options):
-    parts = split_tracks(list_faces(faces), 0.3, 0, 0)
-    stored = train.run_settings(settings, read_settings(faces))
-    strategy = tf.distribute.MirroredStrategy()
-    options = train.RunOptions(**options)
-    return train.train_parts(parts, out, stored, settings, strategy, options, callbacks)
+    splits = split_tracks(list_faces(faces), 0.3, 0, 0)
+    return train.train_splits(
+        *(splits, out, read_settings(faces), settings, train.RunOptions(**options)),
+        tf.distribute.MirroredStrategy(),
+        callbacks,
+    )
 
 
 def ended(out):
@@ -171,42 +173,49 @@ def test_a_damaged_crop_stops_it_and_once_mended_it_goes_on(sample_faces, uninte
 
 
 def test_early_stopping_remembers_the_epochs_before_the_stop(sample_faces, tmp_path):
-    """Its counter began anew: a run that was stopped each night would never end."""
+    """Its counter started again: a run that was stopped each night would never end."""
     history = [{"epoch": n + 1, "val_loss": value} for n, value in enumerate([0.5, 0.6, 0.7])]
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 
-    def stops(since, anew=0):
-        stop = PatientStop(patience=2, history=history[:since], anew=anew)
+    def stops(since, extended_after=0):
+        stop = PatientStop(patience=2, history=history[:since], extended_after=extended_after)
         stop.set_model(model)
         model.stop_training = False
         stop.on_train_begin()
-        for figures in history[since:]:
-            stop.on_epoch_end(figures["epoch"] - 1, figures)
+        for metrics in history[since:]:
+            stop.on_epoch_end(metrics["epoch"] - 1, metrics)
         return model.stop_training
 
     assert all(stops(since) for since in range(4))
-    assert not stops(since=3, anew=3)
+    assert not stops(since=3, extended_after=3)
 
 
-def test_the_best_epoch_before_the_stop_is_not_overwritten_by_a_worse_one(tmp_path):
-    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+@pytest.fixture
+def trainer():
+    """The trainer of a network of one layer."""
+    number = keras.Input((1,))
+    network = keras.Model(number, keras.layers.Dense(1, name="dense")(number))
+    return Trainer(network, keras.optimizers.SGD(), tf.distribute.get_strategy())
+
+
+def test_the_best_epoch_before_the_stop_is_not_overwritten_by_a_worse_one(trainer, tmp_path):
     path = tmp_path / "model.keras"
-    best = SaveModel(network, network, path, history=[{"epoch": 1, "val_loss": 0.4}])
+    trainer.progress.history = [{"epoch": 1, "val_loss": 0.4}]
+    best = SaveModel(trainer, path)
     best.on_epoch_end(1, {"val_loss": 0.5})
     assert not path.exists()
     best.on_epoch_end(2, {"val_loss": 0.3})
     assert path.exists()
 
 
-def test_of_single_frames_the_last_epoch_goes_on_to_the_clips(tmp_path):
+def test_the_clips_begin_with_the_last_epoch_of_the_single_frames(trainer, tmp_path):
     """The best one had hardly learned: with few people to validate on, chance chose it."""
-    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     path = tmp_path / "model.keras"
-    last = SaveModel(network, network, path, keep_last=True)
+    last = SaveModel(trainer, path, keep_last=True)
     for val_loss in (0.3, 0.5):
-        network.layers[0].bias.assign([val_loss])
+        trainer.network.get_layer("dense").bias.assign([val_loss])
         last.on_epoch_end(0, {"val_loss": val_loss})
-    assert keras.models.load_model(path).layers[0].bias.numpy() == pytest.approx([0.5])
+    assert keras.models.load_model(path).get_layer("dense").bias.numpy() == pytest.approx([0.5])
 
 
 @pytest.mark.slow
@@ -218,7 +227,7 @@ def test_killed_it_ends_as_if_it_never_had_been(sample_faces, tmp_path):
     assert train.main(words("straight")) == 0
     command = [sys.executable, str(ROOT / "train.py"), *words("killed"), "--deterministic"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "killed" / run_state.STATE_NAME).exists():
+    while not (tmp_path / "killed" / run_folder.STATE_NAME).exists():
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
@@ -233,7 +242,7 @@ def test_killed_it_ends_as_if_it_never_had_been(sample_faces, tmp_path):
 def test_a_finished_run_is_left_as_it_is(sample_faces, uninterrupted, capsys):
     before = (uninterrupted / "model.keras").stat().st_mtime_ns
     assert len(training(sample_faces, uninterrupted)) == 3
-    assert "holds this very run already" in capsys.readouterr().out
+    assert "holds this run already" in capsys.readouterr().out
     assert (uninterrupted / "model.keras").stat().st_mtime_ns == before
 
 
@@ -243,11 +252,31 @@ def test_more_epochs_go_on_from_a_finished_run(sample_faces, uninterrupted, tmp_
     before = ended(out)[0]
     more = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 5}))
     history = training(sample_faces, out, settings=more)
-    assert [figures["epoch"] for figures in history] == [1, 2, 3, 4, 5]
+    assert [metrics["epoch"] for metrics in history] == [1, 2, 3, 4, 5]
     assert ended(out)[0][:3] == before
     assert json.loads((out / "settings.json").read_text())["training"]["epochs"] == 5
     with pytest.raises(UserError, match=r"epochs=5 \(asked for: 3\)"):
         training(sample_faces, out)
+
+
+def test_a_run_of_an_earlier_version_goes_on_under_its_old_names(
+    sample_faces, uninterrupted, tmp_path
+):
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    settings = json.loads((out / "settings.json").read_text())
+    settings["training"]["architecture"] = "seed"
+    (out / "settings.json").write_text(json.dumps(settings))
+    with np.load(out / run_folder.STATE_NAME) as state:
+        arrays = dict(state)
+    about = json.loads(str(arrays["about"]))
+    about["anew"] = about.pop("extended_after")
+    arrays["about"] = np.array(json.dumps(about))
+    np.savez(out / run_folder.STATE_NAME, **arrays)
+    more = replace(SETTINGS, architecture="seed", epochs=4)
+    assert len(training(sample_faces, out, settings=more)) == 4
+    saved = json.loads((out / "settings.json").read_text())
+    assert saved["training"]["architecture"] == "baseline"
 
 
 @pytest.mark.parametrize(
@@ -276,9 +305,9 @@ def test_overwrite_trains_the_finished_run_again_and_gives_the_same(
 def test_a_state_that_is_damaged_is_one_sentence(sample_faces, uninterrupted, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(uninterrupted, out)
-    path = out / run_state.STATE_NAME
+    path = out / run_folder.STATE_NAME
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(UserError, match="state.npz cannot be read .* --overwrite trains anew"):
+    with pytest.raises(UserError, match="state.npz cannot be read .* --overwrite trains again"):
         training(sample_faces, out)
 
 

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -13,11 +16,15 @@ from conftest import TINY
 import data_pipeline
 import model as networks
 import train
+from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 from deepfake_detector.networks import folding
 from deepfake_detector.training import run_folder
-from deepfake_detector.training.optimizer import make_optimizer
-from deepfake_detector.training.report import print_parts
+from deepfake_detector.training.arguments import read_arguments
+from deepfake_detector.training.loop import make_optimizer
+from deepfake_detector.training.report import print_splits
+
+ROOT = Path(__file__).parents[2]
 
 
 def png_size(path: Path) -> tuple[int, int]:
@@ -26,7 +33,7 @@ def png_size(path: Path) -> tuple[int, int]:
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
-def test_a_run_leaves_model_settings_history_and_the_seeds_three_charts(run, sample_faces):
+def test_a_run_leaves_model_settings_history_and_three_charts(run, sample_faces):
     settings = json.loads((run / "settings.json").read_text())
     assert settings["faces"] == json.loads((sample_faces / "settings.json").read_text())
     assert settings["num_frames"] == 3
@@ -60,9 +67,9 @@ def test_the_saved_model_is_the_epoch_with_the_best_validation(run, sample_faces
     assert model.evaluate(dataset, verbose=0) == pytest.approx(best, abs=1e-4)
 
 
-def test_split_json_names_every_video_once_and_keeps_the_marked_test_people_out(run, sample_faces):
+def test_split_json_names_every_video_once_and_keeps_test_people_out(run, sample_faces):
     names = json.loads((run / "split.json").read_text())
-    every = [name for part in names.values() for name in part]
+    every = [name for split in names.values() for name in split]
     assert sorted(every) == [video.name for video in list_faces(sample_faces)]
     metadata = json.loads((sample_faces / "metadata.json").read_text())
     assert all(metadata[name]["split"] == "test" for name in names["test"])
@@ -75,27 +82,66 @@ def test_videos_left_out_of_the_split_are_counted_and_named(tmp_path, capsys):
 
     kept = [face("a.mp4", ("Ann",), "a.mp4")]
     left_out = [face(name, ("Ann", "Bob"), "b.mp4") for name in ("b.mp4", "b.mp4#1")]
-    parts = {"train": kept, "validation": [], "test": [], "left_out": left_out}
-    print_parts(parts)
+    splits = {"train": kept, "validation": [], "test": [], "left_out": left_out}
+    print_splits(splits)
     printed = capsys.readouterr().out
     assert "0 real, 1 fake, 1 originals, 1 people" in printed
-    assert "1 videos join people of two parts and are left out" in printed
-    run_folder.begin(tmp_path, {}, parts, afresh=True)
+    assert "1 videos show people of two splits and are left out" in printed
+    run_folder.begin(tmp_path, {}, splits, new=True)
     names = json.loads((tmp_path / "split.json").read_text())
     assert names["train"] == ["a.mp4"]
     assert names["left_out"] == ["b.mp4", "b.mp4#1"]
 
 
-def test_a_run_that_ignores_the_marks_is_another_one(run, sample_faces, capsys):
-    arguments = ["--data", str(sample_faces), "--out", str(run), *TINY, "--ignore-marks"]
+def test_a_run_that_ignores_the_official_split_is_another_one(run, sample_faces, capsys):
+    arguments = ["--data", str(sample_faces), "--out", str(run), *TINY, "--ignore-official-split"]
     assert train.main(arguments) == 2
     assert "differs in the videos" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "name", "value"),
+    [
+        (["--ignore-marks"], "ignore_official_split", True),
+        (["--architecture", "seed"], "architecture", "baseline"),
+    ],
+)
+def test_flags_of_earlier_versions_still_work(old, name, value):
+    args = read_arguments("train.py", ["--data", "faces", "--out", "run", *old])
+    assert (vars(args.settings) | vars(args.options))[name] == value
+
+
+def test_cache_was_dropped_and_does_nothing(capsys):
+    words = ["--data", "faces", "--out", "run"]
+    without = read_arguments("train.py", words)
+    assert read_arguments("train.py", [*words, "--cache", "crops"]) == without
+    assert "note: --cache does nothing any more" in capsys.readouterr().out
+
+
+def test_the_dropped_architecture_is_refused_with_one_sentence(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        train.main(["--data", "faces", "--out", "run", "--architecture", "small"])
+    assert "small was dropped and cannot be trained any more" in capsys.readouterr().err
+    with pytest.raises(UserError, match="architecture 'small' is none of detail, baseline, "):
+        train.TrainSettings(architecture="small")
+
+
+def test_help_and_wrong_arguments_need_no_tensorflow(tmp_path):
+    """They took as long as the start of TensorFlow: half a minute on a busy machine."""
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    for words, code in ((["--help"], 0), (["--data"], 2)):
+        command = [sys.executable, "train.py", *words]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == code
+        assert "usage: train.py" in done.stdout + done.stderr
+        assert "imported" not in done.stderr
 
 
 def test_the_same_run_again_is_quick_and_changes_nothing(run, sample_faces, capsys):
     before = (run / "model.keras").stat().st_mtime_ns
     assert train.main(["--data", str(sample_faces), "--out", str(run), *TINY]) == 0
-    assert "holds this very run already" in capsys.readouterr().out
+    assert "holds this run already" in capsys.readouterr().out
     assert (run / "model.keras").stat().st_mtime_ns == before
 
 
@@ -114,7 +160,7 @@ def test_the_default_network_learns_to_tell_faces_smoother_than_what_is_around_t
     order = rng.permutation(16)
     tf.keras.utils.set_random_seed(0)
     model = folding.fold_time(networks.build_model(4, (64, 64)))
-    optimizer = make_optimizer(train.TrainSettings(epochs=25), steps_per_epoch=2)
+    optimizer = make_optimizer(1e-3, epochs=25, steps_per_epoch=2)
     model.compile(optimizer, "binary_crossentropy")
     history = model.fit(clips[order], labels[order], batch_size=8, epochs=25, verbose=0).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]
@@ -125,6 +171,7 @@ def test_the_default_network_learns_to_tell_faces_smoother_than_what_is_around_t
     [
         (["--batch-size", "64"], "balanced clips, less than a batch of 64"),
         (["--epochs", "0"], "epochs is 0; it must be above 0"),
+        (["--cache", "crops", "--epochs", "0"], "epochs is 0; it must be above 0"),
         (["--img-size", "31"], "img_size is 31; it must be at least 32 pixels"),
         (["--frame-epochs", "-1"], "frame_epochs is -1; it must not be below 0"),
         (["--self-blend", "1.5"], "self_blend is 1.5; it must lie between 0 and 1"),
@@ -167,9 +214,9 @@ def test_real_videos_alone_can_be_trained_on_with_fakes_made_from_them(real_face
     assert train.main(words) == 0
     with (out / "history.csv").open(newline="") as file:
         assert all(0 <= float(row["val_auc"]) <= 1 for row in csv.DictReader(file))
-    stored = json.loads((out / "settings.json").read_text())
-    assert stored["training"]["self_blend"] == 1
-    assert stored["calibration"]["temperature"] is None  # that takes real fakes
+    saved = json.loads((out / "settings.json").read_text())
+    assert saved["training"]["self_blend"] == 1
+    assert saved["calibration"]["temperature"] is None  # that takes real fakes
 
 
 def test_single_frames_come_first_and_the_clips_begin_with_their_encoder(run_with_frames):
