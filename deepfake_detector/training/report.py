@@ -13,7 +13,7 @@ from deepfake_detector.charts import save_figure
 from deepfake_detector.console import print_table
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS
-from deepfake_detector.scoring import trained_model
+from deepfake_detector.scoring import calibration, trained_model
 from deepfake_detector.training.callbacks import MONITOR
 
 
@@ -75,7 +75,7 @@ def print_result(
         ),
         *(
             (f"operating point {name}", _shown(p))
-            for name, p in settings["operating_points"].items()
+            for name, p in calibration.operating_points(settings).items()
         ),
         ("seconds", f"{seconds:.0f}"),
         (
@@ -97,7 +97,7 @@ def summary(out: Path, history: Sequence[Mapping[str, float]]) -> dict:
         "best": min(history, key=lambda figures: figures[MONITOR]),
         "seconds": round(sum(figures["seconds"] for figures in history), 2),
         "calibration": settings["calibration"],
-        "operating_points": settings["operating_points"],
+        "operating_points": calibration.operating_points(settings),
     }
 
 
@@ -105,8 +105,8 @@ def _shown(point: Mapping) -> str:
     if point["threshold"] is None:
         return point["reason"]
     return (
-        f"{point['threshold']:.3f}: {point['real_called_fake']:.0%} of the real called fake, "
-        f"{point['fake_called_real']:.0%} of the fake called real"
+        f"{point['threshold']:.3f}: false positive rate {point['false_positive_rate']:.0%}, "
+        f"false negative rate {point['false_negative_rate']:.0%}"
     )
 
 
