@@ -36,7 +36,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -288,26 +288,30 @@ def print_comparison(found_by_name: Mapping[str, Mapping]) -> None:
     if len(found_by_name) < 2:
         return
 
-    def compared(text_of: Callable[[Mapping], str]) -> str:
-        return ", ".join(f"{name} {text_of(found)}" for name, found in found_by_name.items())
-
-    def mean(aucs: Sequence[float | None]) -> str:
-        return shown(accuracy_metrics.mean(aucs))
-
-    rows = [
-        ("fold AUC", compared(lambda found: mean(found["test"]))),
-        ("fold AUC in training", compared(lambda found: mean(found["training"]))),
-    ]
-    for index, name in enumerate(ALTERED):
-        rows.append(
-            (name, compared(lambda found, i=index: mean(list(found["altered"].values())[i])))
+    def compared(values: Iterable[str]) -> str:
+        return ", ".join(
+            f"{name} {value}" for name, value in zip(found_by_name, values, strict=True)
         )
-    rows.append(("minutes of training", compared(lambda found: f"{sum(found['minutes']):.1f}")))
+
+    found = list(found_by_name.values())
+    rows = [
+        ("fold AUC", compared(shown_mean(of["test"]) for of in found)),
+        ("fold AUC in training", compared(shown_mean(of["training"]) for of in found)),
+    ]
+    for alteration in ALTERED:
+        aucs = compared(shown_mean(of["altered"][alteration]) for of in found)
+        rows.append((alteration, aucs))
+    minutes = compared(f"{sum(of['minutes']):.1f}" for of in found)
+    rows.append(("minutes of training", minutes))
     print_table("comparison", rows)
 
 
 def mean_and_folds(aucs: Sequence[float | None]) -> str:
-    return f"{shown(accuracy_metrics.mean(aucs))} ({', '.join(map(shown, aucs))})"
+    return f"{shown_mean(aucs)} ({', '.join(map(shown, aucs))})"
+
+
+def shown_mean(aucs: Sequence[float | None]) -> str:
+    return shown(accuracy_metrics.mean(aucs))
 
 
 def shown(auc: float | None) -> str:

@@ -108,7 +108,7 @@ def write_faces(folder, rows, entries):
 
 
 class FixedScores:
-    """Scores tracks as it was told to, and calibrates a score to half of it."""
+    """Gives the scores it was made with, and calibrates a score to half of it."""
 
     def __init__(self, raw_scores):
         self.raw_scores = np.array(raw_scores)
