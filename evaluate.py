@@ -1,65 +1,48 @@
-"""Says how good a model is: one score per video, then the figures of the field.
+"""Evaluates a model: one score per video, metrics with intervals, charts and a report.
 
 Goes in: a model.keras with its settings.json, and folders of faces. Comes out, in the report
 folder:
 
-    report.html       all of it on one page, with the faces and worst mistakes first; needs no
+    report.html       everything on one page, with faces and the largest errors first; needs no
                       network
-    metrics.json      the figures, with 95 % intervals
+    metrics.json      the metrics, with 95 % intervals
     predictions.csv   filename,label,score,face,data: 1 = fake, score = P(fake); a name that a
                       spreadsheet would take for a formula has an apostrophe in front
     charts/           roc.png  precision_recall.png  reliability.png  scores.png  confusion.png
-                      faces.png (the surest and the most mistaken verdicts)
+                      faces.png (most confident correct and most wrong predictions)
 
     python evaluate.py --model run/model.keras --data faces --out report
-    python evaluate.py --model run/model.keras --data dfdc celebdf --part all --robustness --out all
+    python evaluate.py --model run/model.keras --data dfdc celebdf --robustness --out report
 
-Where a video has several faces, the most suspicious one decides: its score is that of the video,
-and `face` is its folder.
+Where a video has several faces, its score is that of the highest-scoring face, and `face` in
+predictions.csv is the folder of that face.
 
-Videos the model was trained or validated on, and others of the same originals or people, are left
-out, so the same folder can serve for training and evaluation. They are known by their names: with
-several folders, a video of another folder that is called like one of them is left out too, and
-counts as the same original.
+By default videos are left out that the model was trained or validated on, and others of the same
+originals or people, so the same folder can serve for training and evaluation. Videos are recognised
+by name: in further folders, a video with the name of one of them is left out too, and counts as the
+same original.
 
-With --robustness the same faces are scored again after JPEG compression, at half and quarter
-resolution, blurred, noisy and dark. In the DFDC challenge (arXiv:2006.07397) the best entry had
-82.6 % of the public test videos right, and the best one on the hidden videos 65.2 % of those.
+--robustness scores the same faces again after JPEG compression, at half and quarter resolution,
+blurred, noisy and dark. In the DFDC challenge (arXiv:2006.07397) the best entry had an accuracy of
+82.6 % on the public test videos, and the best one on the hidden videos 65.2 % there.
 
-With --json-summary the last line printed is one JSON object, that of metrics.json.
+With --json-summary the last line printed is one JSON object, the content of metrics.json.
 """
 
 import argparse
-import functools
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
+from deepfake_detector.console import UserError, add_output_arguments, command, quiet_tensorflow
+from deepfake_detector.scoring import calibration
 
-from deepfake_detector.console import (
-    UserError,
-    add_output_arguments,
-    command,
-    quiet_tensorflow,
-)
-from deepfake_detector.evaluation import bootstrap, groups, outputs
-from deepfake_detector.evaluation.tables import print_figures
-from deepfake_detector.evaluation.videos import EvaluatedVideo, count_videos, decide, describe
-from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
-from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS
-from deepfake_detector.scoring import calibration, metrics, trained_model
-
-with quiet_tensorflow():
-    import tensorflow as tf
-
-    from deepfake_detector.evaluation import robustness, timelines
-    from deepfake_detector.scoring import model_file
-    from deepfake_detector.scoring.clip_scorer import ClipScorer
+UNSEEN, ALL = "unseen", "all"
+SPLIT_CHOICES = (UNSEEN, ALL, "train", "validation", "test")
 
 
-def main_arguments() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -68,146 +51,204 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--data", type=Path, nargs="+", required=True, metavar="DIR", help="folders of faces")
     add("--out", type=Path, required=True, metavar="DIR", help="report folder")
     add(
-        "--part",
-        choices=["unseen", "all", *SPLITS],
-        default="unseen",
-        help="videos to score: those the model has not seen, all, or a part of its split "
+        "--split",
+        choices=SPLIT_CHOICES,
+        default=UNSEEN,
+        help="videos to score: those the model has not seen, all, or one of its splits "
         "(%(default)s)",
     )
+    hidden = argparse.SUPPRESS
+    add("--part", choices=SPLIT_CHOICES, dest="split", default=hidden, help=hidden)
     add(
         "--operating-point",
+        type=calibration.current_name,
         choices=calibration.OPERATING_POINTS,
-        help="threshold of a verdict (that of equal errors; a half where the model has none)",
+        help="threshold of the predicted labels (equal-error; half for a model without it)",
     )
     add(
         "--robustness",
         action="store_true",
-        help="score altered faces too, which takes about four times as long as the plain ones",
+        help="also score altered faces, which takes about four times as long",
     )
     add(
         "--strips",
         type=int,
         default=100,
         metavar="N",
-        help="videos that report.html shows with faces and a score over time, worst mistakes "
-        "first; 7 KB and eight clips to score each (%(default)s)",
+        help="videos that report.html shows with faces and a score over time, largest errors "
+        "first; each adds 7 KB and eight clips to score (%(default)s)",
     )
     add("--batch-size", type=int, default=16, help="clips scored at a time (%(default)s)")
-    add_output_arguments(parser, verbose="what TensorFlow has to say")
+    add_output_arguments(parser, verbose="messages of TensorFlow")
     return parser
+
+
+if __name__ == "__main__":
+    arguments().parse_args()  # --help and wrong arguments are answered before the slow imports
+
+with quiet_tensorflow():
+    import numpy as np
+    import tensorflow as tf
+
+    from deepfake_detector.evaluation import bootstrap, groups, outputs
+    from deepfake_detector.evaluation.robustness import robustness_table
+    from deepfake_detector.evaluation.timelines import score_timelines
+    from deepfake_detector.evaluation.videos import (
+        ScoredVideo,
+        count_videos,
+        labels_and_scores,
+        largest_errors_first,
+        score_videos,
+    )
+    from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
+    from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS
+    from deepfake_detector.scoring import metrics, model_file, trained_model
+    from deepfake_detector.scoring.clip_scorer import ClipScorer
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    args = main_arguments().parse_args(argv)
-    if args.batch_size < 1:
-        raise UserError(f"batch_size is {args.batch_size}; it must be at least 1")
-    if args.strips < 0:
-        raise UserError(f"strips is {args.strips}; it must be 0 or more")
-    settings = trained_model.read_model_settings(args.model)
-    operating_point, threshold = calibration.threshold_of(settings, args.operating_point)
-    faces = choose_part(faces_of_folders(args.data, settings), args.model, args.part)
-    strategy = tf.distribute.MirroredStrategy()
-    with strategy.scope():
-        model = model_file.load(args.model, settings)
-    scorer = ClipScorer(model, settings, strategy, args.batch_size)
-    face_scores = scorer.score_tracks(faces)
-
-    decisive = decide(faces, face_scores)
-    videos = describe(args.data, faces, decisive)
-    raw_scores = face_scores[decisive]
-    scores = scorer.calibrated(raw_scores)
-    result = all_figures(videos, raw_scores, scores, threshold, operating_point)
-    if args.robustness:
-        decide_again = functools.partial(decide, faces)
-        result["robustness"] = robustness.table(scorer, faces, decide_again)
-    labels = np.array([video.label for video in videos])
-    shown = outputs.worst_first(labels, scores)[: args.strips]
-    lines = timelines.score(scorer, [videos[index].face for index in shown])
-    lines = dict(zip(shown, lines, strict=True))
-    written = outputs.write(args.out, videos, raw_scores, scores, result, lines, args.model)
-    print_figures(result, written)
-    if args.json_summary:
+    options = vars(arguments().parse_args(argv))
+    json_summary, _ = options.pop("json_summary"), options.pop("verbose")
+    result = evaluate(**options)
+    if json_summary:
         print(json.dumps(result))
     return 0
 
 
-def faces_of_folders(folders: Sequence[Path], settings: Mapping) -> list[FaceTrack]:
-    """Return the faces of all folders.
+def evaluate(
+    model: Path | str,
+    data: Path | str | Sequence[Path | str],
+    out: Path | str,
+    split: str = UNSEEN,
+    operating_point: str | None = None,
+    robustness: bool = False,
+    strips: int = 100,
+    batch_size: int = 16,
+) -> dict:
+    """Evaluate a model on folders of faces, print its metrics and write the report folder `out`.
 
-    Raises UserError for a folder that does not fit the model or is named twice.
+    Returns what metrics.json holds. The arguments are those of the command: `split` is one of
+    SPLIT_CHOICES, `operating_point` one of calibration.OPERATING_POINTS, `strips` the number of
+    videos shown with faces, and `batch_size` counts clips.
+
+    Raises UserError for an argument out of range, a model or a folder that cannot be read, faces
+    that were not made for the model, a split without videos, and an `out` that cannot be written.
+    """
+    model, out = Path(model), Path(out)
+    folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
+    check_options(split, operating_point, strips, batch_size)
+    settings = trained_model.read_model_settings(model)
+    operating_point, threshold = calibration.threshold_of(settings, operating_point)
+    tracks = choose_split(list_tracks(folders, settings), model, split)
+    strategy = tf.distribute.MirroredStrategy()
+    with strategy.scope():
+        network = model_file.load(model, settings)
+    scorer = ClipScorer(network, settings, strategy, batch_size)
+
+    videos = score_videos(scorer, tracks, folders)
+    result = all_metrics(videos, threshold, operating_point)
+    if robustness:
+        result["robustness"] = robustness_table(scorer, tracks)
+    shown = largest_errors_first(videos)[:strips]
+    timelines = score_timelines(scorer, [video.track for video in shown])
+    written = outputs.write(out, videos, dict(zip(shown, timelines, strict=True)), result, model)
+    outputs.print_metrics(result, written)
+    return result
+
+
+def check_options(split: str, operating_point: str | None, strips: int, batch_size: int) -> None:
+    """Raise UserError for an option that is not one of its choices or out of range."""
+    if split not in SPLIT_CHOICES:
+        raise UserError(f"split is {split!r}; it must be one of {', '.join(SPLIT_CHOICES)}")
+    points = calibration.OPERATING_POINTS
+    if operating_point is not None and calibration.current_name(operating_point) not in points:
+        raise UserError(
+            f"operating_point is {operating_point!r}; it must be one of {', '.join(points)}"
+        )
+    if strips < 0:
+        raise UserError(f"strips is {strips}; it must be 0 or more")
+    if batch_size < 1:
+        raise UserError(f"batch_size is {batch_size}; it must be at least 1")
+
+
+def list_tracks(folders: Sequence[Path], settings: Mapping) -> list[FaceTrack]:
+    """Return the face tracks of all folders, folder by folder.
+
+    Raises UserError for a folder that does not fit the model or is given twice.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UserError("--data names a folder twice; its videos would count double")
-    faces = []
+    tracks = []
     for folder in folders:
         trained_model.check_faces(folder, settings)
-        faces += list_faces(folder)
-    return faces
+        tracks += list_faces(folder)
+    return tracks
 
 
-def all_figures(
-    videos: Sequence[EvaluatedVideo],
-    raw_scores: np.ndarray,
-    scores: np.ndarray,
-    threshold: float,
-    operating_point: str = calibration.HALF,
-) -> dict:
-    """Return what goes into metrics.json, but for the robustness.
+def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[FaceTrack]:
+    """Return the tracks of one split of the model's run, of all videos, or of the unseen ones.
 
-    `raw_scores` and calibrated `scores` are `(num_videos,)`.
+    A video is unseen if the model was neither trained nor validated on it, if it shares no original
+    and no person with a video that was, and if the split did not leave it out. Raises UserError
+    where no video is left.
     """
-    labels = np.array([video.label for video in videos])
-    source_groups = [video.face.source_group for video in videos]
-    errors = metrics.reliability(labels, scores)
-    del errors["bins"]  # the chart shows them
-    errors["before_temperature"] = metrics.reliability(labels, raw_scores)["ece"]
-    return {
-        **metrics.video_metrics(labels, scores, threshold, operating_point),
-        "intervals": bootstrap.intervals(labels, scores, source_groups),
-        "calibration_error": errors,
-        "groups": groups.tables(videos, scores, threshold),
-    }
+    if split == ALL:
+        return list(tracks)
+    names = read_split(model.parent / trained_model.SPLIT_NAME)
+    if split == UNSEEN:
+        seen = names["train"] | names["validation"]
+        seen_keys = set().union(*(track.group_keys for track in tracks if track.name in seen))
+        chosen = [
+            track
+            for track in tracks
+            if track.name not in names[LEFT_OUT] and seen_keys.isdisjoint(track.group_keys)
+        ]
+    else:
+        chosen = [track for track in tracks if track.name in names[split]]
+    total = count_videos(tracks)
+    if not chosen:
+        raise UserError(
+            f"none of {total} videos is in the split {split!r} of {model.parent}; --split all "
+            "scores every video, also those the model was trained on"
+        )
+    left_out = total - count_videos(chosen)
+    if split == UNSEEN and left_out:
+        print(
+            f"{left_out} of {total} videos are left out: used in training, or of the same "
+            "originals or people"
+        )
+    return chosen
 
 
-def choose_part(videos: Sequence[FaceTrack], model_path: Path, part: str) -> list[FaceTrack]:
-    """Return the faces of the videos of a part of the run's split, or of those it has not seen.
+def read_split(path: Path) -> dict[str, set[str]]:
+    """Return the names of the face tracks of each split and of those left out, from split.json.
 
-    Unseen is a video that was neither trained nor validated on, that shares no original and no
-    person with one that was, and that the split did not leave out. Raises UserError where nothing
-    is left.
+    Raises UserError where it cannot be read.
     """
-    if part == "all":
-        return list(videos)
-    path = model_path.parent / trained_model.SPLIT_NAME
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
         # Runs of before people were kept apart left nothing out.
-        left_out = set(names.get(LEFT_OUT, []))
-        names = {part: set(names[part]) for part in SPLITS}
+        return {LEFT_OUT: set(names.get(LEFT_OUT, [])), **{s: set(names[s]) for s in SPLITS}}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise UserError(f"{path} cannot be read; --part all scores every video") from None
-    total = count_videos(videos)
-    if part == "unseen":
-        seen = names["train"] | names["validation"]
-        group_keys = set().union(*(video.group_keys for video in videos if video.name in seen))
-        chosen = [
-            v for v in videos if v.name not in left_out and group_keys.isdisjoint(v.group_keys)
-        ]
-        passed_over = total - count_videos(chosen)
-        if passed_over:
-            print(
-                f"{passed_over} of {total} videos are left out: used in training, or of the same "
-                "originals or people"
-            )
-    else:
-        chosen = [video for video in videos if video.name in names[part]]
-    if not chosen:
-        raise UserError(
-            f"none of {total} videos is in the part {part!r} of {path}; --part all scores "
-            "every video, also those the model was trained on"
-        )
-    return chosen
+        raise UserError(f"{path} cannot be read; --split all scores every video") from None
+
+
+def all_metrics(
+    videos: Sequence[ScoredVideo], threshold: float, operating_point: str = calibration.HALF
+) -> dict:
+    """Return what metrics.json holds, without the robustness."""
+    labels, scores = labels_and_scores(videos)
+    raw_scores = np.array([video.raw_score for video in videos])
+    reliability = metrics.reliability(labels, scores)
+    return {
+        **metrics.video_metrics(labels, scores, threshold, operating_point),
+        "ece": reliability["ece"],
+        "ece_before_calibration": metrics.reliability(labels, raw_scores)["ece"],
+        "ece_bins": reliability["num_bins"],
+        "intervals": bootstrap.intervals(labels, scores, [v.track.source_group for v in videos]),
+        "groups": groups.tables(videos, threshold),
+    }
 
 
 if __name__ == "__main__":

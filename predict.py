@@ -55,6 +55,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--model", type=Path, required=True, metavar="FILE", help="model.keras of a run")
     add(
         "--operating-point",
+        type=calibration.current_name,
         choices=calibration.OPERATING_POINTS,
         help="threshold of a verdict (that of equal errors; a half where the model has none)",
     )

@@ -34,7 +34,6 @@ from pathlib import Path
 import keras
 
 from deepfake_detector.console import command, print_table, quiet_tensorflow
-from deepfake_detector.networks import folding
 from deepfake_detector.training.loop import Trainer
 
 with quiet_tensorflow():

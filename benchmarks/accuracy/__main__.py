@@ -1,43 +1,42 @@
-"""How well the trained detector tells fakes of people it has never seen: a cross-validation.
+"""How well the trained detector finds fakes of people it has never seen: a cross-validation.
 
     python -m benchmarks.accuracy --data faces
     python -m benchmarks.accuracy --data faces --extra more_real_faces --out runs -- --epochs 20
     python -m benchmarks.accuracy --data faces --only leave-method-out --out runs
 
 Goes in: what processing.py wrote, and folders of faces of more real people to train on. Comes out:
-tables, and in the folder of --out a run folder per fold and accuracy.json with every score of the
-parts that ran. What stands behind `--` goes to train.py. The same command again goes on where it
-was stopped: a fold that is finished is scored again, not trained again.
+tables, and in the folder of --out a run folder per fold, and accuracy.json with the scores of all
+videos. Arguments after `--` go to train.py. The same command again resumes: a finished fold is
+scored again, not trained again.
 
-The videos of --data are dealt to folds, everybody in one only (folds.py); each fold is tested by a
-network that was trained on the others and on the extra videos, real ones only, without those of
-people it is tested on. Three others stand beside train.py, on the same folds (baselines.py):
+The videos of --data are split into folds, each person in one only (folds.py). A network is tested
+on a fold after training on the other folds and on the extra videos: real ones only, without people
+it is tested on. train.py is compared with three others on the same folds (baselines.py):
 
-    seed           the predecessor's network in its own training
-    control        no network: how blurred the inside of a face is
-    source         no pixels: the share of fakes in training among videos of the same `source` of
+    ours           train.py
+    baseline       the predecessor's network with its own training
+    blur           no network: how blurred the inside of the face is
+    source         no pixels: the share of fakes among the training videos of the same `source` of
                    the metadata, where that names two
 
-How to read the tables: AUCs are of videos, each told by its most suspicious face.
+How to read the tables: AUCs are of videos, each with the score of its highest-scoring face.
 
-    fold AUC       mean over the folds, because scores of two networks do not compare
-    pooled         AUC of ranks within the folds, pooled; its interval is over groups of people
-    by method      fakes of a method against all real test videos, by the same ranks
-    tells source   AUC of the score for the source among videos of one label and fold: 0.5 is as it
-                   should be, else the score is about codec and size as well
-    tells extras   the same for real videos of --data against extra ones, in training
-    files          AUC of the label by size, rate and face width alone; no pixel was looked at
-    altered        the same faces under JPEG and at half resolution: what rests on the traces of one
-                   source goes with them
+    fold AUC         mean over the folds, because scores of two networks are not comparable
+    by method        fakes of a method against all real test videos, by ranks within the folds
+    predicts source  AUC of the score for the source, among videos of one label and fold: 0.5 is
+                     right, otherwise the score also depends on codec and size
+    predicts extras  the same for real videos of --data against extra ones, in training
+    files            AUC of the label by size, rate and face width alone, without any pixels
+    altered          the same faces after JPEG and at half resolution
 
-leave-method-out trains each fold again without the fakes of a method and tests on just these.
+leave-method-out trains each fold again without the fakes of one method and tests on these only.
 """
 
 import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -56,10 +55,11 @@ from benchmarks.accuracy import metrics as accuracy_metrics
 from benchmarks.accuracy.baselines import ALTERED, CLEAN, CannotTrain, Prepared
 from benchmarks.accuracy.metrics import FoldScores
 
-DETECTORS = ("ours", "seed", "control", "source")
+DETECTORS = ("ours", "baseline", "blur", "source")
+FORMER_NAMES = {"seed": "baseline", "control": "blur"}
 LEAVE_OUT = "leave-method-out"
 RESULT_NAME = "accuracy.json"
-CHANGES = (CLEAN, *ALTERED)
+ALTERATIONS = (CLEAN, *ALTERED)
 Prepare = Callable[[folds.Fold, str], Prepared]
 
 
@@ -75,11 +75,12 @@ def main_arguments() -> argparse.ArgumentParser:
     add(
         "--only",
         nargs="+",
+        type=lambda name: FORMER_NAMES.get(name, name),
         choices=[*DETECTORS, LEAVE_OUT],
         default=DETECTORS,
-        help=f"parts to run ({' '.join(DETECTORS)})",
+        help=f"detectors to test ({' '.join(DETECTORS)})",
     )
-    add("--seed", type=int, default=0, help="deals the folds, and is train.py's (%(default)s)")
+    add("--seed", type=int, default=0, help="of the folds and of train.py (%(default)s)")
     return parser
 
 
@@ -91,10 +92,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings, options = baselines.read_options(words[split_at + 1 :], args.seed)
     videos = folds.list_videos(args.data, args.extra)
     dealt = folds.deal(videos, args.folds, args.seed)
-    # TensorFlow warns of a function traced anew, and each fold has a network of its own.
+    # TensorFlow warns of functions that are traced again, as each fold's network is.
     baselines.tf.get_logger().setLevel("ERROR")
     prepare = preparations(args.out, videos, settings, options, args.seed)
-    result = {"detectors": {}, "folds": args.folds, "seed": args.seed, "training": asdict(settings)}
+    result: dict = {
+        "detectors": {},
+        "folds": args.folds,
+        "seed": args.seed,
+        "training": asdict(settings),
+    }
     result["files"] = accuracy_metrics.aucs_of_files([*videos.faces, *videos.extras], videos.about)
     print_videos(videos, dealt)
     print_files(result["files"], bool(videos.extras))
@@ -104,23 +110,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name}, fold {fold.number} of {len(dealt)}")
             prepared = prepare[name](fold, f"{name}/fold-{fold.number}")
             scores.append(measure(fold, prepared))
-        found = accuracy_metrics.of_detector(scores, videos.about, CHANGES)
+        found = accuracy_metrics.of_detector(scores, videos.about, ALTERATIONS)
         print_detector(name, found)
         result["detectors"][name] = found | {"videos": every_score(scores, videos.about)}
         write(args.out, result)
     if LEAVE_OUT in args.only:
         result[LEAVE_OUT] = leave_method_out(dealt, videos.about, prepare["ours"])
         print_left_out(result[LEAVE_OUT], result["detectors"].get("ours"))
-    print_beside(result["detectors"])
+    print_comparison(result["detectors"])
     print(f"every score: {write(args.out, result)}")
     return 0
 
 
 def chosen_detectors(only: Sequence[str], about: Mapping[str, folds.About]) -> list[str]:
-    """Return which of DETECTORS to run: that by source needs two of them."""
+    """Return which of DETECTORS to test; "source" only where there are two sources."""
     two_sources = len(folds.all_sources(about)) > 1
     if "source" in only and not two_sources:
-        print("the metadata.json of --data name no two sources, so that control is left out")
+        print("the metadata.json of --data names no two sources, so that baseline is left out")
     return [name for name in DETECTORS if name in only and (name != "source" or two_sources)]
 
 
@@ -131,26 +137,29 @@ def preparations(
     options: "baselines.train.RunOptions",
     seed: int,
 ) -> dict[str, Prepare]:
-    """Return what prepares each of DETECTORS for a fold, in a folder of that name in `out`."""
-    recipe = baselines.SeedRecipe(seed=seed)
+    """Return what prepares each of DETECTORS for a fold, in a subfolder of `out` of that name."""
+    recipe = baselines.BaselineRecipe(seed=seed)
     return {
         "ours": lambda fold, name: baselines.prepare_ours(
             fold, out / name, videos.face_settings, settings, options
         ),
-        "seed": lambda fold, name: baselines.prepare_seed(
+        "baseline": lambda fold, name: baselines.prepare_baseline(
             fold, out / name, videos.face_settings, recipe
         ),
-        "control": lambda fold, name: baselines.prepare_control(fold),
+        "blur": lambda fold, name: baselines.prepare_blur(fold),
         "source": lambda fold, name: baselines.prepare_source(fold, videos.about),
     }
 
 
-def measure(fold: folds.Fold, prepared: Prepared, changes: Sequence[str] = CHANGES) -> FoldScores:
-    """Score the test videos of a fold, under each of `changes`, and those that were trained on."""
-    tested, test_scores = [], {}
-    # Those of both in one go: it is the start that takes long.
+def measure(
+    fold: folds.Fold, prepared: Prepared, alterations: Sequence[str] = ALTERATIONS
+) -> FoldScores:
+    """Score the training videos of a fold, and its test videos under each of `alterations`."""
+    tested: list[str] = []
+    test_scores: dict[str, np.ndarray] = {}
+    # Both in one call, because its start takes long.
     clean = prepared.score([*fold.test, *prepared.trained_on], (CLEAN,))[CLEAN]
-    altered = [name for name in changes if name != CLEAN]
+    altered = [name for name in alterations if name != CLEAN]
     face_scores = {CLEAN: clean[: len(fold.test)], **prepared.score(fold.test, altered)}
     for name, scores in face_scores.items():
         tested, test_scores[name] = of_videos(fold.test, scores)
@@ -158,10 +167,10 @@ def measure(fold: folds.Fold, prepared: Prepared, changes: Sequence[str] = CHANG
     return FoldScores(fold.number, tested, test_scores, trained, train_scores, prepared.seconds)
 
 
-def of_videos(faces: Sequence[FaceTrack], scores: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the names of the videos, sorted, and the score of the face that speaks for each."""
-    decisive = list(highest_scoring([face.video for face in faces], scores).values())
-    return [faces[index].video for index in decisive], scores[decisive]
+def of_videos(tracks: Sequence[FaceTrack], scores: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return the names of the videos, sorted, and the highest score of the faces of each."""
+    highest = list(highest_scoring([track.video for track in tracks], scores).values())
+    return [tracks[index].video for index in highest], scores[highest]
 
 
 def leave_method_out(
@@ -169,15 +178,15 @@ def leave_method_out(
     about: Mapping[str, folds.About],
     train_ours: Prepare,
 ) -> dict[str, dict]:
-    """Return figures for each method, of networks that saw no fake of it.
+    """Return metrics for each method, of networks that saw no fake of it.
 
-    Folds without a fake of the method, or with too few others to train on, are passed over. Raises
-    UserError where the metadata name less than two methods.
+    Folds without a fake of the method, or with too few others to train on, are skipped. Raises
+    UserError where the metadata names fewer than two methods.
     """
     methods = folds.all_methods(about)
     if len(methods) < 2:
         raise UserError(
-            f"{LEAVE_OUT} needs fakes of two methods at least, and the metadata.json of --data "
+            f"{LEAVE_OUT} needs fakes of at least two methods, and the metadata.json of --data "
             f"names {len(methods)}; give its fakes a `method`"
         )
     result = {}
@@ -192,7 +201,7 @@ def leave_method_out(
                 try:
                     scores.append(measure(without, train_ours(without, name), (CLEAN,)))
                 except CannotTrain as error:
-                    print(f"passed over: {error}")
+                    print(f"skipped: {error}")
         if scores:
             found = accuracy_metrics.of_detector(scores, about, (CLEAN,))
             result[method] = found | {"videos": every_score(scores, about)}
@@ -203,14 +212,14 @@ def every_score(
     results: Sequence[FoldScores], about: Mapping[str, folds.About]
 ) -> list[dict[str, object]]:
     """Return a row for each video and fold, for accuracy.json."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for result in results:
         for index, name in enumerate(result.tested):
-            scores = {change: float(of[index]) for change, of in result.test_scores.items()}
-            place = {"video": name, "fold": result.number, "part": "test"}
+            scores = {altered: float(of[index]) for altered, of in result.test_scores.items()}
+            place = {"video": name, "fold": result.number, "split": "test"}
             rows.append({**place, **asdict(about[name]), "scores": scores})
         for name, score in zip(result.trained, result.train_scores.tolist(), strict=True):
-            place = {"video": name, "fold": result.number, "part": "training"}
+            place = {"video": name, "fold": result.number, "split": "training"}
             rows.append({**place, **asdict(about[name]), "scores": {CLEAN: score}})
     return rows
 
@@ -226,9 +235,9 @@ def write(out: Path, result: Mapping) -> Path:
 
 def print_videos(videos: folds.Videos, dealt: Sequence[folds.Fold]) -> None:
     print_table(
-        "folds; no original and no person is on both sides", folds.rows(dealt, videos.about)
+        "folds; no original and no person is in two of them", folds.rows(dealt, videos.about)
     )
-    for reason, count in videos.passed_over.items():
+    for reason, count in videos.unused.items():
         if count:
             print(f"{count} videos of --extra are not used: {reason}")
 
@@ -238,74 +247,71 @@ def print_files(aucs: Mapping[str, tuple[float | None, float | None]], with_extr
         (name, shown(own) + (f", with the extra videos {shown(joined)}" if with_extras else ""))
         for name, (own, joined) in aucs.items()
     ]
-    print_table("files: AUC of the label by what is known without the pixels", rows)
+    print_table("files: AUC of the label by what is known without pixels", rows)
 
 
 def print_detector(name: str, found: Mapping) -> None:
-    """Print all figures of a detector."""
+    """Print all metrics of a detector."""
     rows = []
-    columns = (found["test"], found["training"], found["training_of_data"], found["minutes"])
-    for number, (test, training, of_data, minutes) in enumerate(zip(*columns, strict=True), 1):
-        text = f"test {shown(test)}, training {shown(training)}"
-        if found["extras"] is not None:
-            text += f" (without extra videos {shown(of_data)})"
-        rows.append((f"fold {number}", f"{text}, {minutes:.1f} min"))
+    columns = (found["test"], found["training"], found["minutes"])
+    for number, (test, training, minutes) in enumerate(zip(*columns, strict=True), 1):
+        text = f"test {shown(test)}, training {shown(training)}, {minutes:.1f} min"
+        rows.append((f"fold {number}", text))
     rows.append(("fold AUC", mean_and_folds(found["test"])))
     rows.append(("fold AUC in training", mean_and_folds(found["training"])))
-    rows += [(change, mean_and_folds(aucs)) for change, aucs in found["altered"].items()]
-    pooled = found["pooled"]
-    interval = pooled["reason"] or "no interval"
-    if pooled["interval"]:
-        interval = "95 % {:.3f} to {:.3f}".format(*pooled["interval"])
-    rows.append(("pooled", f"{shown(pooled['roc_auc'])} ({interval})"))
+    rows += [(name, mean_and_folds(aucs)) for name, aucs in found["altered"].items()]
     for method, of_method in found["methods"].items():
         rows.append(
             (f"by method: {method}", f"{shown(of_method['roc_auc'])} ({of_method['fakes']} fakes)")
         )
     for label, aucs in found["sources"].items():
-        rows += [(f"tells source, {label}: {s}", shown(auc)) for s, auc in aucs.items()]
+        rows += [(f"predicts source, {label}: {s}", shown(auc)) for s, auc in aucs.items()]
     if not found["sources"]:
-        rows.append(("tells source", "the metadata name no two"))
+        rows.append(("predicts source", "the metadata names no two"))
     if found["extras"] is not None:
-        rows.append(("tells extras", shown(found["extras"])))
+        rows.append(("predicts extras", shown(found["extras"])))
     print_table(name, rows)
 
 
 def print_left_out(found: Mapping[str, Mapping], ours: Mapping | None) -> None:
     rows = []
     for method, of_method in found.items():
-        text = f"fold AUC {mean_and_folds(of_method['test'])}, "
-        text += f"pooled {shown(of_method['pooled']['roc_auc'])}"
+        text = f"fold AUC {mean_and_folds(of_method['test'])}"
         if ours and method in ours["methods"]:
-            text += f" ({shown(ours['methods'][method]['roc_auc'])} with the method in training)"
+            text += f", with it in training {shown(ours['methods'][method]['roc_auc'])} by rank"
         rows.append((method, f"{text}, {sum(of_method['minutes']):.1f} min"))
-    print_table("methods no fake of which was in training", rows)
+    print_table("methods without a fake in training", rows)
 
 
-def print_beside(found_by: Mapping[str, Mapping]) -> None:
-    """Print the detectors beside each other; nothing where there is one."""
-    if len(found_by) < 2:
+def print_comparison(found_by_name: Mapping[str, Mapping]) -> None:
+    """Print the detectors next to each other; nothing where there is only one."""
+    if len(found_by_name) < 2:
         return
 
-    def beside(tell: Callable[[Mapping], str]) -> str:
-        return ", ".join(f"{name} {tell(found)}" for name, found in found_by.items())
+    def compared(values: Iterable[str]) -> str:
+        return ", ".join(
+            f"{name} {value}" for name, value in zip(found_by_name, values, strict=True)
+        )
 
-    def mean_of(values: Callable[[Mapping], Sequence]) -> Callable[[Mapping], str]:
-        return lambda found: shown(accuracy_metrics.mean(values(found)))
-
+    found = list(found_by_name.values())
     rows = [
-        ("fold AUC", beside(mean_of(lambda found: found["test"]))),
-        ("fold AUC in training", beside(mean_of(lambda found: found["training"]))),
+        ("fold AUC", compared(shown_mean(of["test"]) for of in found)),
+        ("fold AUC in training", compared(shown_mean(of["training"]) for of in found)),
     ]
-    for change in ALTERED:
-        rows.append((change, beside(mean_of(lambda found, c=change: found["altered"][c]))))
-    rows.append(("pooled", beside(lambda found: shown(found["pooled"]["roc_auc"]))))
-    rows.append(("minutes of training", beside(lambda found: f"{sum(found['minutes']):.1f}")))
-    print_table("beside each other", rows)
+    for alteration in ALTERED:
+        aucs = compared(shown_mean(of["altered"][alteration]) for of in found)
+        rows.append((alteration, aucs))
+    minutes = compared(f"{sum(of['minutes']):.1f}" for of in found)
+    rows.append(("minutes of training", minutes))
+    print_table("comparison", rows)
 
 
 def mean_and_folds(aucs: Sequence[float | None]) -> str:
-    return f"{shown(accuracy_metrics.mean(aucs))} ({', '.join(map(shown, aucs))})"
+    return f"{shown_mean(aucs)} ({', '.join(map(shown, aucs))})"
+
+
+def shown_mean(aucs: Sequence[float | None]) -> str:
+    return shown(accuracy_metrics.mean(aucs))
 
 
 def shown(auc: float | None) -> str:

@@ -1,17 +1,17 @@
-"""What the accuracy benchmark compares: train.py as it is, the predecessor, and no network at all.
+"""What the accuracy benchmark compares: train.py, the predecessor, and two without a network.
 
-Each of them prepares a fold and returns a `Prepared`, whose `score` takes faces and names of
-robustness.CHANGES and returns raw scores, `(num_faces,)` for each name.
+Each of them prepares a fold and returns a `Prepared`, whose `score` takes face tracks and names of
+robustness.ALTERATIONS and returns raw scores, `(num_tracks,)` for each name.
 
-The predecessor (microcoder-py/deepfake-detector, 2021) has its own network, optimizer, rate and
-epochs: one convolution and an LSTM with relu on 60 frames of 100x100, batches of 4, Adam at 1e-3,
-ten epochs of plain cross-entropy, no augmentation, no validation. Our loop and our pipeline feed
-it, so that the recipe alone is compared: it sees the same crops, evenly spread over the video, and
-trains on all that the others train and validate on.
+The baseline is the predecessor (microcoder-py/deepfake-detector, 2021) with its own network,
+optimizer, learning rate and epochs: one convolution and an LSTM with relu on 60 frames of 100x100,
+batches of 4, Adam at 1e-3, ten epochs of plain cross-entropy, no augmentation, no validation. It
+reads clips as we do, so that only the recipe is compared: it sees the same crops, evenly spread
+over the video, and trains on all that the others train and validate on.
 
-The figure without a network says how blurred the middle of a face is: whatever tells fakes from
-reals has to be better than that, or it tells no more than sharpness. And the source alone, without
-a pixel, is what a network scores that has learned to tell sources instead of forgeries.
+The blur baseline measures how blurred the middle of a face is: a network that finds fakes no better
+measures no more than sharpness. The source, without a pixel, is the score of a network that has
+learned to recognise sources instead of forgeries.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ from deepfake_detector.evaluation import robustness
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME
 from deepfake_detector.face_dataset.splits import split_tracks
-from deepfake_detector.files import write_text
+from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.networks import folding
-from deepfake_detector.scoring import calibration, model_file, trained_model
+from deepfake_detector.scoring import model_file, trained_model
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 from deepfake_detector.training import devices, run_folder
 from deepfake_detector.training.arguments import read_arguments
@@ -55,7 +55,7 @@ ALTERED = ("JPEG quality 50", "half resolution")
 Score = Callable[[Sequence[FaceTrack], Sequence[str]], dict[str, np.ndarray]]
 BATCH_SIZE = 16  # of scoring
 
-CONTROL_FRAMES = 8
+BLUR_FRAMES = 8
 INNER_FACE = (0.5, 0.54, 0.225, 0.27)  # centre x, y and half axes, in sides of the crop
 
 
@@ -73,7 +73,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class SeedRecipe:
+class BaselineRecipe:
     """The predecessor's sizes and training, see its train.py."""
 
     num_frames: int = 60
@@ -81,7 +81,7 @@ class SeedRecipe:
     batch_size: int = 4
     epochs: int = 10
     learning_rate: float = 1e-3
-    seed: int = 0  # ours: it had none
+    seed: int = 0  # it had none
 
 
 # train.py as a user runs it
@@ -90,7 +90,7 @@ class SeedRecipe:
 def read_options(
     words: Sequence[str], seed: int
 ) -> tuple["train.TrainSettings", "train.RunOptions"]:
-    """Return the settings and the options that train.py makes of the words of its command line.
+    """Return the settings and the options of train.py for the words of a command line.
 
     `seed` is that of the benchmark; a --seed among the words overrides it.
     """
@@ -108,8 +108,8 @@ def prepare_ours(
 ) -> Prepared:
     """Train on a fold into the run folder `out` as train.py does, or take the finished run there.
 
-    Validation is drawn from the fold's training videos as train.py draws it; nothing of the test
-    videos is looked at.
+    The validation split is taken from the fold's training videos as train.py does; the test videos
+    are not used.
     """
     try:
         parts = split_tracks(fold.rest, settings.validation_share, 0, settings.seed)
@@ -141,70 +141,68 @@ def scorer_of(model_path: Path, strategy: "tf.distribute.Strategy") -> Score:
         model = model_file.load(model_path, settings)
     scorer = ClipScorer(model, settings, strategy, BATCH_SIZE)
 
-    def score(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
-        scores = {}
-        if CLEAN in changes:
-            scores[CLEAN] = scorer.score_tracks(faces)
-        altered = [name for name in changes if name != CLEAN]
-        if altered:
-            paths = whole_video_paths(faces, scorer.num_frames)
-            of_changes = scorer.score_paths(
-                paths, faces, changes_of(altered), len(altered), "scoring altered faces"
-            )
-            scores |= dict(zip(altered, of_changes.T, strict=True))
-        return {name: _told(values, settings) for name, values in scores.items()}
+    def score(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> dict[str, np.ndarray]:
+        if not alterations:
+            return {}
+        paths = whole_video_paths(tracks, scorer.num_frames)
+        alter = None if tuple(alterations) == (CLEAN,) else alter_as(alterations)
+        raw_scores = scorer.score_paths(paths, tracks, alter, len(alterations))
+        scores = (calibrated(scorer, raw) for raw in raw_scores.T)
+        return dict(zip(alterations, scores, strict=True))
 
     return score
 
 
-def changes_of(names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what makes those variants of crops, `(num_frames, side, side, 3) uint8`, stacked."""
-    return lambda crops: np.stack([robustness.CHANGES[name](crops) for name in names])
+def alter_as(names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what stacks these alterations of crops, `(num_frames, side, side, 3) uint8`."""
+    return lambda crops: np.stack([robustness.ALTERATIONS[name](crops) for name in names])
 
 
-def _told(raw: np.ndarray, settings: Mapping) -> np.ndarray:
-    """Return calibrated scores; one that is no number, of a training gone astray, tells nothing."""
-    scores = calibration.apply(np.nan_to_num(raw, nan=0.5), settings.get("calibration"))
-    if np.isnan(raw).any():
-        print(f"{int(np.isnan(raw).sum())} of {len(raw)} scores are no numbers and count as a half")
-    return scores
+def calibrated(scorer: ClipScorer, raw_scores: np.ndarray) -> np.ndarray:
+    """Return calibrated scores; NaN, of a training that diverged, counts as 0.5."""
+    missing = np.isnan(raw_scores)
+    if missing.any():
+        print(f"{int(missing.sum())} of {len(raw_scores)} scores are NaN and count as 0.5")
+    return scorer.calibrated(np.where(missing, 0.5, raw_scores))
 
 
-# The predecessor
+# Baseline: the predecessor
 
 
-def prepare_seed(fold: Fold, out: Path, face_settings: Mapping, recipe: SeedRecipe) -> Prepared:
+def prepare_baseline(
+    fold: Fold, out: Path, face_settings: Mapping, recipe: BaselineRecipe
+) -> Prepared:
     """Train the predecessor's network on a fold, or take the finished one in `out`.
 
     Raises UserError where `out` holds one of another recipe or of other videos.
     """
-    told = {
+    run_settings = {
         "faces": dict(face_settings),
         "num_frames": recipe.num_frames,
         "img_size": [recipe.img_size] * 2,
-        "training": {"architecture": "seed", **asdict(recipe)},
+        "training": {"architecture": "baseline", **asdict(recipe)},
         "videos": [face.name for face in fold.rest],
     }
     model_path = out / trained_model.MODEL_NAME
-    # Of one device: its ten epochs are short.
-    strategy = tf.distribute.get_strategy()
+    strategy = tf.distribute.get_strategy()  # one device: its ten epochs are short
     with run_folder.only_run(out):
         if model_path.exists():
-            told |= {"seconds": _seconds_of_same(model_path, told)}
+            seconds = _seconds_of_same(model_path, run_settings)
         else:
             started = time.perf_counter()
-            network = train_seed(fold.rest, recipe)
-            told |= {"seconds": time.perf_counter() - started}
-            write_text(out / SETTINGS_NAME, json.dumps(told, indent=1) + "\n")
-            partial = out / f".partial.{model_path.name}"
-            network.save(partial)
-            partial.replace(model_path)
-    return Prepared(scorer_of(model_path, strategy), list(fold.rest), told["seconds"])
+            network = train_baseline(fold.rest, recipe)
+            seconds = time.perf_counter() - started
+            saved = run_settings | {"seconds": seconds}
+            write_text(out / SETTINGS_NAME, json.dumps(saved, indent=1) + "\n")
+            with written_whole(model_path) as partial:
+                network.save(partial)
+    return Prepared(scorer_of(model_path, strategy), list(fold.rest), seconds)
 
 
-def _seconds_of_same(model_path: Path, told: Mapping) -> float:
+def _seconds_of_same(model_path: Path, run_settings: Mapping) -> float:
+    """Return how long a finished training took; raises UserError where it was another one."""
     found = trained_model.read_model_settings(model_path)
-    different = sorted(name for name, value in told.items() if found.get(name) != value)
+    different = sorted(name for name, value in run_settings.items() if found.get(name) != value)
     if different:
         raise UserError(
             f"{model_path.parent} holds a training that differs in {', '.join(different)}; give "
@@ -213,7 +211,7 @@ def _seconds_of_same(model_path: Path, told: Mapping) -> float:
     return found["seconds"]
 
 
-def train_seed(faces: Sequence[FaceTrack], recipe: SeedRecipe) -> "keras.Model":
+def train_baseline(faces: Sequence[FaceTrack], recipe: BaselineRecipe) -> "keras.Model":
     """Return the predecessor's network after its ten epochs on these faces, each once an epoch."""
     side = (recipe.img_size, recipe.img_size)
     keras.backend.clear_session()
@@ -231,7 +229,7 @@ def train_seed(faces: Sequence[FaceTrack], recipe: SeedRecipe) -> "keras.Model":
     )
     with _explained(faces):
         batches = dataset.batch(recipe.batch_size).prefetch(1)
-        folded.fit(batches, epochs=recipe.epochs, shuffle=False, verbose=2)  # they are already
+        folded.fit(batches, epochs=recipe.epochs, shuffle=False, verbose=2)
     return network
 
 
@@ -244,37 +242,36 @@ def _explained(faces: Sequence[FaceTrack]) -> Iterator[None]:
         raise UserError(read_errors.explain(error, faces)) from error
 
 
-# No network
+# Blur baseline: no network
 
 
-def prepare_control(fold: Fold) -> Prepared:
-    """Return the figure without a network; it learns nothing."""
+def prepare_blur(fold: Fold) -> Prepared:
+    """Return the blur baseline; it learns nothing."""
     return Prepared(score_blur, list(fold.rest), 0.0)
 
 
-def score_blur(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return minus the median grey-level contrast of the finest details inside each face."""
-    scores = {name: np.zeros(len(faces)) for name in changes}
-    paths = whole_video_paths(faces, CONTROL_FRAMES)
-    for index, of_face in enumerate(paths):
-        crops = np.stack([_read(Path(os.fsdecode(path))) for path in of_face])
-        for name in changes:
-            scores[name][index] = blur_of(robustness.CHANGES[name](crops))
+def score_blur(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the blur of each face, as `blur_of` measures it."""
+    scores = {name: np.zeros(len(tracks)) for name in alterations}
+    for index, crop_paths in enumerate(whole_video_paths(tracks, BLUR_FRAMES)):
+        crops = np.stack([_read(Path(os.fsdecode(path))) for path in crop_paths])
+        for name in alterations:
+            scores[name][index] = blur_of(robustness.ALTERATIONS[name](crops))
     return scores
 
 
 def _read(path: Path) -> np.ndarray:
     crop_bgr = cv2.imread(str(path))
     if crop_bgr is None:
-        raise UserError(f"{path} cannot be read; run processing.py to make the faces anew")
+        raise UserError(f"{path} cannot be read; run processing.py to make the faces again")
     return cv2.cvtColor(crop_bgr, cv2.COLOR_BGR2RGB)
 
 
 def blur_of(crops: np.ndarray) -> float:
-    """Return minus the median of the high-pass of the inner face, a mean over the frames.
+    """Return minus the median of the high-pass of the inner face, averaged over the frames.
 
-    `crops` are `(num_frames, side, side, 3) uint8` RGB. The high-pass is what a Gaussian of one
-    pixel takes away, in grey levels.
+    `crops` are `(num_frames, side, side, 3) uint8` RGB. The high-pass is the absolute difference
+    from the crop after a Gaussian blur of one pixel, in grey levels.
     """
     x, y, half_width, half_height = INNER_FACE
     side = crops.shape[1]
@@ -288,7 +285,7 @@ def blur_of(crops: np.ndarray) -> float:
     return -float(np.mean(details))
 
 
-# Not even a pixel
+# Source: not even a pixel
 
 
 def prepare_source(fold: Fold, about: Mapping[str, About]) -> Prepared:
@@ -299,8 +296,8 @@ def prepare_source(fold: Fold, about: Mapping[str, About]) -> Prepared:
     shares = {source: float(np.mean(of_source)) for source, of_source in labels.items()}
     otherwise = float(np.mean([face.label for face in fold.rest]))
 
-    def score(faces: Sequence[FaceTrack], changes: Sequence[str]) -> dict[str, np.ndarray]:
-        scores = np.array([shares.get(about[face.video].source, otherwise) for face in faces])
-        return {name: scores for name in changes}
+    def score(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> dict[str, np.ndarray]:
+        scores = np.array([shares.get(about[track.video].source, otherwise) for track in tracks])
+        return {name: scores for name in alterations}
 
     return Prepared(score, list(fold.rest), 0.0)

@@ -1,11 +1,11 @@
-"""Folds of people for a cross-validation: which videos each is tested on and which it may train on.
+"""Folds of people for a cross-validation: the videos each is tested on and those it may train on.
 
     videos = folds.list_videos(Path("faces"), [Path("more_real_faces")])
     for fold in folds.deal(videos, num_folds=3, seed=0):
         fold.test, fold.rest
 
-Videos that share an original or a person, directly or over others, are one group (splits.py), and a
-group is in one fold as a whole. Marks of the metadata (`split`) are passed over.
+Videos that share an original or a person, directly or through others, are one group (splits.py),
+and a group is in one fold as a whole. An official split in the metadata is ignored.
 """
 
 import warnings
@@ -28,24 +28,24 @@ NOT_NAMED = "not named"
 
 @dataclass(frozen=True)
 class About:
-    """What the figures are grouped by, of a video."""
+    """What the metrics of a video are grouped by."""
 
     label: int  # 1 = fake
-    group: str  # of people: named after its first video
+    group: str  # of people: the name of its first video or group key
     method: str | None  # of manipulation; None for a real video
     source: str | None  # the `source` of its metadata, if there
-    extra: bool  # only ever trained on
+    extra: bool  # for training only
 
 
 @dataclass(frozen=True)
 class Videos:
-    """The faces to be folded, those of more real people, and what is known of the videos."""
+    """The faces to split into folds, those of more real people, and what is known of the videos."""
 
     faces: list[FaceTrack]
     extras: list[FaceTrack]
     about: Mapping[str, About]  # by the name of the video
     face_settings: Mapping  # how the faces were made, the same for all
-    passed_over: Mapping[str, int]  # videos of extra folders that are not used, by the reason
+    unused: Mapping[str, int]  # number of videos of extra folders that are not used, by reason
 
 
 @dataclass(frozen=True)
@@ -59,24 +59,24 @@ class Fold:
 def list_videos(data: Path, extra: Sequence[Path] = ()) -> Videos:
     """Return the faces of `data`, and the real ones of the `extra` folders.
 
-    Names tell videos apart, and a name of two folders is taken for the same video, that of the
-    first folder. Families reach over the folders too, and so do people and groups by their names.
-    Raises UserError for a folder that holds no faces, or faces made otherwise than the others.
+    Two videos of one name are taken for the same video, and that of the first folder is used.
+    Source groups, people and groups may reach over several folders. Raises UserError for a folder
+    without faces, or with faces that were made with other settings.
     """
     face_settings = read_settings(data)
     folders = [data, *extra]
     entries: dict[str, Mapping] = {}
     faces: list[FaceTrack] = []
-    passed_over = {"of a name met before": 0, "fake": 0}
+    unused = {"with a name of an earlier folder": 0, "fake": 0}
     for folder in folders:
         check_settings(folder, data, face_settings)
         known = {face.video for face in faces}
         listed = list_faces(folder)
         new = [face for face in listed if face.video not in known]
         used = [face for face in new if folder is data or not face.label]
-        passed_over["of a name met before"] += count_videos(listed) - count_videos(new)
-        passed_over["fake"] += count_videos(new) - count_videos(used)
-        # Of all videos, used or not: a fake may tell which reals belong together.
+        unused["with a name of an earlier folder"] += count_videos(listed) - count_videos(new)
+        unused["fake"] += count_videos(new) - count_videos(used)
+        # Of all videos, used or not: a fake may connect real ones.
         entries = {**read_metadata(folder), **entries}
         faces += used
     source_groups = find_source_groups(entries)
@@ -86,16 +86,16 @@ def list_videos(data: Path, extra: Sequence[Path] = ()) -> Videos:
     ]
     own = [face for face in faces if Path(face.folder).parent == data]
     extras = [face for face in faces if Path(face.folder).parent != data]
-    return Videos(own, extras, describe(own, extras, entries), face_settings, passed_over)
+    return Videos(own, extras, describe(own, extras, entries), face_settings, unused)
 
 
 def check_settings(folder: Path, data: Path, face_settings: Mapping) -> None:
-    """Raise UserError where the faces of `folder` were made otherwise than those of `data`."""
+    """Raise UserError where the faces of `folder` and `data` were made with different settings."""
     differences = setting_differences(read_settings(folder), face_settings, by=f"{data} has")
     if differences:
         raise UserError(
             f"{folder} holds other faces than {data}: {differences}; make both with the same "
-            "settings, or the network learns to tell the folders"
+            "settings, or the network learns to recognise the folders"
         )
 
 
@@ -119,33 +119,33 @@ def describe(
 
 
 def groups_of(faces: Sequence[FaceTrack]) -> dict[str, str]:
-    """Return for the name of each face its group: all that share originals or people, chains too.
-
-    The name of a group is the first name or tie in it, in alphabetical order.
-    """
+    """Return the group of each face by its name: all that share originals or people, also through
+    others. A group is named after its first name or group key in alphabetical order."""
     return connected_groups({face.name: face.group_keys for face in faces})
 
 
 def deal(videos: Videos, num_folds: int, seed: int) -> list[Fold]:
-    """Return folds of whole groups, real and fake videos as evenly dealt as the groups allow.
+    """Return folds of whole groups, with real and fake videos spread as evenly as groups allow.
 
-    A fold trains on all other folds and on the extra videos, without those of people of its own
-    test videos. Raises UserError where there are fewer groups than folds, or one stays empty.
+    A fold trains on all other folds and on the extra videos, without people of its test videos.
+    Raises UserError where there are fewer groups than folds, or a fold stays empty.
     """
     faces = videos.faces
     groups = groups_of(faces)
     names, numbers = np.unique([groups[face.name] for face in faces], return_inverse=True)
     if not 2 <= num_folds <= len(names):
         raise UserError(
-            f"{len(faces)} faces of {len(names)} groups of people cannot be dealt to {num_folds} "
+            f"{len(faces)} faces of {len(names)} groups of people cannot be split into {num_folds} "
             f"folds; give --folds from 2 to {len(names)}, or faces of more people who share no "
             "video"
         )
     labels = np.array([face.label for face in faces])
-    # Folds depend on the order of the groups, so that order is what the seed draws.
+    # Folds depend on the order of the groups, so the seed shuffles that order.
     shuffled = np.random.default_rng(seed).permutation(len(names))[numbers]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class of few groups: the tables show it
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # of a class with few groups: the tables show it
         try:
             dealt = list(StratifiedGroupKFold(num_folds).split(labels, labels, shuffled))
         except ValueError as error:
@@ -178,10 +178,8 @@ def _fold(
 
 
 def without_method(fold: Fold, method: str, about: Mapping[str, About]) -> Fold | None:
-    """Return the fold trained without the fakes of a method, tested on these and all real videos.
-
-    None where the test videos hold no such fake.
-    """
+    """Return the fold trained without the fakes of a method, and tested on these and all real
+    videos; None where no such fake is among the test videos."""
     test = [f for f in fold.test if about[f.video].method in (None, method)]
     rest = [f for f in fold.rest if about[f.video].method != method]
     if not any(face.label for face in test):
@@ -212,11 +210,11 @@ def _counts(faces: Sequence[FaceTrack]) -> str:
 
 
 def all_methods(about: Mapping[str, About]) -> list[str]:
-    """Return the methods of the videos that are folded, sorted; empty where none is named."""
+    """Return the methods of the videos in folds, sorted; empty where none is named."""
     methods = {known.method for known in about.values() if known.method and not known.extra}
     return [] if methods == {NOT_NAMED} else sorted(methods)
 
 
 def all_sources(about: Mapping[str, About]) -> list[str]:
-    """Return the sources of the videos that are folded, sorted, as far as they are named."""
+    """Return the named sources of the videos in folds, sorted."""
     return sorted({known.source for known in about.values() if known.source and not known.extra})

@@ -1,5 +1,5 @@
-"""Evaluation: what evaluate.py tells about a model beyond its scores.
+"""Evaluation: what evaluate.py says about a model.
 
-In: scored videos. Out: intervals, groups, robustness, charts and a report. Open `videos.py` first;
-`outputs.py` writes the files.
+In: a trained model and face tracks. Out: scored videos, their metrics with intervals, and a report
+folder. Open `videos.py` first, then `outputs.py`, which writes and prints everything.
 """

@@ -1,8 +1,9 @@
-"""Charts as PNG files: the curves of a training, and what a model's scores are worth.
+"""Charts of an evaluation as PNG files: curves, reliability, scores, confusion matrix, faces.
 
-Of a model: ROC, precision and recall, reliability, histogram of scores, confusion matrix, faces.
+    paths = charts.draw_all(Path("report/charts"), videos, metrics_of_all)
 
-Drawn on matplotlib figures of their own, without pyplot: no display and no global state.
+On matplotlib figures without pyplot: no display and no global state. scikit-learn's displays do
+not open one either when they are given axes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,95 +12,114 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocCurveDisplay
 
 from deepfake_detector.charts import save_figure
+from deepfake_detector.clips.strips import spread_faces
+from deepfake_detector.evaluation.videos import (
+    ScoredVideo,
+    labels_and_scores,
+    largest_errors_first,
+)
+from deepfake_detector.scoring import metrics
+from deepfake_detector.videos.metadata import FAKE, REAL
 
-UNIT_SQUARE = {"xlim": (-0.05, 1.05), "ylim": (-0.05, 1.05), "aspect": "equal"}
+FACES_CHART = "Most confident correct and most wrong predictions"
+LABELS = (REAL, FAKE)
 
 
-def roc_chart(
-    path: Path, false_alarm_rates: Sequence[float], hit_rates: Sequence[float], auc: float, n: int
-) -> Path:
-    """Draw hit rate over false alarm rate, both 0..1, and return the path written."""
+def draw_all(folder: Path, videos: Sequence[ScoredVideo], result: Mapping) -> dict[str, Path]:
+    """Draw all charts and return their paths by title.
+
+    `result` is that of `evaluate.all_metrics`. Curves and reliability are left out where a class is
+    missing.
+    """
+    labels, scores = labels_and_scores(videos)
+    paths = {}
+    if metrics.has_both(labels):
+        curves = {"scores": scores}
+        raw_scores = np.array([video.raw_score for video in videos])
+        if not np.array_equal(raw_scores, scores):
+            curves["before calibration"] = raw_scores
+        paths["ROC curve"] = roc_chart(folder / "roc.png", labels, scores)
+        paths["Precision-recall curve"] = precision_recall_chart(
+            folder / "precision_recall.png", labels, scores
+        )
+        paths["Reliability"] = reliability_chart(folder / "reliability.png", labels, curves)
+    threshold = result["threshold"]
+    paths["Histogram of scores"] = histogram_chart(folder / "scores.png", labels, scores, threshold)
+    paths["Confusion matrix"] = confusion_chart(folder / "confusion.png", result)
+    rows = [(_title(video), spread_faces(video.track)) for video in best_and_worst(videos)]
+    paths[FACES_CHART] = faces_chart(folder / "faces.png", rows)
+    return paths
+
+
+def roc_chart(path: Path, labels: np.ndarray, scores: np.ndarray) -> Path:
+    """Draw the ROC curve and return the path written."""
     figure = Figure(figsize=(5, 5))
     axes = figure.add_subplot()
-    axes.plot(false_alarm_rates, hit_rates, label=f"AUC {auc:.3f}, {n} videos")
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="chance")
+    RocCurveDisplay.from_predictions(
+        labels, scores, ax=axes, name=f"{len(labels)} videos", plot_chance_level=True
+    )
     axes.set(
-        title="ROC, one score per video",
-        xlabel="real videos called fake",
-        ylabel="fake videos called fake",
-        **UNIT_SQUARE,
+        title="ROC curve, one score per video",
+        xlabel="false positive rate",
+        ylabel="true positive rate",
     )
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
     return save_figure(figure, path)
 
 
-def precision_recall_chart(
-    path: Path,
-    precisions: Sequence[float],
-    recalls: Sequence[float],
-    average_precision: float,
-    fake_share: float,
-) -> Path:
-    """Draw precision over recall, both 0..1, and return the path written.
-
-    By chance the precision is `fake_share`, the share of fakes among the videos.
-    """
+def precision_recall_chart(path: Path, labels: np.ndarray, scores: np.ndarray) -> Path:
+    """Draw precision over recall and return the path written."""
     figure = Figure(figsize=(5, 5))
     axes = figure.add_subplot()
-    label = f"average precision {average_precision:.3f}"
-    # Between two thresholds there is nothing: a straight line would be too kind.
-    axes.plot(recalls, precisions, drawstyle="steps-post", label=label)
-    axes.axhline(fake_share, color="grey", linestyle="--", label=f"chance {fake_share:.3f}")
-    axes.set(
-        title="Precision and recall, one score per video",
-        xlabel="fake videos called fake (recall)",
-        ylabel="of those called fake, fake (precision)",
-        **UNIT_SQUARE,
+    PrecisionRecallDisplay.from_predictions(
+        labels, scores, ax=axes, name=f"{len(labels)} videos", plot_chance_level=True
     )
-    axes.grid(alpha=0.3)
+    axes.set(title="Precision and recall, one score per video", xlabel="recall", ylabel="precision")
     axes.legend(loc="lower left")
+    axes.grid(alpha=0.3)
     return save_figure(figure, path)
 
 
-def reliability_chart(path: Path, curves: Mapping[str, Mapping]) -> Path:
-    """Draw how often videos of a score are fake, and return the path written.
+def reliability_chart(path: Path, labels: np.ndarray, curves: Mapping[str, np.ndarray]) -> Path:
+    """Draw how often videos of a score are fake, for scores by name; return the path written.
 
-    `curves` are results of `figures.reliability` by name. The size of a point is its share of the
-    videos.
+    The size of a point is its share of the videos. scikit-learn's CalibrationDisplay is not used
+    because it does not give both classes the same weight.
     """
     figure = Figure(figsize=(5, 5))
     axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="as often as it says")
-    for name, curve in curves.items():
-        bins = [found for found in curve["bins"] if found["videos"]]
-        counts = np.array([found["videos"] for found in bins])
-        error = "" if curve["ece"] is None else f", error {curve['ece']:.3f}"
-        x, y = ([found[key] for found in bins] for key in ("score", "fake"))
-        (line,) = axes.plot(x, y, alpha=0.6, label=f"{name}{error}")
+    axes.plot([0, 1], [0, 1], color="black", linestyle="--", label="perfectly calibrated")
+    for name, scores in curves.items():
+        found = metrics.reliability(labels, scores)
+        bins = [filled for filled in found["bins"] if filled["videos"]]
+        counts = np.array([filled["videos"] for filled in bins])
+        x, y = ([filled[key] for filled in bins] for key in ("score", "fake"))
+        (line,) = axes.plot(x, y, alpha=0.6, label=f"{name} (ECE = {found['ece']:.3f})")
         axes.scatter(x, y, s=20 + 180 * counts / counts.sum(), color=line.get_color(), alpha=0.8)
     axes.set(
-        title="Reliability, both classes counting the same",
+        title="Reliability, both classes with equal weight",
         xlabel="mean score of the videos in a bin",
-        ylabel="share of them that is fake",
-        **UNIT_SQUARE,
+        ylabel="fraction of fake videos",
+        xlim=(-0.05, 1.05),
+        ylim=(-0.05, 1.05),
+        aspect="equal",
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
     return save_figure(figure, path)
 
 
-def histogram_chart(
-    path: Path, real_scores: np.ndarray, fake_scores: np.ndarray, threshold: float
-) -> Path:
+def histogram_chart(path: Path, labels: np.ndarray, scores: np.ndarray, threshold: float) -> Path:
     """Draw how many videos of each class have which score, and return the path written."""
     figure = Figure(figsize=(5, 5))
     axes = figure.add_subplot()
-    edges = np.linspace(0, 1, 21)
-    for name, scores in (("real", real_scores), ("fake", fake_scores)):
-        axes.hist(scores, edges, alpha=0.55, label=f"{len(scores)} {name}")
+    edges = np.linspace(0, 1, 21).tolist()
+    for label, name in enumerate(LABELS):
+        own = scores[labels == label]
+        axes.hist(own, edges, alpha=0.55, label=f"{len(own)} {name}")
     axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
     axes.set(title="Scores", xlabel="score, P(fake)", ylabel="videos", xlim=(0, 1))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -108,32 +128,17 @@ def histogram_chart(
     return save_figure(figure, path)
 
 
-def confusion_chart(path: Path, counts: np.ndarray, threshold: float) -> Path:
-    """Draw the `(2, 2)` counts of label (row) by verdict (column), and return the path written."""
+def confusion_chart(path: Path, result: Mapping) -> Path:
+    """Draw the counts of label (row) by predicted label (column), and return the path written."""
+    counts = [[result[f"{a}_predicted_{b}"] for b in ("real", "fake")] for a in ("real", "fake")]
     figure = Figure(figsize=(4.5, 4))
     axes = figure.add_subplot()
-    axes.imshow(counts, cmap="Blues", vmin=0)
-    for row in range(2):
-        for column in range(2):
-            dark = counts[row, column] > counts.max() / 2
-            axes.text(
-                column,
-                row,
-                str(counts[row, column]),
-                ha="center",
-                va="center",
-                fontsize=16,
-                color="white" if dark else "black",
-            )
-    names = ["REAL", "FAKE"]
+    display = ConfusionMatrixDisplay(np.array(counts), display_labels=LABELS)
+    display.plot(ax=axes, cmap="Blues", colorbar=False, text_kw={"fontsize": 16})
     axes.set(
-        title=f"Verdict at threshold {threshold:.3g}",
-        xlabel="verdict",
+        title=f"Confusion matrix at threshold {result['threshold']:.3g}",
+        xlabel="predicted",
         ylabel="label",
-        xticks=[0, 1],
-        yticks=[0, 1],
-        xticklabels=names,
-        yticklabels=names,
     )
     return save_figure(figure, path)
 
@@ -144,9 +149,21 @@ def faces_chart(path: Path, rows: Sequence[tuple[str, Sequence[np.ndarray]]]) ->
     `rows` are titles and images, `(height, width, 3) uint8` RGB, all of one size.
     """
     figure = Figure(figsize=(10, 1.6 * len(rows)), layout="constrained")
-    lines = figure.subplots(len(rows), squeeze=False)[:, 0]
-    for axes, (title, images) in zip(lines, rows, strict=True):
-        axes.imshow(np.hstack(images))
+    all_axes = figure.subplots(len(rows), squeeze=False)[:, 0]
+    for axes, (title, strip) in zip(all_axes, rows, strict=True):
+        axes.imshow(np.hstack(strip))
         axes.set_axis_off()
         axes.set_title(title, loc="left", fontsize=10)
     return save_figure(figure, path)
+
+
+def best_and_worst(videos: Sequence[ScoredVideo], each: int = 2) -> list[ScoredVideo]:
+    """Return the fake and the real videos with the smallest errors, then the videos with the
+    largest errors; fewer where there are fewer videos, none twice."""
+    by_error = largest_errors_first(videos)[::-1]
+    best = [video for label in (1, 0) for video in [v for v in by_error if v.label == label][:each]]
+    return best + [video for video in by_error if video not in best][-each:]
+
+
+def _title(video: ScoredVideo) -> str:
+    return f"{video.track.name}   label {LABELS[video.label]}   P(fake) {video.score:.3f}"

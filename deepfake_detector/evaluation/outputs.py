@@ -1,163 +1,131 @@
-"""What evaluate.py leaves behind: metrics.json, predictions.csv, charts/ and report.html."""
+"""What evaluate.py leaves: files in the report folder, and tables in the terminal."""
 
 import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from sklearn import metrics as sklearn_metrics
-
-from deepfake_detector.clips.strips import spread_faces, strip_jpeg
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, print_table
 from deepfake_detector.evaluation import charts, report
+from deepfake_detector.evaluation.report import interval_words, signed_change
 from deepfake_detector.evaluation.timelines import Point
-from deepfake_detector.evaluation.videos import EvaluatedVideo, summarise
-from deepfake_detector.files import text_cell, write_text
-from deepfake_detector.scoring import metrics
-from deepfake_detector.videos.metadata import FAKE, REAL
+from deepfake_detector.evaluation.videos import ScoredVideo, summarise_manifest
+from deepfake_detector.files import text_cell, write_text, written_whole
 
 COLUMNS = ["filename", "label", "score", "face", "data"]
-STRIP_FACES, STRIP_SIDE = 6, 56  # pixels
-FACES_CHART = "Surest right and most mistaken verdicts"  # the report has its own strips
+NEEDS_BOTH = "needs real and fake videos"
+GROUP_TITLES = {
+    "method": "method of manipulation",
+    "location": "source folder",
+    "faces": "number of faces in the video",
+    "data": "folder of faces",
+}
+MOST_GROUPS = 40  # rows of a printed table; metrics.json has all
 
 
 def write(
     out: Path,
-    videos: Sequence[EvaluatedVideo],
-    raw_scores: np.ndarray,
-    scores: np.ndarray,
+    videos: Sequence[ScoredVideo],
+    timelines: Mapping[ScoredVideo, Sequence[Point]],
     result: Mapping,
-    timelines: Mapping[int, Sequence[Point]],
     model: Path,
 ) -> list[Path]:
     """Write all files and return their paths.
 
-    `raw_scores` and the calibrated `scores` of the `videos` are `(num_videos,)`, `result` is what
-    goes into metrics.json, and `timelines` are by the index of a video: those that the report shows
-    with faces. Raises UserError where the folder cannot be written to.
+    `timelines` are of the videos that the report shows with faces, and `result` is what goes into
+    metrics.json. Raises UserError where the folder cannot be written to.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "metrics.json", json.dumps(dict(result), indent=1) + "\n")
-        write_predictions(out / "predictions.csv", videos, scores)
-        drawn = draw_charts(out / "charts", videos, raw_scores, scores, result)
-        content = report.Content(
-            str(model),
-            result,
-            report_rows(videos, scores, timelines),
-            {name: path.read_bytes() for name, path in drawn.items() if name != FACES_CHART},
-            [summarise(Path(data)) for data in dict.fromkeys(v.data for v in videos)],
-        )
-        write_text(out / "report.html", report.page(content))
+        write_predictions(out / "predictions.csv", videos)
+        drawn = charts.draw_all(out / "charts", videos, result)
+        # The report has strips of faces of its own.
+        pngs = {title: p.read_bytes() for title, p in drawn.items() if title != charts.FACES_CHART}
+        folders = [summarise_manifest(Path(data)) for data in dict.fromkeys(v.data for v in videos)]
+        page = report.page(model, result, videos, timelines, pngs, folders)
+        write_text(out / "report.html", page)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error}; give another --out") from error
-    return [
-        out / "report.html",
-        out / "metrics.json",
-        out / "predictions.csv",
-        *drawn.values(),
-    ]
+    names = ("report.html", "metrics.json", "predictions.csv")
+    return [*(out / name for name in names), *drawn.values()]
 
 
-def write_predictions(path: Path, videos: Sequence[EvaluatedVideo], scores: np.ndarray) -> None:
-    """Write a row per video; names are guarded as `spreadsheet.text_cell` says."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+def write_predictions(path: Path, videos: Sequence[ScoredVideo]) -> None:
+    """Write a row per video; names are escaped as `files.text_cell` says."""
+    with (
+        written_whole(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.writer(file)
         table.writerow(COLUMNS)
-        for video, score in zip(videos, scores, strict=True):
-            name, face, data = map(text_cell, (video.name, video.face.name, video.data))
-            table.writerow([name, video.label, f"{score:.6f}", face, data])
+        for video in videos:
+            name, face, data = map(text_cell, (video.name, video.track.name, video.data))
+            table.writerow([name, video.label, f"{video.score:.6f}", face, data])
 
 
-def worst_first(labels: np.ndarray, scores: np.ndarray) -> list[int]:
-    """Return the indices of videos from the most mistaken score to the best one."""
-    return np.argsort(-np.abs(scores - labels), kind="stable").tolist()
+def print_metrics(result: Mapping, written: Sequence[Path]) -> None:
+    """Print the metrics of all videos, of groups, and of altered faces, and the files written."""
+    intervals = result["intervals"]
 
+    def shown(name: str) -> str:
+        interval = f" ({words})" if (words := interval_words(intervals.get(name))) else ""
+        return NEEDS_BOTH if result[name] is None else f"{result[name]:.4f}{interval}"
 
-def report_rows(
-    videos: Sequence[EvaluatedVideo], scores: np.ndarray, timelines: Mapping[int, Sequence[Point]]
-) -> list[report.Row]:
-    labels = np.array([video.label for video in videos])
-    return [
-        report.Row(
-            videos[index],
-            float(scores[index]),
-            strip_jpeg(videos[index].face, STRIP_FACES, STRIP_SIDE) if index in timelines else b"",
-            timelines.get(index, ()),
-        )
-        for index in worst_first(labels, scores)
+    ece = shown("ece")
+    if result["ece"] is not None:
+        ece += f" ({result['ece_before_calibration']:.4f} before calibration)"
+    threshold = f"{result['threshold']:.3g} ({result['operating_point']})"
+    bootstrapped = f"bootstrap over {intervals['originals']} originals"
+    rows = [
+        ("videos", f"{result['videos']} ({result['real']} real, {result['fake']} fake)"),
+        ("log loss", shown("log_loss")),
+        ("ROC AUC", shown("roc_auc")),
+        ("average precision", shown("average_precision")),
+        ("equal error rate", shown("eer")),
+        (f"accuracy at {threshold}", shown("accuracy")),
+        (f"ECE ({result['ece_bins']} bins)", ece),
+        ("95 % intervals", intervals.get("reason") or bootstrapped),
     ]
+    for label in ("real", "fake"):
+        for predicted in ("real", "fake"):
+            count = result[f"{label}_predicted_{predicted}"]
+            rows.append((f"{label}, predicted {predicted}", str(count)))
+    rows += [("written", str(path)) for path in written]
+    print_table("evaluation, one score per video", rows)
+    for name, groups in result["groups"].items():
+        print_groups(f"by {GROUP_TITLES[name]}", groups)
+    print_robustness(result.get("robustness", []))
 
 
-def draw_charts(
-    folder: Path,
-    videos: Sequence[EvaluatedVideo],
-    raw_scores: np.ndarray,
-    scores: np.ndarray,
-    result: Mapping,
-) -> dict[str, Path]:
-    """Draw the charts and return their paths by what they show.
-
-    ROC, precision and recall, and reliability are left out where a class is missing.
-    """
-    labels = np.array([video.label for video in videos])
-    drawn = {}
-    if metrics.has_both(labels):
-        drawn = draw_curves(folder, labels, raw_scores, scores, result)
-    drawn["Histogram of scores"] = charts.histogram_chart(
-        folder / "scores.png", scores[labels == 0], scores[labels == 1], result["threshold"]
-    )
-    counts = [
-        [result[f"{label}_called_{verdict}"] for verdict in ("real", "fake")]
-        for label in ("real", "fake")
-    ]
-    drawn["Verdicts by label"] = charts.confusion_chart(
-        folder / "confusion.png", np.array(counts), result["threshold"]
-    )
-    shown = surest_and_worst(labels, scores)
-    rows = [(strip_title(videos[i], scores[i]), spread_faces(videos[i].face)) for i in shown]
-    drawn[FACES_CHART] = charts.faces_chart(folder / "faces.png", rows)
-    return drawn
+def print_groups(title: str, groups: Sequence[Mapping]) -> None:
+    """Print a line per group; nothing where there is none."""
+    if not groups:
+        return
+    rows = []
+    for group in groups[:MOST_GROUPS]:
+        auc = "AUC -" if group["roc_auc"] is None else f"AUC {group['roc_auc']:.3f}"
+        if group["roc_auc_interval"]:
+            auc += f" ({interval_words(group['roc_auc_interval'])})"
+        if group["compared_with"]:
+            auc += f" against {group['compared_with']}"
+        text = f"{group['real']} real, {group['fake']} fake, {auc}, "
+        text += f"log loss {group['log_loss']:.3f}, accuracy {group['accuracy']:.3f}"
+        rows.append((group["name"], text))
+    if len(groups) > MOST_GROUPS:
+        rows.append((f"and {len(groups) - MOST_GROUPS} more", "see metrics.json"))
+    print_table(title, rows)
 
 
-def draw_curves(
-    folder: Path,
-    labels: np.ndarray,
-    raw_scores: np.ndarray,
-    scores: np.ndarray,
-    result: Mapping,
-) -> dict[str, Path]:
-    """Draw what needs both classes and return the paths by what they show."""
-    false_alarms, hits, _ = sklearn_metrics.roc_curve(labels, scores)
-    precisions, recalls, _ = sklearn_metrics.precision_recall_curve(labels, scores)
-    curves = {"scores": metrics.reliability(labels, scores)}
-    if not np.array_equal(raw_scores, scores):
-        curves["before the temperature"] = metrics.reliability(labels, raw_scores)
-    return {
-        "ROC curve": charts.roc_chart(
-            folder / "roc.png", false_alarms, hits, result["roc_auc"], len(labels)
-        ),
-        "Precision and recall": charts.precision_recall_chart(
-            folder / "precision_recall.png",
-            precisions,
-            recalls,
-            result["average_precision"],
-            float(labels.mean()),
-        ),
-        "Reliability": charts.reliability_chart(folder / "reliability.png", curves),
-    }
-
-
-def surest_and_worst(labels: np.ndarray, scores: np.ndarray, each: int = 2) -> list[int]:
-    """Return the indices of the surest right verdicts on fake and on real videos, then of the most
-    mistaken ones of both; fewer where there are fewer videos, none twice."""
-    by_error = worst_first(labels, scores)[::-1]
-    fakes, reals = ([i for i in by_error if labels[i] == label][:each] for label in (1, 0))
-    worst = [i for i in by_error if i not in {*fakes, *reals}][-each:]
-    return [*fakes, *reals, *worst]
-
-
-def strip_title(video: EvaluatedVideo, score: float) -> str:
-    label = FAKE if video.label else REAL
-    return f"{video.face.name}   label {label}   P(fake) {score:.3f}"
+def print_robustness(rows: Sequence[Mapping]) -> None:
+    """Print AUC and log loss of altered faces, compared with the clean ones; nothing of none."""
+    if not rows:
+        return
+    lines = []
+    for row in rows:
+        auc = "AUC -"
+        if row["roc_auc"] is not None:
+            change = signed_change(row["roc_auc"], rows[0]["roc_auc"])
+            auc = f"AUC {row['roc_auc']:.3f} ({change})"
+        lines.append((row["name"], f"{auc}, log loss {row['log_loss']:.3f}"))
+    print_table("altered faces", lines)

@@ -1,10 +1,10 @@
-"""Scores along a video: a clip for each of a few overlapping windows, so that one sees where.
+"""Scores over time: a clip for each of a few overlapping windows shows where a video looks forged.
 
-    timelines.score(network, faces)[0]     # [Point(time_sec=0.6, score=0.12), ...]
+    score_timelines(scorer, tracks)[0]     # [Point(time_sec=0.6, score=0.12), ...]
 
 A window lasts a quarter of the video. Its clip has as many frames as that of the verdict, which
-spans the whole video, so they lie closer together than those the model was trained on: a timeline
-tells where to look, the verdict is another score and need not be its mean.
+spans the whole video, so its frames are closer together than those the model was trained on: a
+timeline shows where to look. The score of the video need not be its mean.
 """
 
 from collections.abc import Sequence
@@ -25,33 +25,36 @@ class Point(NamedTuple):
     score: float  # calibrated P(fake) of its clip
 
 
+def score_timelines(scorer: ClipScorer, tracks: Sequence[FaceTrack]) -> list[list[Point]]:
+    """Return the points of each face track by time.
+
+    Raises UserError where a crop cannot be read.
+    """
+    track_windows = [windows(track.num_frames, scorer.num_frames) for track in tracks]
+    paths = [
+        clip_paths(track, scorer.num_frames, first=first, count=count)
+        for track, own in zip(tracks, track_windows, strict=True)
+        for first, count in own
+    ]
+    if not paths:
+        return []
+    raw = scorer.score_paths(np.array(paths), tracks, description="scoring timelines")
+    scores = iter(scorer.calibrated(raw[:, 0]).tolist())
+    timelines = []
+    for track, own in zip(tracks, track_windows, strict=True):
+        times = frame_times(track)
+        middles = [times[[first, first + count - 1]].mean() for first, count in own]
+        timelines.append([Point(float(middle), next(scores)) for middle in middles])
+    return timelines
+
+
 def windows(num_frames: int, clip_frames: int) -> list[tuple[int, int]]:
     """Return first frame and length of each window, spread evenly over a video of `num_frames`.
 
-    None is shorter than a clip of `clip_frames`, unless the whole video is, which is then the only
-    window; of a video that is little longer there are fewer than `WINDOWS`.
+    None is shorter than a clip of `clip_frames`; a video that is shorter than that is one window,
+    and one that is little longer has fewer than `WINDOWS`.
     """
     length = min(num_frames, max(clip_frames, round(num_frames * WINDOW_SHARE)))
     count = min(WINDOWS, num_frames - length + 1)
     starts = np.linspace(0, num_frames - length, count).astype(int)
     return [(int(start), length) for start in starts]
-
-
-def score(scorer: ClipScorer, faces: Sequence[FaceTrack]) -> list[list[Point]]:
-    """Return the points of every face, by time. Raises UserError where a crop cannot be read."""
-    of_faces = [windows(face.num_frames, scorer.num_frames) for face in faces]
-    paths = [
-        clip_paths(face, scorer.num_frames, first=first, count=count)
-        for face, own in zip(faces, of_faces, strict=True)
-        for first, count in own
-    ]
-    if not paths:
-        return []
-    raw = scorer.score_paths(np.array(paths), faces, description="scoring timelines")
-    scores = iter(scorer.calibrated(raw[:, 0]).tolist())
-    timelines = []
-    for face, own in zip(faces, of_faces, strict=True):
-        times = frame_times(face)
-        middles = [times[[start, start + length - 1]].mean() for start, length in own]
-        timelines.append([Point(float(middle), next(scores)) for middle in middles])
-    return timelines

@@ -1,13 +1,14 @@
-"""Scores clips with one model, on however many devices there are.
+"""Scores clips with one model, on as many devices as there are.
 
     scorer = ClipScorer(model, settings)
     scores = scorer.score_tracks(face_tracks)              # (num_tracks,), raw P(fake)
-    scores = scorer.score_paths(paths, face_tracks)        # clips named by the paths of their crops
-    scores = scorer.score_clips(clips)                     # clips in memory
+    scores = scorer.score_paths(paths, face_tracks)[:, 0]  # clips given by the paths of their crops
+    scores = scorer.score_clips(scorer.load(paths))        # clips in memory
     scores = scorer.calibrated(scores)
 
-Training validates with it, evaluate.py and predict.py score with it. Each replica scores its rows
-of a batch, and every one is given the scores of all, so metrics are the same on every worker.
+Training validates with it; evaluate.py and predict.py score with it. Each replica scores its rows
+of a batch, and each of them receives the scores of all, so that metrics are the same on every
+worker. A graph is traced once per scorer.
 """
 
 import functools
@@ -30,12 +31,12 @@ Alteration = Callable[[np.ndarray], np.ndarray]
 
 
 class ClipScorer:
-    """Scores clips with `model`, which takes `(batch, num_frames, height, width, 3)` and gives
-    `(batch, 1)`, P(fake).
+    """Scores clips with `model`, which maps `(batch, num_frames, height, width, 3)` to P(fake),
+    `(batch, 1)`.
 
-    The model lies in the scope of `strategy` (default: the one in effect). `settings` is the
-    settings.json of the model, for the calibration and the size of the crops. `batch_size` counts
-    the clips of all devices together and is rounded up to a multiple of them.
+    The model was built in the scope of `strategy` (default: the current one). `settings` is the
+    settings.json of the model: its calibration and the size of the crops are used. `batch_size`
+    counts the clips of all devices together and is rounded up to a multiple of their number.
     """
 
     def __init__(
@@ -49,72 +50,13 @@ class ClipScorer:
         self.settings = settings or {}
         replicas = self.strategy.num_replicas_in_sync
         self.batch_size = replicas * math.ceil(batch_size / replicas)
+        _, self.num_frames, height, width, _ = model.input_shape
+        self.img_size = (height, width)  # in pixels
         self._model = model
 
-    @property
-    def num_frames(self) -> int:
-        return self._model.input_shape[1]
-
-    @property
-    def img_size(self) -> tuple[int, int]:
-        _, _, height, width, _ = self._model.input_shape
-        return height, width
-
-    @functools.cached_property
-    def _score(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """The graph that scores clips on one device, traced once."""
-        clips = tf.TensorSpec((None, self.num_frames, *self.img_size, 3), tf.uint8)
-        return tf.function(
-            lambda clips: self._model(clips, training=False)[:, 0], input_signature=[clips]
-        )
-
-    @functools.cached_property
-    def _load(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """The graph that reads clips by the paths of their crops, traced once."""
-        clip = tf.TensorSpec((self.num_frames, *self.img_size, 3), tf.uint8)
-        paths = tf.TensorSpec((None, self.num_frames), tf.string)
-        return tf.function(
-            lambda paths: tf.map_fn(
-                lambda names: load_clip(names, self.img_size), paths, fn_output_signature=clip
-            ),
-            input_signature=[paths],
-        )
-
-    def calibrated(self, raw_scores: np.ndarray) -> np.ndarray:
-        """Return the scores as the calibration of the model has them, `float64`."""
-        return calibration.apply(raw_scores, self.settings.get("calibration"))
-
-    def score_dataset(
-        self, dataset: Iterable, advance: Callable[[], None] = lambda: None
-    ) -> tuple[list[np.ndarray], float]:
-        """Score a distributed data set of whole global batches, `(clips, *columns)`.
-
-        Returns the raw scores and then each column, `(num_clips,) float32` in the order of the
-        clips, and the seconds that were spent waiting for the data. A column is `(batch, 1)`.
-        `advance` is called after each batch.
-        """
-        rows, waited_sec = [], 0.0
-        for batch, seconds in timed(dataset):
-            gathered = self._step(batch)
-            rows.append([self.of_first_replica(values)[:, 0] for values in gathered])
-            waited_sec += seconds
-            advance()
-        return [np.concatenate(column) for column in zip(*rows, strict=True)], waited_sec
-
-    def of_first_replica(self, values: tf.Tensor) -> np.ndarray:
-        """Return what `gather` has made the same on all replicas."""
-        return self.strategy.experimental_local_results(values)[0].numpy()
-
-    @tf.function
-    def _step(self, batch):
-        return self.strategy.run(self._replica_step, args=batch)
-
-    def _replica_step(self, clips: tf.Tensor, *columns: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return gather(self._model(clips, training=False), *columns)
-
     def score_tracks(self, tracks: Sequence[FaceTrack]) -> np.ndarray:
-        """Return the raw score of every face track, `(num_tracks,) float64`, from one clip that
-        spans the whole video. Raises UserError where a crop cannot be read."""
+        """Return the raw score of each face track, `(num_tracks,) float64`, of one clip that spans
+        the whole video. Raises UserError where a crop cannot be read."""
         return self.score_paths(whole_video_paths(tracks, self.num_frames), tracks)[:, 0]
 
     def score_paths(
@@ -127,35 +69,106 @@ class ClipScorer:
     ) -> np.ndarray:
         """Return the raw scores of clips, `(num_clips, num_variants) float64`.
 
-        `paths` are the crops of the clips, `(num_clips, num_frames)`, of `tracks`.
-        `alter` makes `num_variants` clips, `(num_variants, num_frames, side, side, 3) uint8`, of
-        crops `(num_frames, side, side, 3) uint8` RGB before they are fitted to the model; each crop
-        is read once for all of them. Raises UserError where a crop cannot be read.
+        `paths`, `(num_clips, num_frames)`, are crops of `tracks`. `alter` makes `num_variants`
+        clips, `(num_variants, num_frames, side, side, 3) uint8`, of the crops of one clip,
+        `(num_frames, side, side, 3) uint8` RGB, before they are resized for the model; each crop is
+        read once for all variants. Raises UserError where a crop cannot be read.
         """
         num_clips = len(paths) * num_variants
         if not num_clips:
             return np.zeros((len(paths), num_variants))
         batches = math.ceil(num_clips / self.batch_size)
 
-        def clips_of(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
-            # The last batch is filled up with more of the same, so that no device goes without.
+        def batches_of(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
+            # The last batch is filled up with the first clips, so that no device is without any.
             clips = self._clips(paths, alter, num_variants).repeat().take(batches * self.batch_size)
-            each = self.batch_size // context.num_replicas_in_sync
-            batched = clips.batch(each, drop_remainder=True)
+            per_replica = self.batch_size // context.num_replicas_in_sync
+            batched = clips.batch(per_replica, drop_remainder=True)
             return batched.map(lambda clips: (clips,)).prefetch(2)
 
         try:
             with progress(batches, description, "batches") as advance:
-                dataset = self.strategy.distribute_datasets_from_function(clips_of)
+                dataset = self.strategy.distribute_datasets_from_function(batches_of)
                 (scores,), _ = self.score_dataset(dataset, advance)
         except tf.errors.OpError as error:
             raise UserError(read_errors.explain(error, tracks)) from error
         return scores[:num_clips].astype(np.float64).reshape(len(paths), num_variants)
 
+    def score_dataset(
+        self, dataset: Iterable, advance: Callable[[], None] = lambda: None
+    ) -> tuple[list[np.ndarray], float]:
+        """Score a distributed data set of whole global batches, `(clips, *columns)`.
+
+        Returns a list of the raw scores and of each column, `(num_clips,) float32` in the order of
+        the clips, and the seconds spent waiting for the data. A column is `(batch, 1)`. `advance`
+        is called after each batch.
+        """
+        rows, waited_sec = [], 0.0
+        for batch, seconds in timed(dataset):
+            gathered = self._step(batch)
+            rows.append([self.of_first_replica(values)[:, 0] for values in gathered])
+            waited_sec += seconds
+            advance()
+        return [np.concatenate(column) for column in zip(*rows, strict=True)], waited_sec
+
+    def score_clips(self, clips: np.ndarray) -> np.ndarray:
+        """Return the raw scores of clips in memory, `(num_clips,) float64`, from one device.
+
+        `clips` are `(num_clips, num_frames, *img_size, 3) uint8` RGB.
+        """
+        chunks = [
+            self._score(tf.constant(clips[start : start + self.batch_size])).numpy()
+            for start in range(0, len(clips), self.batch_size)
+        ]
+        return np.concatenate([np.zeros(0), *chunks])
+
+    def load(self, paths: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return clips by the paths of their crops, `(num_clips, num_frames, *img_size, 3) uint8`.
+
+        Raises a `tf.errors.OpError` where a crop cannot be read.
+        """
+        return self._load(tf.constant(paths, tf.string)).numpy()
+
+    def calibrated(self, raw_scores: np.ndarray) -> np.ndarray:
+        """Return the scores with the calibration of the model applied, `float64`."""
+        return calibration.apply(raw_scores, self.settings.get("calibration"))
+
+    def of_first_replica(self, values: tf.Tensor) -> np.ndarray:
+        """Return what `gather` has made the same on all replicas."""
+        return self.strategy.experimental_local_results(values)[0].numpy()
+
+    @tf.function
+    def _step(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        return self.strategy.run(self._replica_step, args=batch)
+
+    def _replica_step(self, clips: tf.Tensor, *columns: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return gather(self._model(clips, training=False), *columns)
+
+    @functools.cached_property
+    def _score(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The graph that scores clips on one device."""
+        clips = tf.TensorSpec((None, self.num_frames, *self.img_size, 3), tf.uint8)
+        return tf.function(
+            lambda clips: self._model(clips, training=False)[:, 0], input_signature=[clips]
+        )
+
+    @functools.cached_property
+    def _load(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The graph that reads clips by the paths of their crops."""
+        clip = tf.TensorSpec((self.num_frames, *self.img_size, 3), tf.uint8)
+        paths = tf.TensorSpec((None, self.num_frames), tf.string)
+        return tf.function(
+            lambda paths: tf.map_fn(
+                lambda names: load_clip(names, self.img_size), paths, fn_output_signature=clip
+            ),
+            input_signature=[paths],
+        )
+
     def _clips(
         self, paths: np.ndarray, alter: Alteration | None, num_variants: int
     ) -> "tf.data.Dataset":
-        """Return a data set of clips, `(num_frames, *img_size, 3) uint8`, variant by variant."""
+        """Return a data set of clips, `(num_frames, *img_size, 3) uint8`, all variants of the first
+        clip first."""
         parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
         dataset = tf.data.Dataset.from_tensor_slices(paths)
         if alter is None:
@@ -172,19 +185,3 @@ class ClipScorer:
             return tf.ensure_shape(clips, shape)
 
         return dataset.map(load, **parallel).unbatch()
-
-    def load(self, paths: Sequence[Sequence[str]]) -> np.ndarray:
-        """Return clips by the paths of their crops, `(num_clips, num_frames, *img_size, 3) uint8`.
-
-        Fails with a `tf.errors.OpError` where a crop cannot be read.
-        """
-        return self._load(tf.constant(paths, tf.string)).numpy()
-
-    def score_clips(self, clips: np.ndarray) -> np.ndarray:
-        """Return the raw scores of clips as `load` gives them, `(num_clips,) float64`, from the
-        first device alone."""
-        chunks = [
-            self._score(tf.constant(clips[start : start + self.batch_size])).numpy()
-            for start in range(0, len(clips), self.batch_size)
-        ]
-        return np.concatenate([np.zeros(0), *chunks])

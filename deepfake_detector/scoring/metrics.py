@@ -1,4 +1,4 @@
-"""The figures of labels and scores: ROC AUC, log loss, error rates, calibration error.
+"""Metrics of labels and scores: ROC AUC, log loss, equal error rate, ECE, confusion matrix.
 
 Arrays in, plain numbers out. Labels are 1 = fake, 0 = real; scores are P(fake) in 0..1; all are
 `(num_videos,)`. What needs both classes is None where one is missing.
@@ -19,13 +19,13 @@ def video_metrics(
     threshold: float = 0.5,
     operating_point: str = calibration.HALF,
 ) -> dict:
-    """Return the figures of `labels` (0 or 1) and `scores` (0..1), both `(num_videos,)`.
+    """Return the metrics of `labels` (0 or 1) and `scores` (0..1), both `(num_videos,)`.
 
     ROC AUC, average precision and equal error rate are None where only one class is there. A score
     at the threshold counts as fake. Log loss is of scores clipped to 1e-7 .. 1 - 1e-7.
     """
-    verdicts = (scores >= threshold).astype(int)
-    confusion = sklearn_metrics.confusion_matrix(labels, verdicts, labels=[0, 1])
+    predicted = (scores >= threshold).astype(int)
+    confusion = sklearn_metrics.confusion_matrix(labels, predicted, labels=[0, 1])
     both = has_both(labels)
     return {
         "level": "video",
@@ -40,11 +40,11 @@ def video_metrics(
         "eer": equal_error_rate(labels, scores) if both else None,
         "operating_point": operating_point,
         "threshold": threshold,
-        "accuracy": float((verdicts == labels).mean()),
-        "real_called_real": int(confusion[0, 0]),
-        "real_called_fake": int(confusion[0, 1]),
-        "fake_called_real": int(confusion[1, 0]),
-        "fake_called_fake": int(confusion[1, 1]),
+        "accuracy": float((predicted == labels).mean()),
+        "real_predicted_real": int(confusion[0, 0]),
+        "real_predicted_fake": int(confusion[0, 1]),
+        "fake_predicted_real": int(confusion[1, 0]),
+        "fake_predicted_fake": int(confusion[1, 1]),
     }
 
 
@@ -73,34 +73,32 @@ def log_loss(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the rate at which as large a share of real as of fake videos is called wrongly.
+    """Return the rate at which the false positive rate equals the false negative rate.
 
     Between two thresholds the ROC curve is taken as a straight line.
     """
-    false_alarms, hits, _ = sklearn_metrics.roc_curve(labels, scores, drop_intermediate=False)
-    misses = 1 - hits
-    # false_alarms - misses rises from -1 to 1; the rate sought is where it crosses 0.
-    after = int(np.argmax(false_alarms >= misses))
+    false_positives, true_positives, _ = sklearn_metrics.roc_curve(
+        labels, scores, drop_intermediate=False
+    )
+    # The difference of both error rates rises from -1 to 1; the rate wanted is where it crosses 0.
+    difference = false_positives - (1 - true_positives)
+    after = int(np.argmax(difference >= 0))
     before = after - 1
-    gap_before = misses[before] - false_alarms[before]
-    gap_after = false_alarms[after] - misses[after]
-    share = gap_before / (gap_before + gap_after)
-    return float(false_alarms[before] + share * (false_alarms[after] - false_alarms[before]))
-
-
-# Calibration
+    share = -difference[before] / (difference[after] - difference[before])
+    step = false_positives[after] - false_positives[before]
+    return float(false_positives[before] + share * step)
 
 
 def reliability(labels: np.ndarray, scores: np.ndarray, num_bins: int | None = None) -> dict:
-    """Return the expected calibration error and what a reliability chart shows of each bin.
+    """Return the expected calibration error (ECE), and each bin as a reliability chart shows it.
 
-    The bins are of equal width over 0..1: fifteen, as in Guo et al. (ICML 2017, arXiv:1706.04599),
-    but one less for every ten videos that fewer than 150 lack, and never below two. Theirs are of
-    the surest class; ours are of P(fake), so that the chart tells which way a score is off. Real
-    and fake videos count as much altogether, whichever are more, as they do for the temperature.
+    The bins have equal width over 0..1. There are fifteen, as in Guo et al. (ICML 2017,
+    arXiv:1706.04599), or one for every ten videos where those are fewer, and at least two. Theirs
+    are of the confidence in the predicted class; ours are of P(fake), so that the chart shows
+    whether scores are too high or too low. Both classes have equal weight, as for the temperature.
 
-    Returns `ece`, None without both classes, `num_bins`, and `bins`: a list of `low`, `high`,
-    `videos` and, where there are any, the mean `score` and the share `fake`.
+    Returns `ece`, None without both classes, `num_bins`, and `bins`: a list of dicts with `low`,
+    `high`, `videos` and, where there are any, the mean `score` and the share `fake`.
     """
     if num_bins is None:
         num_bins = int(np.clip(len(labels) // VIDEOS_A_BIN, 2, MOST_BINS))
@@ -108,14 +106,18 @@ def reliability(labels: np.ndarray, scores: np.ndarray, num_bins: int | None = N
     weights = (1 / np.maximum(counts, 1))[labels] / 2  # (num_videos,)
     edges = np.linspace(0, 1, num_bins + 1)
     places = np.minimum((scores * num_bins).astype(int), num_bins - 1)
-    bins, error = [], 0.0
+    bins: list[dict[str, float]] = []
+    ece = 0.0
     for number in range(num_bins):
         inside = places == number
-        found = {"low": float(edges[number]), "high": float(edges[number + 1])}
-        found["videos"] = int(inside.sum())
+        found = {
+            "low": float(edges[number]),
+            "high": float(edges[number + 1]),
+            "videos": int(inside.sum()),
+        }
         if inside.any():
             found["score"] = float(np.average(scores[inside], weights=weights[inside]))
             found["fake"] = float(np.average(labels[inside], weights=weights[inside]))
-            error += weights[inside].sum() * abs(found["score"] - found["fake"])
+            ece += weights[inside].sum() * abs(found["score"] - found["fake"])
         bins.append(found)
-    return {"ece": float(error) if counts.all() else None, "num_bins": num_bins, "bins": bins}
+    return {"ece": float(ece) if counts.all() else None, "num_bins": num_bins, "bins": bins}

@@ -1,12 +1,11 @@
 """Occlusion maps: which parts of a face, and which frames, a score rests on.
 
-    effects = occlusion_map(scorer.score, clip)
+    effects = occlusion_map(scorer.score_clips, clip)
 
-A grey square is laid over one part of the face after the other, and the change of the score says
-how much that part speaks for a forgery (Zeiler and Fergus, "Visualizing and Understanding
-Convolutional Networks", ECCV 2014, arXiv:1311.2901). For a model of sequences the square lies at
-the same place in every frame of the clip: the crops follow the face, so it hides the same part of
-it throughout. Arrays in, arrays out.
+A grey square hides one part of the face after another, and the change of the score shows how much
+that part contributes (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks",
+ECCV 2014, arXiv:1311.2901). The square is at the same place in every frame of the clip: the crops
+follow the face, so it hides the same part of the face in all frames. Arrays in, arrays out.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,10 +26,10 @@ def occlusion_map(
     patch_share: float = PATCH_SHARE,
     positions: int = POSITIONS,
 ) -> np.ndarray:
-    """Return what every part of the face adds to the logit of the score, `(height, width) float64`.
+    """Return what each part of the face adds to the logit of the score, `(height, width) float64`.
 
-    `clip` is `(num_frames, height, width, 3) uint8`; `score` takes `(n, *clip.shape)` to `(n,)`
-    scores, 0..1. Positive is what speaks for a forgery. A pixel's value is the mean over the
+    `clip` is `(num_frames, height, width, 3) uint8`; `score` maps clips `(n, *clip.shape)` to
+    scores `(n,)`, 0..1. Positive values raise the score. The value of a pixel is the mean over the
     squares that cover it.
     """
     height, width = clip.shape[1:3]
@@ -44,15 +43,15 @@ def occlusion_map(
 
 
 def frame_effects(score: Callable[[np.ndarray], np.ndarray], clip: np.ndarray) -> np.ndarray:
-    """Return what every frame adds to the logit of the score, `(num_frames,) float64`: the change
-    when that frame alone is all grey."""
+    """Return what each frame adds to the logit of the score, `(num_frames,) float64`: the change
+    when that frame alone is grey."""
     return _effects(score, clip, [(frame,) for frame in range(len(clip))])
 
 
 def _squares(
     height: int, width: int, patch_share: float, positions: int
 ) -> Iterator[tuple[slice, slice]]:
-    """Yield the squares; the first and the last of a row touch the edges, so all is covered."""
+    """Yield squares that cover all pixels; the first and the last of a row touch the edges."""
     patch_height = max(1, round(height * patch_share))
     patch_width = max(1, round(width * patch_share))
     for top in np.linspace(0, height - patch_height, positions).round().astype(int):
@@ -63,7 +62,7 @@ def _squares(
 def _effects(
     score: Callable[[np.ndarray], np.ndarray], clip: np.ndarray, hidden: list[tuple]
 ) -> np.ndarray:
-    """Return by how much the logit falls when each of these parts of the clip is hidden."""
+    """Return how much the logit falls when each of the `hidden` parts (indices) is grey."""
     logits = []
     for start in range(0, len(hidden), CLIPS_AT_ONCE):
         part = hidden[start : start + CLIPS_AT_ONCE]

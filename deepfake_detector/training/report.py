@@ -13,6 +13,7 @@ from deepfake_detector.charts import save_figure
 from deepfake_detector.console import print_table
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS
+from deepfake_detector.scoring.calibration import operating_points
 from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_settings
 from deepfake_detector.training.callbacks import MONITOR
 
@@ -62,7 +63,7 @@ def print_result(out: Path, history: History, run_settings: Mapping) -> None:
         ),
         *(
             (f"operating point {name}", _operating_point(point))
-            for name, point in run_settings["operating_points"].items()
+            for name, point in operating_points(run_settings).items()
         ),
         ("seconds", f"{_seconds(history):.0f}"),
         ("TensorFlow, Keras, Python", versions),
@@ -81,7 +82,7 @@ def summary(out: Path, history: History) -> dict:
         "best": best_epoch(history),
         "seconds": round(_seconds(history), 2),
         "calibration": settings["calibration"],
-        "operating_points": settings["operating_points"],
+        "operating_points": operating_points(settings),
     }
 
 
@@ -98,8 +99,8 @@ def _operating_point(point: Mapping) -> str:
     if point["threshold"] is None:
         return point["reason"]
     return (
-        f"{point['threshold']:.3f}: false positive rate {point['real_called_fake']:.0%}, "
-        f"false negative rate {point['fake_called_real']:.0%}"
+        f"{point['threshold']:.3f}: false positive rate {point['false_positive_rate']:.0%}, "
+        f"false negative rate {point['false_negative_rate']:.0%}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The accuracy benchmark: nobody on both sides of a fold, figures of what can be compared."""
+"""The accuracy benchmark: nobody on both sides of a fold, metrics of what can be compared."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def people():
     return faces, methods
 
 
-def ties_of(faces):
+def keys_of(faces):
     return set().union(*(one.group_keys for one in faces))
 
 
@@ -65,7 +65,7 @@ def test_no_person_is_on_both_sides_of_a_fold_and_every_video_is_tested_once(peo
     faces, _ = people
     dealt = folds.deal(videos_of(faces), 3, seed)
     for fold in dealt:
-        assert ties_of(fold.test).isdisjoint(ties_of(fold.rest))
+        assert keys_of(fold.test).isdisjoint(keys_of(fold.rest))
         assert {one.label for one in fold.test} == {0, 1}
         assert len(fold.test) + len(fold.rest) == len(faces)
     assert sorted(one.name for fold in dealt for one in fold.test) == sorted(
@@ -73,7 +73,7 @@ def test_no_person_is_on_both_sides_of_a_fold_and_every_video_is_tested_once(peo
     )
 
 
-def test_the_seed_deals_the_folds(people):
+def test_the_seed_chooses_the_folds(people):
     videos = videos_of(people[0])
 
     def first(seed):
@@ -92,7 +92,7 @@ def test_extra_videos_of_people_of_the_test_are_left_out(people):
         face("stranger.mp4", people=["stranger"], folder="more"),
     ]
     for fold in folds.deal(videos_of(people[0], extras), 3, seed=0):
-        tests_group = "person/group 0" in ties_of(fold.test)
+        tests_group = "person/group 0" in keys_of(fold.test)
         trained = {one.name for one in fold.rest if one.folder.startswith("more")}
         assert trained == ({"stranger.mp4"} if tests_group else {one.name for one in extras})
         assert fold.left_out == (3 if tests_group else 0)
@@ -129,7 +129,7 @@ def test_extra_folders_give_real_videos_of_new_names_only(sample_faces, tmp_path
     same = copy_of(sample_faces, tmp_path / "same")
     videos = folds.list_videos(sample_faces, [same])
     assert (len(videos.faces), len(videos.extras)) == (16, 0)
-    assert videos.passed_over == {"of a name met before": 16, "fake": 0}
+    assert videos.unused == {"with a name of an earlier folder": 16, "fake": 0}
     # As if half of the people were in another folder.
     half = {f"person_{number:03d}" for number in range(4)}
     metadata = json.loads((sample_faces / "metadata.json").read_text())
@@ -138,12 +138,12 @@ def test_extra_folders_give_real_videos_of_new_names_only(sample_faces, tmp_path
     (mine / "metadata.json").write_text(json.dumps(kept))
     videos = folds.list_videos(mine, [sample_faces])
     assert (len(videos.faces), len(videos.extras)) == (8, 4)
-    assert videos.passed_over == {"of a name met before": 8, "fake": 4}
+    assert videos.unused == {"with a name of an earlier folder": 8, "fake": 4}
     assert all(one.label == 0 for one in videos.extras)
     assert videos.about["person_007.mp4"].extra
 
 
-def test_the_original_of_a_fake_is_its_family_over_folders(sample_faces, tmp_path):
+def test_a_source_group_reaches_over_folders(sample_faces, tmp_path):
     metadata = json.loads((sample_faces / "metadata.json").read_text())
     mine = copy_of(sample_faces, tmp_path / "mine")
     del metadata["person_003.mp4"]
@@ -155,7 +155,7 @@ def test_the_original_of_a_fake_is_its_family_over_folders(sample_faces, tmp_pat
         assert fold.left_out == int(tests_fake)
 
 
-def test_extra_faces_made_otherwise_are_refused(sample_faces, tmp_path):
+def test_extra_faces_of_other_settings_are_refused(sample_faces, tmp_path):
     other = copy_of(sample_faces, tmp_path / "other")
     settings = json.loads((other / "settings.json").read_text())
     (other / "settings.json").write_text(json.dumps(settings | {"margin_ratio": 0.5}))
@@ -163,7 +163,7 @@ def test_extra_faces_made_otherwise_are_refused(sample_faces, tmp_path):
         folds.list_videos(sample_faces, [other])
 
 
-# Figures
+# Metrics
 
 
 def results_of(*scored):
@@ -201,7 +201,7 @@ def test_pairs_of_two_folds_are_not_compared():
     assert accuracy_metrics.pair_auc(marked, np.zeros(4), np.arange(4)) is None
 
 
-def test_a_score_that_tells_the_source_is_found_out():
+def test_a_score_that_predicts_the_source_is_found_out():
     scores = {"real_a": 0.1, "real_b": 0.2, "real_c": 0.8, "real_d": 0.9}
     about = about_of("real_a", "real_b", source="YouTube")
     about |= about_of("real_c", "real_d", source="studio")
@@ -209,7 +209,7 @@ def test_a_score_that_tells_the_source_is_found_out():
     assert accuracy_metrics.by_source(pooled) == {"real": {"YouTube": 0.0}}
 
 
-def test_the_figure_without_a_network_rises_with_blur(head_frames):
+def test_the_blur_baseline_rises_with_blur(head_frames):
     crops = head_frames[:3]
     blurred = np.stack([cv2.GaussianBlur(crop, (0, 0), 2) for crop in crops])
     assert baselines.blur_of(blurred) > baselines.blur_of(crops)
@@ -241,7 +241,7 @@ def named_faces(sample_faces, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_tiny_run_prints_all_tables_and_goes_on_where_it_stopped(named_faces, tmp_path, capsys):
+def test_a_tiny_run_prints_all_tables_and_resumes(named_faces, tmp_path, capsys):
     out = tmp_path / "runs"
     words = ["--data", str(named_faces), "--folds", "2", "--out", str(out), "--only", "ours"]
     recipe = [
@@ -254,17 +254,18 @@ def test_a_tiny_run_prints_all_tables_and_goes_on_where_it_stopped(named_faces, 
         "--architecture",
         "baseline",
     ]
+    # control: the former name of blur
     assert accuracy.main([*words, "control", "source", *recipe]) == 0
     text = capsys.readouterr().out
-    for shown in ("folds;", "files:", "ours", "control", "fold AUC", "half resolution"):
+    for shown in ("folds;", "files:", "ours", "blur", "fold AUC", "half resolution"):
         assert shown in text
-    for shown in ("by method: Face2Face", "tells source, fake: even", "beside each other"):
+    for shown in ("by method: Face2Face", "predicts source, fake: even", "comparison"):
         assert shown in text
     result = json.loads((out / accuracy.RESULT_NAME).read_text())
-    assert set(result["detectors"]) == {"ours", "control", "source"}
-    scored = [row for row in result["detectors"]["ours"]["videos"] if row["part"] == "test"]
+    assert set(result["detectors"]) == {"ours", "blur", "source"}
+    scored = [row for row in result["detectors"]["ours"]["videos"] if row["split"] == "test"]
     assert len(scored) == 16
-    assert set(scored[0]["scores"]) == set(accuracy.CHANGES)
+    assert set(scored[0]["scores"]) == set(accuracy.ALTERATIONS)
 
     assert accuracy.main([*words, *recipe]) == 0
     assert capsys.readouterr().out.count("holds this very run already") == 2
@@ -278,7 +279,7 @@ def test_every_method_left_out_has_networks_of_its_own(named_faces):
 
     def prepare(fold, name):
         prepared[name] = {videos.about[face.video].method for face in fold.rest}
-        return baselines.prepare_control(fold)
+        return baselines.prepare_blur(fold)
 
     found = accuracy.leave_method_out(folds.deal(videos, 2, seed=0), videos.about, prepare)
     assert prepared == {
@@ -291,7 +292,7 @@ def test_every_method_left_out_has_networks_of_its_own(named_faces):
     }
 
 
-def test_a_fold_of_too_few_people_without_a_method_is_passed_over(named_faces, tmp_path, capsys):
+def test_a_fold_of_too_few_people_without_a_method_is_skipped(named_faces, tmp_path, capsys):
     metadata = json.loads((named_faces / "metadata.json").read_text())
     two_people = {
         name: entry
@@ -302,24 +303,24 @@ def test_a_fold_of_too_few_people_without_a_method_is_passed_over(named_faces, t
     (few / "metadata.json").write_text(json.dumps(two_people))
     words = ["--data", str(few), "--folds", "2", "--out", str(tmp_path / "runs")]
     assert accuracy.main([*words, "--only", "leave-method-out"]) == 0
-    assert "passed over: fold" in capsys.readouterr().out
+    assert "skipped: fold" in capsys.readouterr().out
 
 
 def test_the_predecessor_is_trained_once_and_not_taken_for_another_recipe(named_faces, tmp_path):
     fold = folds.deal(folds.list_videos(named_faces), 2, seed=0)[0]
-    recipe = baselines.SeedRecipe(num_frames=2, img_size=16, epochs=1)
-    first = baselines.prepare_seed(fold, tmp_path / "run", {}, recipe)
+    recipe = baselines.BaselineRecipe(num_frames=2, img_size=16, epochs=1)
+    first = baselines.prepare_baseline(fold, tmp_path / "run", {}, recipe)
     assert first.trained_on == fold.rest
-    again = baselines.prepare_seed(fold, tmp_path / "run", {}, recipe)
+    again = baselines.prepare_baseline(fold, tmp_path / "run", {}, recipe)
     assert again.seconds == first.seconds
     scores = [prepared.score(fold.test, ["clean"])["clean"] for prepared in (first, again)]
     assert scores[0] == pytest.approx(scores[1])
     with pytest.raises(UserError, match="differs in training"):
-        longer = baselines.SeedRecipe(num_frames=2, img_size=16, epochs=2)
-        baselines.prepare_seed(fold, tmp_path / "run", {}, longer)
+        longer = baselines.BaselineRecipe(num_frames=2, img_size=16, epochs=2)
+        baselines.prepare_baseline(fold, tmp_path / "run", {}, longer)
 
 
 def test_too_many_folds_end_with_exit_code_two(named_faces, tmp_path, capsys):
     words = ["--data", str(named_faces), "--folds", "9", "--out", str(tmp_path / "runs")]
     assert accuracy.main(words) == 2
-    assert "cannot be dealt to 9 folds" in capsys.readouterr().err
+    assert "cannot be split into 9 folds" in capsys.readouterr().err

@@ -3,13 +3,20 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 import evaluate
-from data_pipeline import FaceTrack
+from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.face_dataset.splits import SPLITS
 from deepfake_detector.files import text_cell
-from deepfake_detector.scoring.video_scores import highest_scoring
+from deepfake_detector.scoring.video_scores import highest_scoring_tracks
+
+ROOT = Path(__file__).parents[2]
 
 
 def face(name, label=0, source_group=None, people=(), video=None):
@@ -27,8 +34,8 @@ def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, caps
     assert evaluated(run, sample_faces, tmp_path / "report", "--strips", "100") == 0
     printed = capsys.readouterr().out
     assert "12 of 16 videos are left out: used in training" in printed
-    figures = json.loads(printed.splitlines()[-1])
-    assert figures == json.loads((tmp_path / "report" / "metrics.json").read_text())
+    result = json.loads(printed.splitlines()[-1])
+    assert result == json.loads((tmp_path / "report" / "metrics.json").read_text())
     with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     test_names = json.loads((run / "split.json").read_text())["test"]
@@ -36,23 +43,78 @@ def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, caps
     assert list(rows[0]) == ["filename", "label", "score", "face", "data"]
     assert all(row["face"] == row["filename"] for row in rows)
     assert all(0 <= float(row["score"]) <= 1 for row in rows)
-    assert figures["videos"] == len(rows) == 4
+    assert result["videos"] == len(rows) == 4
     charts = {path.stem for path in (tmp_path / "report" / "charts").glob("*.png")}
     assert charts == {"roc", "precision_recall", "reliability", "scores", "confusion", "faces"}
     assert "too few for an interval: videos of 2 originals" in printed
-    assert figures["intervals"]["roc_auc"] is None
+    assert result["intervals"]["roc_auc"] is None
 
 
-def test_the_most_suspicious_face_decides_for_its_video():
+def test_python_and_the_command_give_the_same_metrics_and_files(run, sample_faces, tmp_path):
+    assert evaluated(run, sample_faces, tmp_path / "command", "--operating-point", "half") == 0
+    result = evaluate.evaluate(
+        run / "model.keras",
+        str(sample_faces),
+        tmp_path / "python",
+        operating_point="half",
+        strips=0,
+    )
+    assert result == json.loads((tmp_path / "python" / "metrics.json").read_text())
+    names = [
+        {file.relative_to(out) for file in out.rglob("*") if file.is_file()}
+        for out in (tmp_path / "command", tmp_path / "python")
+    ]
+    assert names[0] == names[1]
+    for name in ("metrics.json", "predictions.csv", "report.html"):
+        of_command, of_python = (tmp_path / out / name for out in ("command", "python"))
+        assert of_command.read_bytes() == of_python.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"split": "some"}, "split is 'some'; it must be one of unseen"),
+        ({"operating_point": "best"}, "operating_point is 'best'; it must be one of equal-error"),
+        ({"operating_point": "false-alarms-1"}, "the model has no operating point fpr-1"),
+        ({"strips": -1}, "strips is -1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
+def test_a_wrong_option_in_python_is_a_user_error(run, tmp_path, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        evaluate.evaluate(run / "model.keras", "faces", tmp_path / "report", **options)
+
+
+def test_former_names_of_options_still_work_and_are_not_shown():
+    words = ["--model", "m", "--data", "d", "--out", "o", "--part", "all"]
+    args = evaluate.arguments().parse_args([*words, "--operating-point", "false-alarms-5"])
+    assert (args.split, args.operating_point) == ("all", "fpr-5")
+    assert "--part" not in evaluate.arguments().format_help()
+    assert evaluate.arguments().parse_args(words[:-2]).split == "unseen"
+    assert evaluate.SPLIT_CHOICES[2:] == SPLITS
+
+
+def test_help_needs_no_tensorflow():
+    script = "import sys; sys.argv[1:] = ['--help']; import runpy\n"
+    script += "try: runpy.run_path('evaluate.py', run_name='__main__')\n"
+    script += "except SystemExit: print(sorted({'tensorflow', 'sklearn', 'matplotlib', 'scipy'} & "
+    script += "sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert "--robustness" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stderr == ""
+
+
+def test_the_score_of_a_video_is_that_of_its_highest_scoring_face():
     faces = [face("a.mp4"), face("a.mp4#1", video="a.mp4"), face("a.mp4#2", video="a.mp4")]
     faces += [face("b.mp4", 1), face("b.mp4#1", 1, video="b.mp4")]
-    decisive = list(
-        highest_scoring([face.video for face in faces], [0.2, 0.7, 0.1, 0.4, 0.4]).values()
-    )
-    assert [faces[index].name for index in decisive] == ["a.mp4#1", "b.mp4"]
+    highest = highest_scoring_tracks(faces, [0.2, 0.7, 0.1, 0.4, 0.4])
+    assert [faces[index].name for index in highest] == ["a.mp4#1", "b.mp4"]
 
 
-def test_a_video_with_two_faces_is_one_row_that_names_the_decisive_one(run, sample_faces, tmp_path):
+def test_a_video_with_two_faces_is_one_row_that_names_the_highest_scoring_one(
+    run, sample_faces, tmp_path
+):
     faces = tmp_path / "faces"
     shutil.copytree(sample_faces, faces)
     metadata = json.loads((faces / "metadata.json").read_text())
@@ -61,7 +123,7 @@ def test_a_video_with_two_faces_is_one_row_that_names_the_decisive_one(run, samp
         shutil.copytree(faces / "person_000.mp4", faces / f"{name}#1")
         metadata[f"{name}#1"] = metadata[name] | {"video": name}
     (faces / "metadata.json").write_text(json.dumps(metadata))
-    assert evaluated(run, faces, tmp_path / "report", "--part", "all") == 0
+    assert evaluated(run, faces, tmp_path / "report", "--split", "all") == 0
     with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["filename"] for row in rows] == [name for name in metadata if "#" not in name]
@@ -75,7 +137,7 @@ def test_a_video_with_two_faces_is_one_row_that_names_the_decisive_one(run, samp
 def test_scores_do_not_depend_on_the_batch_size(run, sample_faces, tmp_path):
     reports = []
     for size in ("3", "16"):
-        evaluated(run, sample_faces, tmp_path / size, "--part", "all", "--batch-size", size)
+        evaluated(run, sample_faces, tmp_path / size, "--split", "all", "--batch-size", size)
         reports.append(json.loads((tmp_path / size / "metrics.json").read_text()))
     assert reports[0]["videos"] == reports[1]["videos"] == 16
     assert reports[0]["log_loss"] == pytest.approx(reports[1]["log_loss"], abs=1e-4)
@@ -102,8 +164,8 @@ def test_faces_made_with_other_settings_are_refused_with_both_values(
         (lambda run: (run / "model.keras").write_bytes(b"junk"), "cannot be opened as a Keras"),
         (lambda run: (run / "settings.json").unlink(), "must stay beside its model"),
         (lambda run: (run / "settings.json").write_text("[]"), "must stay beside its model"),
-        (lambda run: (run / "split.json").unlink(), "--part all scores every video"),
-        (lambda run: (run / "split.json").write_text("[]"), "--part all scores every video"),
+        (lambda run: (run / "split.json").unlink(), "--split all scores every video"),
+        (lambda run: (run / "split.json").write_text("[]"), "--split all scores every video"),
     ],
 )
 def test_a_damaged_run_folder_is_one_sentence(
@@ -141,7 +203,7 @@ def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_pa
     names = {"train": ["trained.mp4"], "validation": ["validated.mp4"], "test": []}
     names["left_out"] = ["left_out.mp4"]
     (tmp_path / "split.json").write_text(json.dumps(names))
-    chosen = evaluate.choose_part(faces, tmp_path / "model.keras", "unseen")
+    chosen = evaluate.choose_split(faces, tmp_path / "model.keras", "unseen")
     assert [video.name for video in chosen] == ["stranger.mp4"]
     assert "5 of 6 videos are left out" in capsys.readouterr().out
 
@@ -153,17 +215,17 @@ def test_nothing_unseen_is_one_sentence(run, sample_faces, tmp_path, capsys):
     seen = {"train": [name for part in names.values() for name in part], "validation": []}
     (copy / "split.json").write_text(json.dumps(seen | {"test": []}))
     assert evaluated(copy, sample_faces, tmp_path / "report") == 2
-    assert "none of 16 videos is in the part 'unseen'" in capsys.readouterr().err
+    assert "none of 16 videos is in the split 'unseen'" in capsys.readouterr().err
 
 
 def test_several_folders_are_one_table_with_a_row_each_and_one_for_all(
     run, sample_faces, tmp_path, capsys
 ):
-    # Compressed anew, for instance: the same names, other crops.
+    # Compressed again, for instance: the same names, other crops.
     shutil.copytree(sample_faces, tmp_path / "again")
     data = ("--data", str(sample_faces), str(tmp_path / "again"))
     command = ["--model", str(run / "model.keras"), *data, "--out", str(tmp_path / "report")]
-    command += ["--part", "all", "--robustness", "--strips", "3", "--json-summary"]
+    command += ["--split", "all", "--robustness", "--strips", "3", "--json-summary"]
     assert evaluate.main(command) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["videos"] == 32
@@ -210,7 +272,7 @@ def test_names_that_are_formulas_or_markup_stay_text(run, sample_faces, tmp_path
     for entry in metadata.values():
         entry |= {"method": "[/red] <b>"} if entry["label"] == "FAKE" else {}
     (faces / "metadata.json").write_text(json.dumps(metadata))
-    assert evaluated(run, faces, tmp_path / "report", "--part", "all") == 0
+    assert evaluated(run, faces, tmp_path / "report", "--split", "all") == 0
     assert "[/red] <b>" in capsys.readouterr().out
     with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
         names = [row["filename"] for row in csv.DictReader(file)]

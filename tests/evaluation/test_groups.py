@@ -1,4 +1,4 @@
-"""Figures of parts of the videos: who is in which row, and against whom it stands."""
+"""Metrics of groups: which videos are in a row, and which ones they are compared with."""
 
 import json
 
@@ -8,35 +8,35 @@ import pytest
 from deepfake_detector.evaluation import bootstrap, groups
 from deepfake_detector.evaluation.videos import (
     NOT_NAMED,
-    EvaluatedVideo,
-    describe_folder,
-    summarise,
+    ScoredVideo,
+    labels_and_scores,
+    score_videos,
+    summarise_manifest,
 )
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.manifest import MANIFEST_FIELDS, MANIFEST_NAME
 
 
-def video(name, label, method=None, location="/v/a", num_faces=1, data="faces"):
-    face = FaceTrack(name, f"{data}/{name}", label, 9, 3, name, name)
-    return EvaluatedVideo(face, data, method, location, num_faces, 0, 9)
+def video(name, label, score, method=None, location="/v/a", num_faces=1, data="faces"):
+    track = FaceTrack(name, f"{data}/{name}", label, 9, 3, name, name)
+    return ScoredVideo(track, score, score, data, method, location, num_faces, 0, 9)
 
 
 VIDEOS = [
-    video("r0", 0),
-    video("r1", 0, location="/v/b", num_faces=2),
-    video("f0", 1, "Deepfakes"),
-    video("f1", 1, "Deepfakes", "/v/b"),
-    video("f2", 1, "FaceSwap", "/v/c"),
+    video("r0", 0, 0.2),
+    video("r1", 0, 0.6, location="/v/b", num_faces=2),
+    video("f0", 1, 0.5, "Deepfakes"),
+    video("f1", 1, 0.9, "Deepfakes", "/v/b"),
+    video("f2", 1, 0.1, "FaceSwap", "/v/c"),
 ]
-SCORES = np.array([0.2, 0.6, 0.5, 0.9, 0.1])
 
 
 def by_name(rows):
     return {row["name"]: row for row in rows}
 
 
-def test_fakes_of_a_method_stand_against_all_real_videos():
-    found = by_name(groups.tables(VIDEOS, SCORES, 0.5)["method"])
+def test_fakes_of_a_method_are_compared_with_all_real_videos():
+    found = by_name(groups.tables(VIDEOS, 0.5)["method"])
     assert found.keys() == {"Deepfakes", "FaceSwap"}
     deepfakes = found["Deepfakes"]
     assert deepfakes["roc_auc"] == 3 / 4  # of four pairs, 0.5 against 0.6 is wrong
@@ -48,7 +48,7 @@ def test_fakes_of_a_method_stand_against_all_real_videos():
 
 
 def test_source_folders_are_named_by_where_they_differ():
-    found = by_name(groups.tables(VIDEOS, SCORES, 0.5)["location"])
+    found = by_name(groups.tables(VIDEOS, 0.5)["location"])
     assert found.keys() == {"v/a", "v/b", "v/c"}
     assert found["v/a"]["compared_with"] is None
     assert found["v/a"]["roc_auc"] == 1.0
@@ -56,14 +56,15 @@ def test_source_folders_are_named_by_where_they_differ():
 
 
 def test_numbers_of_faces_are_sorted_as_numbers():
-    videos = [video(f"v{n}", n % 2, num_faces=n) for n in (10, 9, 2)]
-    rows = groups.tables(videos, np.array([0.1, 0.2, 0.3]), 0.5)["faces"]
+    videos = [video(f"v{n}", n % 2, 0.1, num_faces=n) for n in (10, 9, 2)]
+    rows = groups.tables(videos, 0.5)["faces"]
     assert [row["name"] for row in rows] == ["2", "9", "10"]
 
 
 def test_folders_of_faces_have_a_row_each_and_one_for_all():
-    videos = [video("a", 0), video("b", 1), video("a", 0, data="more"), video("b", 1, data="more")]
-    rows = groups.tables(videos, np.array([0.1, 0.9, 0.9, 0.1]), 0.5)["data"]
+    videos = [video("a", 0, 0.1), video("b", 1, 0.9)]
+    videos += [video("a", 0, 0.9, data="more"), video("b", 1, 0.1, data="more")]
+    rows = groups.tables(videos, 0.5)["data"]
     assert [(row["name"], row["roc_auc"]) for row in rows] == [
         ("faces", 1.0),
         ("more", 0.0),
@@ -71,29 +72,28 @@ def test_folders_of_faces_have_a_row_each_and_one_for_all():
     ]
 
 
-def test_the_row_for_all_folders_has_the_interval_of_the_headline():
-    rng = np.random.default_rng(0)
-    videos = [video(f"{n}", n % 2, data=("a", "b")[n % 3 == 0]) for n in range(60)]
-    scores = rng.random(60)
-    labels, source_groups = zip(*[(v.label, v.face.source_group) for v in videos], strict=True)
-    headline = bootstrap.intervals(labels, scores, source_groups)
-    row = groups.tables(videos, scores, 0.5)["data"][-1]
+def test_the_row_for_all_folders_has_the_interval_of_all_videos():
+    scores = np.random.default_rng(0).random(60)
+    videos = [video(f"{n}", n % 2, scores[n], data=("a", "b")[n % 3 == 0]) for n in range(60)]
+    source_groups = [v.track.source_group for v in videos]
+    headline = bootstrap.intervals(*labels_and_scores(videos), source_groups)
+    row = groups.tables(videos, 0.5)["data"][-1]
     assert row["roc_auc_interval"] == headline["roc_auc"]
     assert row["roc_auc_interval"] is not None
 
 
-def test_a_table_that_would_say_nothing_is_empty():
-    videos = [video("a", 0), video("b", 1, NOT_NAMED)]
-    tables = groups.tables(videos, np.array([0.1, 0.9]), 0.5)
+def test_a_table_without_information_is_empty():
+    videos = [video("a", 0, 0.1), video("b", 1, 0.9, NOT_NAMED)]
+    tables = groups.tables(videos, 0.5)
     assert tables == {"method": [], "location": [], "faces": [], "data": []}
 
 
 def test_one_class_only_has_no_auc_anywhere():
-    tables = groups.tables(VIDEOS[2:], SCORES[2:], 0.5)
+    tables = groups.tables(VIDEOS[2:], 0.5)
     assert all(row["roc_auc"] is None for rows in tables.values() for row in rows)
 
 
-# What the files beside the faces tell
+# What the files next to the faces say
 
 
 def write_faces(folder, rows, entries):
@@ -107,14 +107,30 @@ def write_faces(folder, rows, entries):
     return folder
 
 
-def test_method_location_and_boxes_come_from_the_files_beside_the_faces(tmp_path):
+class FixedScores:
+    """Gives the scores it was made with, and calibrates a score to half of it."""
+
+    def __init__(self, raw_scores):
+        self.raw_scores = np.array(raw_scores)
+
+    def score_tracks(self, tracks):
+        return self.raw_scores
+
+    def calibrated(self, raw_scores):
+        return raw_scores / 2
+
+
+def test_method_location_and_boxes_come_from_the_files_next_to_the_faces(tmp_path):
     row = {"filename": "f0", "location": "/v", "status": "ok", "detected": "30", "averaged": "10"}
     entry = {"label": "FAKE", "method": "Face\x1b[2J\nSwap \ud800"}
     faces = write_faces(tmp_path / "faces", [row], {"f0": entry, "f0#1": entry, "f1": {}})
-    face = FaceTrack("f0#1", "", 1, 9, 3, "f0", "f0")
-    other = FaceTrack("f1", "", 1, 9, 3, "f1", "f1")
-    known, unknown = describe_folder(faces, [face, other], [face, face, other])
-    assert known.method == r"Face\x1b[2J Swap \ud800"  # nothing that a terminal would obey
+    tracks = [
+        FaceTrack(name, str(faces / name), 1, 9, 3, name.split("#")[0], "f0")
+        for name in ("f0", "f0#1", "f1")
+    ]
+    known, unknown = score_videos(FixedScores([0.1, 0.9, 0.5]), tracks, [faces])
+    assert (known.track.name, known.raw_score, known.score) == ("f0#1", 0.9, 0.45)
+    assert known.method == r"Face\x1b[2J Swap \ud800"  # no control characters
     assert (known.location, known.num_faces) == ("/v", 2)
     assert (known.frames_averaged, known.frames_total) == (10, 40)
     assert (unknown.method, unknown.location) == ("not named", "not known")
@@ -128,9 +144,9 @@ def test_data_quality_counts_what_became_of_every_video(tmp_path):
         {"filename": "c", "status": "no_face", "reason": "none seen"},
         {"filename": "d", "status": "unreadable", "reason": "the file is empty"},
     ]
-    found = summarise(write_faces(tmp_path / "faces", rows, {}))
+    found = summarise_manifest(write_faces(tmp_path / "faces", rows, {}))
     assert found["statuses"] == {"no_face": 1, "ok": 2, "unreadable": 1}
     assert (found["frames"], found["averaged"]) == (20, 7)
     assert [row["name"] for row in found["most_averaged"]] == ["b", "a"]
     assert [row["reason"] for row in found["without_faces"]] == ["none seen", "the file is empty"]
-    assert summarise(tmp_path)["videos"] == 0  # no manifest there
+    assert summarise_manifest(tmp_path)["videos"] == 0  # no manifest there

@@ -4,6 +4,7 @@ import html.parser
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,36 +13,41 @@ import pytest
 import evaluate
 from deepfake_detector.evaluation import report
 from deepfake_detector.evaluation.timelines import Point
-from deepfake_detector.evaluation.videos import EvaluatedVideo
+from deepfake_detector.evaluation.videos import ScoredVideo, largest_errors_first
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
 HOSTILE = "<script>alert('\"&.mp4"
 
 
-def a_video(name, label, method=None):
-    face = FaceTrack(name, f"faces/{name}", label, 9, 3, name, name)
-    return EvaluatedVideo(face, "faces", method, "/videos", 1, 3, 30)
+def a_video(name, label, score, method="Deepfakes"):
+    track = FaceTrack(name, f"faces/{name}", label, 9, 3, name, name)
+    return ScoredVideo(track, score, score, "faces", method, "/videos", 1, 3, 30)
 
 
 def png(width=600, height=600):
     return cv2.imencode(".png", np.full((height, width, 3), 255, np.uint8))[1].tobytes()
 
 
-def a_report(num_videos=40, strips=10, names=None) -> report.Content:
+@pytest.fixture(autouse=True)
+def strips_without_files(monkeypatch):
+    """A strip of noise for each video, for there are no crops."""
+    noise = np.random.default_rng(0).integers(0, 255, (56, 336, 3), np.uint8)
+    jpeg = cv2.imencode(".jpeg", noise)[1].tobytes()
+    monkeypatch.setattr(report, "strip_jpeg", lambda track, count, side: jpeg)
+
+
+def page_of(num_videos=40, strips=10, names=None, robustness=True, quality=True) -> str:
     rng = np.random.default_rng(0)
     names = names or [f"video_{number:03d}_of_a_long_name.mp4" for number in range(num_videos)]
-    labels = np.arange(len(names)) % 2
-    scores = np.clip(0.5 * labels + 0.5 * rng.random(len(names)), 0.001, 0.999)
-    videos = [a_video(*words, "Deepfakes") for words in zip(names, labels.tolist(), strict=True)]
-    result = evaluate.all_figures(videos, scores, scores, 0.5)
-    result["robustness"] = [{"name": "clean", "roc_auc": 0.8, "log_loss": 0.4}]
-    jpeg = cv2.imencode(".jpeg", rng.integers(0, 255, (56, 336, 3), np.uint8))[1].tobytes()
-    line = [Point(number / 2, number / 9) for number in range(8)]
-    rows = [
-        report.Row(videos[index], float(scores[index]), *((jpeg, line) if place < strips else ()))
-        for place, index in enumerate(np.argsort(-np.abs(scores - labels)))
-    ]
-    quality = {
+    labels = [number % 2 for number in range(len(names))]
+    scores = np.clip(0.5 * np.array(labels) + 0.5 * rng.random(len(names)), 0.001, 0.999).tolist()
+    videos = list(map(a_video, names, labels, scores))
+    result = evaluate.all_metrics(videos, 0.5)
+    if robustness:
+        result["robustness"] = [{"name": "clean", "roc_auc": 0.8, "log_loss": 0.4}]
+    points = [Point(number / 2, number / 9) for number in range(8)]
+    timelines = dict.fromkeys(largest_errors_first(videos)[:strips], points)
+    folder = {
         "data": "faces",
         "videos": 43,
         "statuses": {"no_face": 3, "ok": 40},
@@ -50,7 +56,8 @@ def a_report(num_videos=40, strips=10, names=None) -> report.Content:
         "without_faces": [{"name": HOSTILE, "status": "no_face", "reason": HOSTILE}],
         "most_averaged": [{"name": HOSTILE, "frames": 30, "share": 0.5}],
     }
-    return report.Content("run/model.keras", result, rows, {"ROC curve": png()}, [quality])
+    charts, folders = {"ROC curve": png()}, [folder] if quality else []
+    return report.page(Path("run/model.keras"), result, videos, timelines, charts, folders)
 
 
 class Checker(html.parser.HTMLParser):
@@ -79,19 +86,19 @@ class Checker(html.parser.HTMLParser):
 
 
 def test_the_page_is_whole_and_fetches_nothing():
-    page = report.page(a_report())
+    page = page_of()
     checker = Checker()
     checker.feed(page)
     assert checker.open == []
     assert all(address.startswith(("data:image/", "#")) for address in checker.addresses)
     assert "://" not in page
-    assert "default-src 'none'" in page
-    for heading in ("Figures", "Charts", "Groups", "Robustness", "Videos", "Data quality"):
+    assert "default-src 'none'" in html.unescape(page)
+    for heading in ("Metrics", "Charts", "Groups", "Robustness", "Videos", "Data quality"):
         assert heading in checker.data
 
 
 def test_a_video_named_script_is_a_name():
-    page = report.page(a_report(names=[HOSTILE, 'b" onclick="x.mp4', "c.mp4", "d\ud800.mp4"]))
+    page = page_of(names=[HOSTILE, 'b" onclick="x.mp4', "c.mp4", "d\ud800.mp4"])
     checker = Checker()
     checker.feed(page)
     assert checker.open == []
@@ -102,17 +109,17 @@ def test_a_video_named_script_is_a_name():
 
 
 def test_thousands_of_videos_are_a_page_of_bounded_size():
-    page = report.page(a_report(num_videos=report.MOST_ROWS + 500, strips=100))
+    page = page_of(num_videos=report.MOST_ROWS + 500, strips=100)
     assert page.count('<tr role="row">') == 1 + report.MOST_ROWS
     assert f"The first {report.MOST_ROWS} of {report.MOST_ROWS + 500}" in page
     assert page.count("<svg") == 100
     assert len(page) < 8_000_000
 
 
-def test_one_class_without_charts_or_quality_is_a_page_too():
-    content = a_report(names=["a.mp4"])
-    few = report.Content("m", {**content.figures, "robustness": []}, content.rows, {})
-    assert "Data quality" not in report.page(few)
+def test_one_class_without_robustness_or_quality_is_a_page_too():
+    page = page_of(names=["a.mp4"], robustness=False, quality=False)
+    assert "Robustness" not in page
+    assert "Data quality" not in page
 
 
 # In a browser
@@ -131,7 +138,7 @@ def browser() -> str:
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     names = [HOSTILE, *[f"video {number}.mp4" for number in range(30)]]
-    path.write_text(report.page(a_report(names=names)), encoding="utf-8")
+    path.write_text(page_of(names=names), encoding="utf-8")
     return path
 
 

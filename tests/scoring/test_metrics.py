@@ -1,4 +1,4 @@
-"""The figures, against values worked out by hand."""
+"""The metrics, compared with values computed by hand."""
 
 import math
 
@@ -20,10 +20,10 @@ def test_auc_is_the_share_of_real_fake_pairs_in_the_right_order():
 def test_accuracy_and_confusion_count_a_score_of_the_threshold_as_fake():
     found = metrics.video_metrics(LABELS, SCORES, threshold=0.6)
     assert found["accuracy"] == pytest.approx(8 / 10)
-    assert found["real_called_real"] == 4
-    assert found["real_called_fake"] == 1
-    assert found["fake_called_real"] == 1
-    assert found["fake_called_fake"] == 4
+    assert found["real_predicted_real"] == 4
+    assert found["real_predicted_fake"] == 1
+    assert found["fake_predicted_real"] == 1
+    assert found["fake_predicted_fake"] == 4
 
 
 def test_log_loss_is_the_mean_of_minus_log_of_the_right_probability():
@@ -55,14 +55,14 @@ def test_equal_error_rate_by_hand(labels, scores, expected):
     assert metrics.equal_error_rate(np.array(labels), np.array(scores)) == pytest.approx(expected)
 
 
-def test_one_class_only_gives_the_figures_that_exist():
+def test_one_class_only_gives_the_metrics_that_exist():
     found = metrics.video_metrics(np.array([1, 1]), np.array([0.9, 0.4]))
     assert found["roc_auc"] is found["eer"] is found["average_precision"] is None
     assert found["accuracy"] == 0.5
     assert metrics.reliability(np.array([1, 1]), np.array([0.9, 0.4]))["ece"] is None
 
 
-def test_calibration_error_by_hand():
+def test_ece_by_hand():
     labels = np.array([0, 1, 1, 0, 0, 1])
     scores = np.array([0.1, 0.1, 0.9, 0.9, 0.4, 0.8])
     found = metrics.reliability(labels, scores, num_bins=2)
@@ -71,7 +71,7 @@ def test_calibration_error_by_hand():
     assert [round(found["bins"][number]["score"], 3) for number in (0, 1)] == [0.2, 0.867]
 
 
-def test_scores_that_are_frequencies_have_no_calibration_error():
+def test_scores_that_are_frequencies_have_no_ece():
     rng = np.random.default_rng(0)
     scores = rng.random(40_000)
     labels = (rng.random(40_000) < scores).astype(int)
@@ -79,7 +79,7 @@ def test_scores_that_are_frequencies_have_no_calibration_error():
     assert metrics.reliability(labels, scores**3)["ece"] > 0.1
 
 
-def test_a_rare_class_weighs_as_much_in_the_calibration_error_as_in_the_temperature():
+def test_a_rare_class_has_the_same_weight_in_the_ece_as_in_the_temperature():
     labels = np.array([0, 0, 1, 1])
     scores = np.array([0.2, 0.4, 0.3, 0.9])
     again = np.array([0, 0, 0, 1, 1, 1, 2, 3])  # three times as many real videos

@@ -1,4 +1,4 @@
-"""Occlusion maps, of models whose reasons are known."""
+"""Occlusion maps of models whose scores are known to come from one place."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def clip() -> np.ndarray:
 
 
 def score_of_a_corner(clips: np.ndarray) -> np.ndarray:
-    """The brighter the upper left quarter of the frames, the more of a fake."""
+    """The brighter the upper left quarter of the frames, the higher the score."""
     return 0.1 + 0.8 * clips[:, :, :8, :8].mean(axis=(1, 2, 3, 4)) / 255
 
 
@@ -20,7 +20,7 @@ def score_of_a_frame(clips: np.ndarray) -> np.ndarray:
     return 0.1 + 0.8 * clips[:, 2].mean(axis=(1, 2, 3)) / 255
 
 
-def test_the_map_is_red_where_the_score_rests_and_nowhere_else(clip):
+def test_the_map_is_positive_where_the_score_comes_from_and_zero_elsewhere(clip):
     effects = occlusion.occlusion_map(score_of_a_corner, clip)
     assert effects.shape == (32, 32)
     assert np.unravel_index(effects.argmax(), effects.shape) == (0, 0)
@@ -30,19 +30,19 @@ def test_the_map_is_red_where_the_score_rests_and_nowhere_else(clip):
     assert np.all(effects[16:] == 0)
 
 
-def test_what_speaks_against_a_forgery_is_negative(clip):
+def test_what_lowers_the_score_is_negative(clip):
     effects = occlusion.occlusion_map(lambda clips: 1 - score_of_a_corner(clips), clip)
     assert effects[0, 0] < 0
 
 
-def test_the_frame_that_the_score_rests_on_is_told_from_the_others(clip):
+def test_the_frame_that_the_score_comes_from_differs_from_the_others(clip):
     effects = occlusion.frame_effects(score_of_a_frame, clip)
     assert effects.shape == (4,)
     assert effects[2] > 0
     assert np.all(effects[[0, 1, 3]] == 0)
 
 
-def test_the_clip_itself_stays_as_it_is_and_few_clips_are_made_at_a_time(clip):
+def test_the_clip_itself_is_unchanged_and_few_clips_are_made_at_a_time(clip):
     counts = []
 
     def score(clips):

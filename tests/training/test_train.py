@@ -41,8 +41,8 @@ def test_a_run_leaves_model_settings_history_and_three_charts(run, sample_faces)
     assert settings["label"] == {"0": "REAL", "1": "FAKE"}
     assert settings["operating_points"].keys() == {
         "equal-error",
-        "false-alarms-5",
-        "false-alarms-1",
+        "fpr-5",
+        "fpr-1",
     }
     with (run / "history.csv").open(newline="") as file:
         history = list(csv.DictReader(file))

@@ -1,0 +1,123 @@
+"""One scorer for paths, clips and face tracks, on one device or more."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from grey_videos import NUM_FRAMES, SETTINGS, brightness_model, write_grey_video
+
+from deepfake_detector.clips.sampling import whole_video_paths
+from deepfake_detector.console import UserError
+from deepfake_detector.scoring.clip_scorer import ClipScorer
+
+ROOT = Path(__file__).parents[2]
+GREYS = (40, 80, 120, 160, 200)
+
+
+@pytest.fixture
+def tracks(tmp_path):
+    return [write_grey_video(tmp_path / f"v{grey}", [grey] * 5) for grey in GREYS]
+
+
+@pytest.fixture
+def scorer():
+    return ClipScorer(brightness_model(), SETTINGS, batch_size=4)
+
+
+def test_tracks_paths_and_clips_have_the_same_scores(scorer, tracks):
+    paths = whole_video_paths(tracks, NUM_FRAMES)
+    of_tracks = scorer.score_tracks(tracks)
+    assert of_tracks == pytest.approx(np.array(GREYS) / 255, abs=0.005)
+    assert scorer.score_paths(paths, tracks)[:, 0] == pytest.approx(of_tracks, abs=1e-6)
+    assert scorer.score_clips(scorer.load(paths)) == pytest.approx(of_tracks, abs=1e-6)
+
+
+def test_nothing_to_score_is_no_error(scorer):
+    assert scorer.score_tracks([]).shape == (0,)
+    assert scorer.score_clips(np.zeros((0, NUM_FRAMES, 16, 16, 3), np.uint8)).shape == (0,)
+
+
+def test_variants_of_each_clip_come_back_in_their_places(scorer, tracks):
+    scores = scorer.score_paths(
+        whole_video_paths(tracks, NUM_FRAMES),
+        tracks,
+        alter=lambda crops: np.stack([crops, crops // 2, crops // 4]),
+        num_variants=3,
+    )
+    expected = np.array(GREYS)[:, None] / [255, 510, 1020]
+    assert scores == pytest.approx(expected, abs=0.005)
+
+
+def test_the_temperature_of_the_model_calibrates_scores():
+    scorer = ClipScorer(brightness_model(), SETTINGS | {"calibration": {"temperature": 3.0}})
+    assert scorer.calibrated(np.array([0.5, 0.9])) == pytest.approx([0.5, 0.675], abs=0.001)
+
+
+class TracedModel:
+    """Counts how often Python runs it: once per graph."""
+
+    def __init__(self):
+        self.model = brightness_model()
+        self.input_shape = self.model.input_shape
+        self.times = 0
+
+    def __call__(self, clips, training):
+        self.times += 1
+        return self.model(clips, training=training)
+
+
+def test_a_graph_is_traced_once_however_many_clips_there_are(tracks):
+    model = TracedModel()
+    scorer = ClipScorer(model, SETTINGS, batch_size=2)
+    for some in (tracks, tracks[:1], tracks[:3]):
+        scorer.score_tracks(some)
+    assert model.times == 1
+    for some in (tracks, tracks[:1]):
+        scorer.score_clips(scorer.load(whole_video_paths(some, NUM_FRAMES)))
+    assert model.times == 2
+
+
+def test_a_crop_that_is_cut_short_is_named(scorer, tracks):
+    crop = Path(tracks[0].folder) / "002.jpeg"
+    crop.write_bytes(crop.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"002\.jpeg, a crop of v40, is no JPEG"):
+        scorer.score_tracks(tracks)
+
+
+ON_TWO_DEVICES = """
+import sys
+import numpy as np
+import tensorflow as tf
+from pathlib import Path
+from deepfake_detector.clips.sampling import whole_video_paths
+from deepfake_detector.evaluation import robustness
+from deepfake_detector.scoring.clip_scorer import ClipScorer
+from tests.grey_videos import SETTINGS, brightness_model, write_grey_video
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+tracks = [write_grey_video(Path(sys.argv[1]) / f"v{grey}", [grey] * 5) for grey in (40, 120, 200)]
+variants = len(robustness.ALTERATIONS)
+plain, altered = [], []
+for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+    strategy = tf.distribute.MirroredStrategy(devices)
+    with strategy.scope():
+        model = brightness_model()
+    scorer = ClipScorer(model, SETTINGS, strategy, batch_size=5)
+    plain.append(scorer.score_tracks(tracks))
+    paths = whole_video_paths(tracks, 3)
+    altered.append(scorer.score_paths(paths, tracks, robustness.alter_all, variants))
+assert strategy.num_replicas_in_sync == 2
+assert altered[0].shape == (3, variants)
+np.testing.assert_allclose(*plain, atol=1e-6)
+np.testing.assert_allclose(*altered, atol=1e-6)
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_give_the_scores_of_one(tmp_path):
+    command = [sys.executable, "-c", ON_TWO_DEVICES, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
