@@ -227,7 +227,7 @@ def test_a_video_given_twice_is_scored_once(quick_run, sample_videos, tmp_path, 
     assert captured.err.count("is given twice and scored once") == 2
 
 
-def test_two_videos_of_one_name_are_told_apart(tmp_path):
+def test_two_videos_of_one_name_get_different_names(tmp_path):
     paths = [Path("x/a.mp4"), Path("y/a.mp4"), Path("y/b\n.mp4")]
     assert search.shortest_names(paths) == ["x/a.mp4", "y/a.mp4", "b\n.mp4"]
     assert search.file_stems(paths) == ["a.mp4", "a.mp4_2", "b_.mp4"]
