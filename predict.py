@@ -1,4 +1,4 @@
-"""Says of videos whether they are deepfakes: one line a video, FAKE or REAL with its score.
+"""Predicts which videos are deepfakes: one line per video, FAKE or REAL with its score.
 
 Goes in: a model.keras with its settings.json, and videos, or folders that are searched for videos
 at any depth. They are only read. Comes out, per video:
@@ -6,7 +6,7 @@ at any depth. They are only read. Comes out, per video:
     FAKE        P(fake) is at or above the threshold of the model
     REAL        it is below
     NO FACE     the video was read, and no face was found: there is no score
-    UNREADABLE  it is no video, or none that can be read: there is no score
+    UNREADABLE  the file is missing, no video, or too damaged: there is no score
 
     python predict.py --model run/model.keras holiday.mp4 more_videos/
 
@@ -27,18 +27,19 @@ every video: one without a score gets --no-face-score. The name is the path as f
 distinguish the videos. A name that begins with = + - or @ gets an apostrophe in front, so that it
 stays text in a spreadsheet.
 
-Exit code: 0 all videos were scored, 1 some could not be, 2 nothing was done for a wrong argument.
+Exit code: 0 if all videos were scored, 1 if some could not be, 2 for a wrong argument.
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,8 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     outputs.print_header()
     try:
-        with progress(len(paths), "scoring", "videos") as advance:
-            for number, judged in judge_videos(task, paths, timeline, args.explain):
+        with (
+            progress(len(paths), "scoring", "videos") as advance,
+            contextlib.closing(judge_videos(task, paths, timeline, args.explain)) as verdicts,
+        ):
+            for number, judged in verdicts:
                 outputs.add(number, judged)
                 advance()
     finally:  # of an interrupted run, what is done
@@ -115,11 +119,11 @@ def predict(
     equal errors, or a half where the model has none). `faces` is "all" or "main". `whole` scores
     all of a video instead of its first seconds, and `windows`, "worst" or "median", says which of
     its windows decides. `timeline` also scores each face along the video, once every half second.
-    A video, with `whole` a window, is given up after `timeout_sec` (default: by the length of video
-    that the model takes).
+    A video, or with `whole` a window, is given up after `timeout_sec` (default: by the seconds that
+    the model takes).
 
-    Everything is done in this process; with `workers` that many processes read the videos, and a
-    script that asks for them needs `if __name__ == "__main__":`, because each of them imports it.
+    By default everything happens in this process. With `workers`, that many processes read the
+    videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
 
     Raises UserError where the model or an option cannot be used, and where there is no video.
     """
@@ -134,7 +138,7 @@ def predict(
 
 def judge_videos(
     task: Task, paths: Sequence[Path], timeline: bool = False, explain: bool = False
-) -> Iterator[tuple[int, JudgedVideo]]:
+) -> Generator[tuple[int, JudgedVideo], None, None]:
     """Yield each video's place in `paths` and its verdict, in the order in which they are done.
 
     The crops that a verdict refers to are files, deleted when the next verdict is asked for.
@@ -146,11 +150,12 @@ def judge_videos(
     with (
         concurrent.futures.ThreadPoolExecutor(1) as meanwhile,
         tempfile.TemporaryDirectory(prefix="predict-", ignore_cleanup_errors=True) as folder,
+        # videos -> windows -> faces -> clips
+        contextlib.closing(read_videos(task, paths, Path(folder), timeline)) as videos,
     ):
         # TensorFlow takes seconds to start, in which the first videos are read already.
         loading = meanwhile.submit(load_scorer, task.model_path, task.model_settings)
-        # videos -> windows -> faces -> clips
-        for number, found in read_videos(task, paths, Path(folder), timeline):
+        for number, found in videos:
             scorer = loading.result()
             started = time.perf_counter()
             # clips -> scores -> verdict
@@ -224,8 +229,8 @@ def main_arguments() -> argparse.ArgumentParser:
     add(
         "--timeout-sec",
         type=float,
-        help="seconds before a video, with --whole a window, is given up (default: by the model's "
-        "capture_sec)",
+        help="seconds before a video, or with --whole a window, is given up (default: by the "
+        "model's capture_sec)",
     )
     add_output_arguments(parser, verbose="what TensorFlow says about the machine")
     return parser

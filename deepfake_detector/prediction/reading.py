@@ -9,7 +9,7 @@ import functools
 import math
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from deepfake_detector import parallel
@@ -24,7 +24,7 @@ NumberedFaces = tuple[int, VideoFaces]  # the number is the place in the list of
 
 def read_videos(
     task: Task, paths: Sequence[Path], folder: Path, timeline: bool
-) -> Iterator[NumberedFaces]:
+) -> Generator[NumberedFaces, None, None]:
     """Yield what reading gave of each video, in the order in which they are done.
 
     Crops go into new folders in `folder`. A video that cannot be read is a result like any other.

@@ -1,4 +1,4 @@
-"""What a call of predict.py is about to do, checked before a video is opened. No TensorFlow.
+"""What a call of predict.py will do, checked before any video is opened. No TensorFlow.
 
 task = prepare_task(Path("run/model.keras"), whole=True)
 """
@@ -19,7 +19,7 @@ class Task:
     """Which model scores, of what in a video, and what its scores mean."""
 
     model_path: Path
-    model_settings: Mapping  # the settings.json beside it
+    model_settings: Mapping  # the settings.json next to it
     face_settings: FaceSettings  # how faces are found and cut out
     rule: Rule  # how scores become a verdict
     whole: bool  # all of a video, or the first seconds of it

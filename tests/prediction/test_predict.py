@@ -38,7 +38,7 @@ def lines_of(printed: str) -> list[str]:
 
 
 def changed(run: Path, copy: Path, **settings) -> Path:
-    """Return a copy of a run with other settings beside its model."""
+    """Return a copy of a run with other settings next to its model."""
     shutil.copytree(run, copy)
     stored = json.loads((copy / "settings.json").read_text())
     (copy / "settings.json").write_text(json.dumps(stored | settings))
