@@ -1,49 +1,173 @@
-"""Says of videos whether they are deepfakes: one line a video, FAKE or REAL with its score.
+"""Predicts which videos are deepfakes: one line per video, FAKE or REAL with its score.
 
 Goes in: a model.keras with its settings.json, and videos, or folders that are searched for videos
 at any depth. They are only read. Comes out, per video:
 
     FAKE        P(fake) is at or above the threshold of the model
     REAL        it is below
-    NO FACE     it was read, and no face was found: there is no score
-    UNREADABLE  it is no video, or none that can be read: there is no score
+    NO FACE     the video was read, and no face was found: there is no score
+    UNREADABLE  the file is missing, no video, or too damaged: there is no score
 
     python predict.py --model run/model.keras holiday.mp4 more_videos/
 
+The same from Python, with one object per video (see `predict`):
+
+    for video in predict.predict("run/model.keras", ["holiday.mp4", "more_videos"]):
+        print(video.path, video.verdict, video.score)
+
 `face` is the share of frames in which a face was detected. Faces are cut out as the model's
-settings say, by the code of processing.py, and every face in a video is scored: the most suspicious
-one decides, and a video of several says which. The first seconds of a video are scored, as many as
-the model was trained on; with --whole all of it in windows of that length, of which the most
-suspicious decides. Every further window and face is one more chance of a false alarm: the model's
-threshold is for one of each.
+settings say, by the code of processing.py. Every face in a video is scored: the highest-scoring
+one decides, and the line of a video with several faces says which. The first seconds of a video
+are scored, as many as the model was trained on. With --whole all of it is scored, in windows of
+that length, and the highest-scoring window decides. Every further window and face is one more
+chance of a false positive: the model's threshold is for one of each.
 
 --csv writes the form of Kaggle's DFDC, `filename,label`, label = P(fake). It needs a number for
-every video: one without a score gets --no-face-score. The name is the path as far as needed to tell
-the videos apart. A name that begins with = + - or @ gets an apostrophe in front, so that it stays
-text in a spreadsheet.
+every video: one without a score gets --no-face-score. The name is the path as far as needed to
+distinguish the videos. A name that begins with = + - or @ gets an apostrophe in front, so that it
+stays text in a spreadsheet.
 
-Exit code: 0 all videos were scored, 1 some could not be, 2 nothing was done for a wrong argument.
+Exit code: 0 if all videos were scored, 1 if some could not be, 2 for a wrong argument.
 """
 
 import argparse
+import concurrent.futures
+import contextlib
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deepfake_detector.console import UserError, add_output_arguments, command
-from deepfake_detector.prediction import verdicts
-from deepfake_detector.prediction.session import Run, face_settings_of, print_summary
-from deepfake_detector.prediction.verdicts import Rule
-from deepfake_detector.scoring import calibration, trained_model
+from deepfake_detector.console import UserError, add_output_arguments, command, progress
+from deepfake_detector.faces.detector import check_detector
+from deepfake_detector.prediction.outputs import Outputs
+from deepfake_detector.prediction.reading import read_videos
+from deepfake_detector.prediction.results import VideoVerdict, plain_result
+from deepfake_detector.prediction.scores import explain_score, load_scorer, score_faces
+from deepfake_detector.prediction.task import Task, prepare_task
+from deepfake_detector.prediction.verdicts import WINDOW_RULES, JudgedVideo, judge
+from deepfake_detector.scoring import calibration
 from deepfake_detector.videos import search
 
 # No TensorFlow up here: every process that reads videos imports this file first.
 
 EXIT_NOT_ALL_SCORED = 1
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    args = main_arguments().parse_args(argv)
+    check_arguments(args)
+    if args.verbose:  # TensorFlow is still to be imported
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+    task = prepare_task(
+        args.model,
+        args.operating_point,
+        args.faces,
+        args.whole,
+        args.windows,
+        args.workers,
+        args.timeout_sec,
+    )
+    paths = search.find_videos(args.videos, left_out=args.annotate)
+    outputs = Outputs(task, paths, args.csv, args.no_face_score, args.json, args.annotate)
+    timeline = args.json is not None or args.annotate is not None
+
+    started = time.perf_counter()
+    outputs.print_header()
+    try:
+        with (
+            progress(len(paths), "scoring", "videos") as advance,
+            contextlib.closing(judge_videos(task, paths, timeline, args.explain)) as verdicts,
+        ):
+            for number, judged in verdicts:
+                outputs.add(number, judged)
+                advance()
+    finally:  # of an interrupted run, what is done
+        outputs.write_tables()
+    summary = outputs.summary(time.perf_counter() - started)
+    outputs.print_summary(summary)
+    if args.json_summary:
+        print(json.dumps(summary))
+    return EXIT_NOT_ALL_SCORED if summary["no_face"] + summary["unreadable"] else 0
+
+
+def predict(
+    model: Path | str,
+    videos: Path | str | Sequence[Path | str],
+    *,
+    operating_point: str | None = None,
+    faces: str = "all",
+    whole: bool = False,
+    windows: str = "worst",
+    timeline: bool = False,
+    workers: int = 0,
+    timeout_sec: float | None = None,
+) -> list[VideoVerdict]:
+    """Return the verdict on each video, in the order of `videos`; the command gives the same.
+
+    `model` is the model.keras of a run, `videos` a video, a folder that is searched for videos, or
+    a list of these. A video given twice is in the result once. A video that cannot be read is no
+    error but a verdict, "UNREADABLE", and its `note` says why.
+
+    `operating_point` names the threshold, one of `calibration.OPERATING_POINTS` (default: that of
+    equal errors, or a half where the model has none). `faces` is "all" or "main". `whole` scores
+    all of a video instead of its first seconds, and `windows`, "worst" or "median", says which of
+    its windows decides. `timeline` also scores each face along the video, once every half second.
+    A video, or with `whole` a window, is given up after `timeout_sec` (default: by the seconds that
+    the model takes).
+
+    By default everything happens in this process. With `workers`, that many processes read the
+    videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
+
+    Raises UserError where the model or an option cannot be used, and where there is no video.
+    """
+    task = prepare_task(Path(model), operating_point, faces, whole, windows, workers, timeout_sec)
+    places = [videos] if isinstance(videos, (str, Path)) else videos
+    paths = search.find_videos([Path(place) for place in places])
+    results = {
+        number: plain_result(judged) for number, judged in judge_videos(task, paths, timeline)
+    }
+    return [results[number] for number in range(len(paths))]
+
+
+def judge_videos(
+    task: Task, paths: Sequence[Path], timeline: bool = False, explain: bool = False
+) -> Generator[tuple[int, JudgedVideo], None, None]:
+    """Yield each video's place in `paths` and its verdict, in the order in which they are done.
+
+    The crops that a verdict refers to are files, deleted when the next verdict is asked for.
+    With `timeline` also score each face along the video; with `explain` also find out what in the
+    deciding face the score rests on. Raises UserError where the model cannot be opened or there is
+    no room for the crops.
+    """
+    check_detector()
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as meanwhile,
+        tempfile.TemporaryDirectory(prefix="predict-", ignore_cleanup_errors=True) as folder,
+        # videos -> windows -> faces -> clips
+        contextlib.closing(read_videos(task, paths, Path(folder), timeline)) as videos,
+    ):
+        # TensorFlow takes seconds to start, in which the first videos are read already.
+        loading = meanwhile.submit(load_scorer, task.model_path, task.model_settings)
+        for number, found in videos:
+            scorer = loading.result()
+            started = time.perf_counter()
+            # clips -> scores -> verdict
+            faces = score_faces(scorer, found)
+            seconds = found.seconds + time.perf_counter() - started
+            judged = judge(paths[number], found, faces, task.rule, seconds)
+            if explain and judged.deciding_face is not None:
+                explanation = explain_score(scorer, judged.deciding_face)
+                judged = replace(judged, explanation=explanation)
+            yield number, judged
+            if found.folder is not None:
+                shutil.rmtree(found.folder, ignore_errors=True)
 
 
 def main_arguments() -> argparse.ArgumentParser:
@@ -68,9 +192,10 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--whole", action="store_true", help="score all of a video, in windows")
     add(
         "--windows",
-        choices=verdicts.WINDOW_RULES,
+        choices=WINDOW_RULES,
         default="worst",
-        help="which window decides with --whole (%(default)s)",
+        help="which window decides with --whole: the highest-scoring one, or the one of the "
+        "median score (%(default)s)",
     )
 
     add = parser.add_argument_group("results").add_argument
@@ -92,72 +217,32 @@ def main_arguments() -> argparse.ArgumentParser:
     add(
         "--explain",
         action="store_true",
-        help="with --annotate, a map of what in the most suspicious face the score rests on",
+        help="with --annotate, a map of what in the deciding face the score rests on",
     )
 
     add = parser.add_argument_group("machine").add_argument
-    add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
+    add(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="processes that read videos; 0 reads them in this one (%(default)s)",
+    )
     add(
         "--timeout-sec",
         type=float,
-        help="given up after so long, per video, or per window with --whole (by the model's "
-        "capture_sec)",
+        help="seconds before a video, or with --whole a window, is given up (default: by the "
+        "model's capture_sec)",
     )
     add_output_arguments(parser, verbose="what TensorFlow says about the machine")
     return parser
 
 
-@command
-def main(argv: Sequence[str] | None = None) -> int:
-    args = main_arguments().parse_args(argv)
-    check_arguments(args)
-    if args.verbose:  # the imports are still to come
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
-    settings = trained_model.read_model_settings(args.model)
-    operating_point, threshold = calibration.threshold_of(settings, args.operating_point)
-    face_settings = replace(face_settings_of(settings, args.model), faces=args.faces)
-    paths = search.find_videos(args.videos, args.annotate)
-    prepare_output(args, paths)
-
-    print(f"threshold {threshold:.3g} ({operating_point})")
-    rule = Rule(threshold, face_settings.capture_sec, args.windows, operating_point)
-    run = Run(args, settings, face_settings, rule, paths)
-    started = time.perf_counter()
-    try:
-        run.judge_all()
-    finally:
-        run.write_tables()
-    summary = run.summary(time.perf_counter() - started)
-    summary |= {"operating_point": operating_point, "threshold": threshold}
-    print_summary(summary)
-    if args.json_summary:
-        print(json.dumps(summary))
-    return EXIT_NOT_ALL_SCORED if summary["no_face"] + summary["unreadable"] else 0
-
-
 def check_arguments(args: argparse.Namespace) -> None:
-    """Raise UserError for arguments that cannot work together."""
+    """Raise UserError for arguments of the files that cannot work."""
     if not 0 <= args.no_face_score <= 1:
         raise UserError(f"no_face_score is {args.no_face_score}; it must lie between 0 and 1")
-    if args.workers is not None and args.workers < 0:
-        raise UserError(f"workers is {args.workers}; it must be 0 or more")
     if args.explain and args.annotate is None:
         raise UserError("--explain draws into the folder of --annotate; give that one too")
-
-
-def prepare_output(args: argparse.Namespace, videos: Sequence[Path]) -> None:
-    """Make the folders that results go into, now and not after hours of work.
-
-    Raises UserError where a result would take the place of a folder or of a video, OSError where a
-    folder cannot be made.
-    """
-    taken = {path.resolve() for path in videos}
-    for path in filter(None, [args.csv, args.json]):
-        if path.is_dir() or path.resolve() in taken:
-            raise UserError(f"{path} is a folder, or one of the videos; give a file of its own")
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if args.annotate is not None:
-        args.annotate.mkdir(parents=True, exist_ok=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""Prediction: verdicts on videos, for predict.py.
+"""Prediction: from videos to verdicts, for predict.py.
 
-In: videos and a trained model. Out: one verdict per video, tables, pictures, annotated copies. Open
-`session.py` first; `windows.py` reads a video, `verdicts.py` judges it.
+In: paths of videos and a trained model. Out: one verdict per video, and its files: CSV, JSON,
+charts, an annotated copy. Open `predict.py` first, its `judge_videos` is the way of a video through
+this room; then `windows.py` (how a video becomes clips) and `verdicts.py` (how scores become a
+verdict).
 """

@@ -1,18 +1,155 @@
-"""To be written."""
+"""What predict.py prints and writes: a line per video, CSV, JSON and pictures.
+
+outputs = Outputs(task, paths, csv_path=Path("scores.csv"))
+outputs.print_header()
+outputs.add(number, judged)        # as the videos are done, in any order
+outputs.write_tables()
+"""
 
 import csv
 import io
-import math
-from collections.abc import Iterable
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 
-from deepfake_detector.files import text_cell
-from deepfake_detector.prediction.verdicts import Judged, JudgedFace
+import cv2
+
+from deepfake_detector.console import UserError, say
+from deepfake_detector.files import text_cell, write_text
+from deepfake_detector.prediction.results import VideoVerdict, plain_result
+from deepfake_detector.prediction.task import Task
+from deepfake_detector.prediction.verdicts import UNREADABLE, VERDICTS, JudgedVideo
+from deepfake_detector.videos import search
+
+
+class Outputs:
+    """The results of one call, printed and written.
+
+    `picture_folder` is where the pictures of each video go; nothing is written where a path is
+    None. Folders are made now, and not after hours of work. Raises UserError where a result would
+    take the place of a folder or of a video, OSError where a folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        paths: Sequence[Path],
+        csv_path: Path | None = None,
+        no_face_score: float = 0.5,
+        json_path: Path | None = None,
+        picture_folder: Path | None = None,
+    ):
+        _make_folders(paths, [csv_path, json_path], picture_folder)
+        self._task, self._paths = task, paths
+        self._csv_path, self._no_face_score = csv_path, no_face_score
+        self._json_path, self._picture_folder = json_path, picture_folder
+        self._picture_stems = search.file_stems(paths)
+        self._results: dict[int, VideoVerdict] = {}
+        self._waiting_lines: dict[int, str] = {}  # for those of the videos before them
+        self._printed = 0
+
+    def print_header(self) -> None:
+        rule = self._task.rule
+        print(f"threshold {rule.threshold:.3g} ({rule.operating_point})")
+        print(f"{'verdict':<10}  score   face  seconds  video")
+
+    def add(self, number: int, judged: JudgedVideo) -> None:
+        """Draw the pictures of a video and print its line, when those before it are printed."""
+        result = plain_result(judged)
+        # Windows are only for the JSON file, and of many long videos they are much to keep.
+        self._results[number] = result if self._json_path else replace(result, windows=())
+        if self._picture_folder is not None and judged.deciding_face is not None:
+            _draw(judged, self._picture_folder, self._picture_stems[number])
+        self._waiting_lines[number] = line_of(result)
+        while self._printed in self._waiting_lines:
+            say(self._waiting_lines.pop(self._printed))
+            self._printed += 1
+
+    def write_tables(self) -> None:
+        """Write the CSV and the JSON file, of an interrupted run what is done."""
+        if not self._results:  # results of an earlier run are worth more than none
+            return
+        numbers = sorted(self._results)
+        if self._csv_path is not None:
+            names = search.shortest_names(self._paths)
+            scores = [self._results[number].score for number in numbers]
+            labels = [self._no_face_score if score is None else score for score in scores]
+            rows = zip((names[number] for number in numbers), labels, strict=True)
+            write_text(self._csv_path, csv_text(rows))
+        if self._json_path is not None:
+            whole = {
+                "model": str(self._task.model_path),
+                "operating_point": self._task.rule.operating_point,
+                "threshold": self._task.rule.threshold,
+                "faces": asdict(self._task.face_settings),
+                "videos": [asdict(self._results[number]) for number in numbers],
+            }
+            write_text(self._json_path, json.dumps(whole, indent=1) + "\n")
+
+    def summary(self, seconds: float) -> dict:
+        """Return counts by verdict, the speed and the threshold."""
+        counts = Counter(result.verdict for result in self._results.values())
+        return {
+            "videos": len(self._results),
+            **{_key(verdict): counts[verdict] for verdict in VERDICTS},
+            "seconds": round(seconds, 2),
+            "videos_per_second": round(len(self._results) / seconds, 3),
+            "operating_point": self._task.rule.operating_point,
+            "threshold": self._task.rule.threshold,
+        }
+
+    @staticmethod
+    def print_summary(summary: Mapping) -> None:
+        counts = [f"{summary[_key(name)]} {name}" for name in VERDICTS if summary[_key(name)]]
+        print(
+            f"{summary['videos']} videos: {', '.join(counts)}; {summary['seconds']:.1f} seconds, "
+            f"{summary['videos_per_second']:.2f} videos a second"
+        )
+
+
+def _key(verdict: str) -> str:
+    return verdict.lower().replace(" ", "_")
+
+
+def _make_folders(
+    videos: Sequence[Path], files: Iterable[Path | None], picture_folder: Path | None
+) -> None:
+    resolved = {path.resolve() for path in videos}
+    for path in filter(None, files):
+        if path.is_dir() or path.resolve() in resolved:
+            raise UserError(f"{path} is a folder, or one of the videos; give a file of its own")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if picture_folder is not None:
+        picture_folder.mkdir(parents=True, exist_ok=True)
+
+
+def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:
+    """Draw all pictures of a video; a failure is a note: the verdict stands without them."""
+    # matplotlib takes half a second to import.
+    from deepfake_detector.prediction.pictures import draw_pictures
+
+    try:
+        draw_pictures(judged, folder, stem)
+    except (OSError, cv2.error) as error:
+        reason = " ".join(str(getattr(error, "strerror", "") or error).split())
+        say(f"note: {judged.path}: drawing it failed: {reason}", sys.stderr)
+
+
+def line_of(result: VideoVerdict) -> str:
+    """Return the one line about a video."""
+    score = "-" if result.score is None else f"{result.score:.3f}"
+    face = "-" if result.verdict == UNREADABLE else f"{result.face_share:.0%}"
+    line = f"{result.verdict:<10}  {score:>5}  {face:>5}  {result.seconds:>7.1f}  {result.path}"
+    return f"{line} ({result.note})" if result.note else line
 
 
 def csv_text(rows: Iterable[tuple[str, float]]) -> str:
     """Return `filename,label` lines, label = P(fake), as Kaggle's DFDC asks for.
 
-    Names are guarded as `spreadsheet.text_cell` says.
+    Names are guarded as `files.text_cell` says.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -20,63 +157,3 @@ def csv_text(rows: Iterable[tuple[str, float]]) -> str:
     for name, score in rows:
         table.writerow([text_cell(name), f"{score:.6f}"])
     return text.getvalue()
-
-
-def json_entry(judged: Judged) -> dict:
-    """Return all that is known about a video, for a JSON file: times in seconds, boxes in pixels.
-
-    Boxes are those of the crops that were scored.
-    """
-    decided_by = None
-    if judged.decisive is not None:
-        decided_by = {
-            "window": judged.decisive.window.number,
-            "face": judged.decisive.face.number,
-        }
-    return {
-        "path": str(judged.path),
-        "verdict": judged.verdict,
-        "score": judged.score,
-        "note": judged.note,
-        "decided_by": decided_by,
-        "fps": judged.found.fps if math.isfinite(judged.found.fps) else None,
-        "frames": judged.found.frames,
-        "frames_with_face": judged.found.frames_with_face,
-        "seconds": round(judged.seconds, 3),
-        "windows": [
-            {
-                "window": window.number,
-                "start_sec": round(window.start_sec, 3),
-                "end_sec": round(window.end_sec, 3),
-                "frames": window.frames,
-                "frames_with_face": window.frames_with_face,
-                "faces": [_json_face(face) for face in judged.faces if face.window is window],
-            }
-            for window in judged.found.windows
-        ],
-    }
-
-
-def _json_face(judged: JudgedFace) -> dict:
-    face = judged.face
-    moments = zip(face.moments, judged.moment_scores, strict=True)
-    return {
-        "face": face.number,
-        "score": judged.score,
-        "start_sec": round(face.start_sec, 3),
-        "end_sec": round(face.end_sec, 3),
-        "frames": face.num_frames,
-        "detected": face.detected,
-        "crops": [
-            {
-                "frame": crop.index,
-                "time_sec": round(crop.time_sec, 3),
-                "box_xywh": [round(float(side), 1) for side in crop.box_xywh],
-                "source": crop.source,
-            }
-            for crop in face.crops
-        ],
-        "moments": [
-            {"time_sec": round(moment.time_sec, 3), "score": score} for moment, score in moments
-        ],
-    }

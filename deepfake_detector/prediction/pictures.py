@@ -1,54 +1,94 @@
-"""The pictures of a verdict as PNG files: score over time above faces, and occlusion maps.
+"""The pictures of a verdict: a chart of scores over time, an occlusion map, an annotated copy.
 
-Drawn on matplotlib figures of their own, as in charts.py: no display and no global state.
+    draw_pictures(judged, Path("pictures"), "holiday.mp4")
+
+writes holiday.mp4_timeline.png, holiday.mp4_occlusion.png where the verdict has an explanation, and
+holiday.mp4_annotated.mp4. Matplotlib figures of their own, as in charts.py: no display and no
+global state.
 """
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from deepfake_detector.console import printable
+from deepfake_detector.files import written_whole
 from deepfake_detector.prediction.annotated_video import annotate_video
-from deepfake_detector.prediction.verdicts import Judged, JudgedFace, Rule
-from deepfake_detector.scoring import occlusion
-
-if TYPE_CHECKING:
-    from deepfake_detector.scoring.clip_scorer import ClipScorer
+from deepfake_detector.prediction.scores import Explanation, ScoredFace
+from deepfake_detector.prediction.verdicts import JudgedVideo
 
 FACES_SHOWN = 3
 LONGEST_NAME = 70  # letters of a file's name in a title
 COLOURS = ("tab:blue", "tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
-DIVERGING = colormaps["RdBu_r"]  # red speaks for a forgery, blue against it
+DIVERGING = colormaps["RdBu_r"]  # red raises P(fake), blue lowers it
 
 
-def timeline_chart(path: Path, judged: Judged, threshold: float) -> Path:
-    """Draw the scores of a video over time above its most suspicious faces; return `path`.
+def draw_pictures(judged: JudgedVideo, folder: Path, stem: str) -> None:
+    """Draw all pictures of a video that has a score, as `<stem>_<picture>` in `folder`.
+
+    Raises OSError where a picture cannot be written, cv2.error where the video no longer decodes.
+    """
+    timeline_chart(folder / f"{stem}_timeline.png", judged)
+    if judged.deciding_face is not None and judged.explanation is not None:
+        path = folder / f"{stem}_occlusion.png"
+        occlusion_chart(path, judged.deciding_face, judged.explanation)
+    annotate_video(judged, folder / f"{stem}_annotated.mp4")
+
+
+def timeline_chart(path: Path, judged: JudgedVideo) -> None:
+    """Draw the scores of a video over time above its deciding face and those of the
+    highest scores.
 
     A wide line is the score of a whole window, which decides; the thin one with dots is that of
-    clips of a second, which only shows where the suspicion lies.
+    clips of a second, which only shows where the score is high.
     """
-    shown = most_suspicious(judged)
+    by_score = sorted(judged.faces, key=lambda face: -face.score)
+    shown = sorted(by_score, key=lambda face: face is not judged.deciding_face)[:FACES_SHOWN]
     figure = Figure(figsize=(10, 3.2 + 1.35 * len(shown)), layout="constrained")
     upper, *lines = figure.subplots(
         1 + len(shown), height_ratios=[3.0, *[1.2] * len(shown)], squeeze=False
     )[:, 0]
-    _draw_scores(upper, judged, threshold)
+    _draw_scores(upper, judged)
     for axes, face in zip(lines, shown, strict=True):
-        axes.imshow(np.hstack([_face_rgb(crop.path) for crop in face.face.crops]))
+        axes.imshow(np.hstack([_read_rgb(crop.path) for crop in face.face.crops]))
         axes.set_axis_off()
         axes.set_title(_title(face), loc="left", fontsize=10)
-    return save_whole_figure(figure, path)
+    _save(figure, path)
 
 
-def _draw_scores(axes, judged: Judged, threshold: float) -> None:
+def occlusion_chart(path: Path, face: ScoredFace, explanation: Explanation) -> None:
+    """Draw the occlusion map over every frame of the clip, and the effect of each frame."""
+    clip, effects = explanation.clip, explanation.effects
+    strongest = max(float(np.abs(effects).max()), 1e-3)
+    colours = ScalarMappable(Normalize(-strongest, strongest), DIVERGING)
+    overlay = colours.to_rgba(effects)[:, :, :3] * 255
+    # What changes nothing stays as it is; what matters most is covered for the larger part.
+    opacity = 0.7 * (np.abs(effects) / strongest)[:, :, None]
+    covered = ((1 - opacity) * clip + opacity * overlay).astype(np.uint8)
+    figure = Figure(figsize=(10, 5.4), layout="constrained")
+    strips, details = figure.subfigures(2, 1, squeeze=False)[:, 0]
+    for axes, images in zip(strips.subplots(2), (clip, covered), strict=True):
+        axes.imshow(np.hstack(list(images)))
+        axes.set_axis_off()
+    strips.suptitle(_title(face), x=0.01, ha="left", fontsize=10)
+    large, bars = details.subplots(1, 2, width_ratios=[1.0, 2.2])
+    large.imshow(covered[len(covered) // 2])
+    large.set_axis_off()
+    large.set_title("parts of the face", loc="left", fontsize=10)
+    details.colorbar(colours, ax=large).set_label("change of the logit", fontsize=8)
+    _draw_frame_effects(bars, explanation.frame_effects)
+    _save(figure, path)
+
+
+def _draw_scores(axes: Axes, judged: JudgedVideo) -> None:
     labelled: set[int] = set()
     for face in judged.faces:
         number = face.face.number
@@ -59,6 +99,7 @@ def _draw_scores(axes, judged: Judged, threshold: float) -> None:
         axes.plot(span, [face.score] * 2, color=colour, linewidth=4, alpha=0.45, label=label)
         times_sec = [moment.time_sec for moment in face.face.moments]
         axes.plot(times_sec, face.moment_scores, color=colour, marker="o", markersize=3)
+    threshold = judged.rule.threshold
     axes.axhline(threshold, color="grey", linestyle="--", label=f"threshold {threshold:.3g}")
     # A dollar would start a formula.
     name = printable(judged.path.name)[-LONGEST_NAME:].replace("$", r"\$")
@@ -72,52 +113,17 @@ def _draw_scores(axes, judged: Judged, threshold: float) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def most_suspicious(judged: Judged) -> list[JudgedFace]:
-    """Return the faces to show: the decisive one, then those of the highest scores."""
-    others = [face for face in judged.faces if face is not judged.decisive]
-    return [judged.decisive, *sorted(others, key=lambda face: -face.score)][:FACES_SHOWN]
-
-
-def occlusion_chart(
-    path: Path, face: JudgedFace, effects: np.ndarray, frame_effects: np.ndarray, clip: np.ndarray
-) -> Path:
-    """Draw the map of occlusion.py over every frame of a clip, and the effect of each frame.
-
-    `effects` is `(height, width)`, `frame_effects` `(num_frames,)`, `clip` `(num_frames, height,
-    width, 3) uint8` RGB. Returns `path`.
-    """
-    strongest = max(float(np.abs(effects).max()), 1e-3)
-    colours = ScalarMappable(Normalize(-strongest, strongest), DIVERGING)
-    overlay = colours.to_rgba(effects)[:, :, :3] * 255
-    # What changes nothing stays as it is; what matters most is covered for the larger part.
-    opacity = 0.7 * (np.abs(effects) / strongest)[:, :, None]
-    covered = ((1 - opacity) * clip + opacity * overlay).astype(np.uint8)
-    figure = Figure(figsize=(10, 5.4), layout="constrained")
-    strips, details = figure.subfigures(2, height_ratios=[1.0, 1.0])
-    for axes, images in zip(strips.subplots(2), (clip, covered), strict=True):
-        axes.imshow(np.hstack(list(images)))
-        axes.set_axis_off()
-    strips.suptitle(_title(face), x=0.01, ha="left", fontsize=10)
-    large, bars = details.subplots(1, 2, width_ratios=[1.0, 2.2])
-    large.imshow(covered[len(covered) // 2])
-    large.set_axis_off()
-    large.set_title("parts of the face", loc="left", fontsize=10)
-    details.colorbar(colours, ax=large).set_label("change of the logit", fontsize=8)
-    _draw_frame_effects(bars, frame_effects)
-    return save_whole_figure(figure, path)
-
-
-def _draw_frame_effects(axes, frame_effects: np.ndarray) -> None:
+def _draw_frame_effects(axes: Axes, frame_effects: np.ndarray) -> None:
     numbers = np.arange(1, len(frame_effects) + 1)
     colours = [DIVERGING(0.9 if effect > 0 else 0.1) for effect in frame_effects]
     axes.bar(numbers, frame_effects, color=colours)
     axes.axhline(0, color="grey", linewidth=1)
     axes.set(xlabel="frame of the clip", ylabel="change of the logit")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title("frames; red speaks for a forgery, blue against it", loc="left", fontsize=10)
+    axes.set_title("frames; red raises P(fake), blue lowers it", loc="left", fontsize=10)
 
 
-def _title(face: JudgedFace) -> str:
+def _title(face: ScoredFace) -> str:
     shown = face.face
     return (
         f"face {shown.number + 1} of {len(face.window.faces)}, {shown.start_sec:.1f} to "
@@ -125,44 +131,15 @@ def _title(face: JudgedFace) -> str:
     )
 
 
-def _face_rgb(path: Path) -> np.ndarray:
-    return cv2.imread(str(path))[:, :, ::-1]
+def _read_rgb(path: Path) -> np.ndarray:
+    image_bgr = cv2.imread(str(path))
+    if image_bgr is None:
+        raise OSError(0, "a crop cannot be read again", str(path))
+    return image_bgr[:, :, ::-1]
 
 
-def save_whole_figure(figure: Figure, path: Path) -> Path:
-    partial = path.with_name(f".{path.stem}.partial.png")
-    with warnings.catch_warnings():
+def _save(figure: Figure, path: Path) -> None:
+    with written_whole(path) as partial, warnings.catch_warnings():
         # A letter of a name that the font lacks is a box in the title, and no one's concern.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(partial, dpi=100)
-    return partial.replace(path)
-
-
-def draw(
-    judged: Judged,
-    folder: Path,
-    stem: str,
-    rule: Rule,
-    whole: bool,
-    scorer: "ClipScorer | None" = None,
-) -> None:
-    """Draw a video that has a score; with `scorer`, explain the decisive face too.
-
-    Raises OSError where a picture cannot be written, cv2.error where the video no longer decodes.
-    """
-    timeline_chart(folder / f"{stem}_timeline.png", judged, rule.threshold)
-    if scorer is not None:
-        clip = scorer.load([judged.decisive.face.paths])[0]
-        occlusion_chart(
-            folder / f"{stem}_occlusion.png",
-            judged.decisive,
-            occlusion.occlusion_map(
-                lambda clips: scorer.calibrated(scorer.score_clips(clips)), clip
-            ),
-            occlusion.frame_effects(
-                lambda clips: scorer.calibrated(scorer.score_clips(clips)), clip
-            ),
-            clip,
-        )
-    copy = folder / f"{stem}_annotated.mp4"
-    annotate_video(judged, copy, rule.threshold, rule.window_sec, whole)

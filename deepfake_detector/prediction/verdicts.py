@@ -1,17 +1,19 @@
-"""From the scores of faces to one verdict a video, and its form in CSV and JSON.
+"""From the scores of faces to one verdict a video. No TensorFlow and no pixels.
 
-    judged = judge("a.mp4", found, scores, moment_scores, Rule(threshold=0.5, window_sec=5.0))
+    judged = judge(Path("a.mp4"), found, faces, Rule(threshold=0.5, window_sec=5.0))
 
-FAKE or REAL as the decisive face's score is at or above the threshold or below it, NO FACE where
-there is none in any window, UNREADABLE where there is no video to look at. The latter two have no
-score: none is made up for them. No TensorFlow and no pixels.
+FAKE or REAL as the score of the deciding face is at or above the threshold or below it, NO FACE
+where there is none in any window, UNREADABLE where there is no video to look at. The latter two
+have no score: none is made up for them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepfake_detector.prediction.windows import VideoFaces, Window, WindowFace
+from deepfake_detector.prediction.scores import Explanation, ScoredFace
+from deepfake_detector.prediction.windows import VideoFaces, Window
+from deepfake_detector.scoring.video_scores import highest_scoring
 
 FAKE, REAL, NO_FACE, UNREADABLE = VERDICTS = ("FAKE", "REAL", "NO FACE", "UNREADABLE")
 WINDOW_RULES = ("worst", "median")
@@ -22,102 +24,85 @@ class Rule:
     """How scores become a verdict."""
 
     threshold: float  # of the calibrated score; at or above it is fake
-    window_sec: float  # length of a whole window
+    window_sec: float  # length of a full window
     windows: str = "worst"  # or "median": which window decides
     operating_point: str = "half"  # name of the threshold
 
 
 @dataclass(frozen=True)
-class JudgedFace:
-    window: Window
-    face: WindowFace
-    score: float
-    moment_scores: tuple[float, ...] = ()  # one for each of `face.moments`
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One video with its verdict; `score` is None where there is none."""
+class JudgedVideo:
+    """One video with its verdict, and the files that it came from."""
 
     path: Path
-    verdict: str
+    verdict: str  # one of VERDICTS
+    rule: Rule
     found: VideoFaces
-    faces: tuple[JudgedFace, ...] = ()  # of all windows, in order
-    decisive: JudgedFace | None = None
-    suspicious_windows: int = 0  # those at or above the threshold
-    seconds: float = 0.0
+    faces: tuple[ScoredFace, ...] = ()  # of all windows, in order
+    deciding_face: ScoredFace | None = None
+    windows_at_or_above_threshold: int = 0
+    seconds: float = 0.0  # of reading and scoring
+    explanation: Explanation | None = None  # of the deciding face's score, where asked for
 
     @property
     def score(self) -> float | None:
-        return self.decisive.score if self.decisive else None
-
-    @property
-    def face_share(self) -> float:
-        """Of the frames looked at, those in which a face was detected, 0..1; averaged boxes do not
-        count."""
-        return self.found.frames_with_face / max(1, self.found.frames)
+        """Calibrated P(fake), 0..1; None where there is no face."""
+        return self.deciding_face.score if self.deciding_face else None
 
     @property
     def note(self) -> str:
-        """What else there is to say about the verdict, in words; often nothing."""
-        if self.verdict == NO_FACE:
-            return "; ".join(filter(None, ["no face in any frame", self.found.problem]))
-        notes = []
-        if self.decisive is not None:
-            number, count = self.decisive.face.number, len(self.decisive.window.faces)
-            windows = len({face.window.number for face in self.faces})
-            if count > 1:
-                notes.append(f"face {number + 1} of {count}")
-            if windows > 1:
-                window = self.decisive.window
+        """Why there is no score, or which face and window decided; often nothing."""
+        notes = ["no face in any frame"] if self.verdict == NO_FACE else []
+        if self.deciding_face is not None:
+            window, face = self.deciding_face.window, self.deciding_face.face
+            num_windows = len({face.window.number for face in self.faces})
+            if len(window.faces) > 1:
+                notes.append(f"face {face.number + 1} of {len(window.faces)}")
+            if num_windows > 1:
                 notes.append(f"{window.start_sec:.1f} to {window.end_sec:.1f} s")
-                notes.append(f"{self.suspicious_windows} of {windows} windows suspicious")
+                notes.append(
+                    f"{self.windows_at_or_above_threshold} of {num_windows} windows at or above "
+                    "the threshold"
+                )
         return "; ".join([*notes, *filter(None, [self.found.problem])])
 
 
 def judge(
     path: Path,
     found: VideoFaces,
-    scores: Sequence[float],
-    moment_scores: Sequence[Sequence[float]],
+    faces: Sequence[ScoredFace],
     rule: Rule,
     seconds: float = 0.0,
-) -> Judged:
-    """Return the verdict on a video, from the calibrated scores of its faces, window by window.
+) -> JudgedVideo:
+    """Return the verdict on a video, from the scores of its faces, window by window.
 
-    A window's score is that of its most suspicious face, because one forged face makes a video a
-    fake however genuine the others are. Of several windows the `worst` decides, that of the highest
-    score, or the `median` one (of an even number the higher of the two in the middle). A last
-    window shorter than half of the others does not decide, unless it is the only one with a face:
-    the model was trained on whole ones. The first of equal scores decides.
+    The highest-scoring face of a window decides for it, because one forged face makes a video a
+    fake, however genuine the others are. Of several windows the `worst` decides, that of the
+    highest score, or the `median` one (of an even number the higher of the two in the middle). A
+    last window shorter than half of the others does not decide, unless it is the only one with a
+    face: the model was trained on full ones. The first of equal scores decides.
     """
-    if not found.windows:
-        return Judged(path, UNREADABLE, found, seconds=seconds)
-    faces = tuple(
-        JudgedFace(window, face, float(score), tuple(map(float, of_moments)))
-        for (window, face), score, of_moments in zip(
-            faces_of(found), scores, moment_scores, strict=True
-        )
-    )
     if not faces:
-        return Judged(path, NO_FACE, found, seconds=seconds)
-    worst: dict[int, JudgedFace] = {}
-    for face in faces:
-        if face.score > worst.setdefault(face.window.number, face).score:
-            worst[face.window.number] = face
-    deciding = [face for face in worst.values() if not _is_stump(face.window, found, rule)]
-    deciding = sorted(deciding or worst.values(), key=lambda face: -face.score)
-    decisive = deciding[0 if rule.windows == "worst" else (len(deciding) - 1) // 2]
-    suspicious = sum(face.score >= rule.threshold for face in worst.values())
-    verdict = FAKE if decisive.score >= rule.threshold else REAL
-    return Judged(path, verdict, found, faces, decisive, suspicious, seconds)
+        verdict = NO_FACE if found.windows else UNREADABLE
+        return JudgedVideo(path, verdict, rule, found, seconds=seconds)
+    highest = highest_scoring(
+        [face.window.number for face in faces], [face.score for face in faces]
+    )
+    of_windows = [faces[index] for index in highest.values()]
+    candidates = [face for face in of_windows if not _is_short_rest(face.window, found, rule)]
+    candidates = sorted(candidates or of_windows, key=lambda face: -face.score)
+    deciding = candidates[0 if rule.windows == "worst" else (len(candidates) - 1) // 2]
+    return JudgedVideo(
+        path,
+        FAKE if deciding.score >= rule.threshold else REAL,
+        rule,
+        found,
+        tuple(faces),
+        deciding,
+        sum(face.score >= rule.threshold for face in of_windows),
+        seconds,
+    )
 
 
-def faces_of(found: VideoFaces) -> list[tuple[Window, WindowFace]]:
-    """Return the faces of all windows in the order in which they are scored."""
-    return [(window, face) for window in found.windows for face in window.faces]
-
-
-def _is_stump(window: Window, found: VideoFaces, rule: Rule) -> bool:
+def _is_short_rest(window: Window, found: VideoFaces, rule: Rule) -> bool:
     last = window is found.windows[-1] and window.number > 0
     return last and window.end_sec - window.start_sec < rule.window_sec / 2

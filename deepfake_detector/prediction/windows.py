@@ -9,10 +9,11 @@ made of, so neither memory nor the folder grows much with the length of the vide
 """
 
 import contextlib
+import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class WindowFace:
 class Window:
     """Some seconds of a video, with the faces found in them."""
 
-    number: int
+    number: int  # counts the windows that have frames, from 0
     start_sec: float
     end_sec: float  # of its last frame
     frames: int
@@ -69,10 +70,9 @@ class Window:
 
 @dataclass
 class VideoFaces:
-    """What reading a video gave. `problem` says why there are no windows, or why no more."""
+    """What reading a video gave. `problem` says why there are no windows, or no more of them."""
 
     windows: list[Window] = field(default_factory=list)
-    readable: bool = True
     problem: str = ""
     fps: float = 0.0
     seconds: float = 0.0  # taken
@@ -87,12 +87,6 @@ class VideoFaces:
         return sum(window.frames_with_face for window in self.windows)
 
 
-def find_faces_of(item: tuple[int, Path], **options) -> tuple[int, VideoFaces]:
-    """Do `find_faces` for a numbered video; the number says which one the result is of."""
-    number, path = item
-    return number, find_faces(path, **options)
-
-
 def find_faces(
     path: Path,
     folder: Path,
@@ -100,7 +94,7 @@ def find_faces(
     num_frames: int,
     whole: bool = False,
     timeline: bool = False,
-    timeout_sec: float = float("inf"),
+    timeout_sec: float = math.inf,
 ) -> VideoFaces:
     """Return the windows of a video, with clips of `num_frames` crops in a new folder in `folder`.
 
@@ -109,56 +103,115 @@ def find_faces(
     `problem`.
     """
     started = time.perf_counter()
-    found = VideoFaces(folder=Path(tempfile.mkdtemp(dir=folder)))
+    own_folder = Path(tempfile.mkdtemp(dir=folder))
+    found = VideoFaces(folder=own_folder)
     found.problem = extraction.why_not_to_open(path)
-    found.readable = not found.problem
-    if found.readable:
-        _read_windows(path, settings, num_frames, whole, timeline, timeout_sec, found)
+    if not found.problem:
+        capture_sec = math.inf if whole else settings.capture_sec
+        reading = _WindowReader(path, own_folder, settings, num_frames, timeline, timeout_sec)
+        try:
+            found.problem = reading.read(capture_sec, found)
+        except extraction.TooSlowError:
+            found.problem = extraction.too_slow(timeout_sec)["reason"]
+        except (cv2.error, MemoryError) as error:
+            found.problem = " ".join(str(error).split()) or repr(error)
+        if not found.windows:
+            found.problem = found.problem or diagnosis.explain(path)
     found.seconds = time.perf_counter() - started
     return found
 
 
-def _read_windows(
-    path: Path,
-    settings: FaceSettings,
-    num_frames: int,
-    whole: bool,
-    timeline: bool,
-    timeout_sec: float,
-    found: VideoFaces,
-) -> None:
-    """Fill in `found` window by window, so that what was read before a failure is kept."""
-    capture_sec = float("inf") if whole else settings.capture_sec
-    try:
+@dataclass(frozen=True)
+class _WindowReader:
+    """Reads one video window by window, so that what was read before a failure is kept."""
+
+    path: Path
+    folder: Path  # of the crops of all windows
+    settings: FaceSettings
+    num_frames: int  # of a clip
+    timeline: bool
+    timeout_sec: float  # for one window
+
+    def read(self, capture_sec: float, found: VideoFaces) -> str:
+        """Fill in `found`; return what is wrong with the video, which often is nothing."""
         # Squares that were not foreseen are cut in a second reading, which follows behind.
-        again = contextlib.closing(_frames_again(path, capture_sec, settings.fps))
-        with VideoReader(path) as reader, again as frames_again:
-            frames = reader.frames(capture_sec, settings.fps)
+        again = contextlib.closing(self._frames_again(capture_sec))
+        with VideoReader(self.path) as reader, again as frames_again:
             found.fps = reader.fps
-            for number, (start_sec, of_window) in enumerate(_split(frames, settings.capture_sec)):
-                deadline = time.perf_counter() + timeout_sec
-                followed, folder = _follow(of_window, frames_again, settings, found, deadline)
-                window = _window(number, start_sec, followed, folder, num_frames, timeline=timeline)
-                found.windows.append(window)
+            frames = reader.frames(capture_sec, self.settings.fps)
+            for start_sec, of_window in _split(frames, self.settings.capture_sec):
+                number = len(found.windows)
+                followed, folder = self._follow(of_window, frames_again, number)
+                found.windows.append(self._window(number, start_sec, followed, folder))
             facts = extraction.facts_of(reader, found.frames, (0, 0))
-        found.problem = facts.get("reason", "")
-    except extraction.TooSlowError:
-        found.problem = extraction.too_slow(timeout_sec)["reason"]
-    except (cv2.error, MemoryError) as error:
-        found.problem = " ".join(str(error).split()) or repr(error)
-    if not found.windows:
-        found.readable = False
-        found.problem = found.problem or diagnosis.explain(path)
+        return facts.get("reason", "")
 
+    def _frames_again(self, capture_sec: float) -> Generator[Frame, None, None]:
+        """Yield the frames of the video, which is not opened before the first is asked for."""
+        with VideoReader(self.path) as reader:
+            yield from reader.frames(capture_sec, self.settings.fps)
 
-def _frames_again(path: Path, capture_sec: float, fps: float | None) -> Iterator[Frame]:
-    """Yield the frames of a video that is not opened before the first of them is asked for."""
-    with VideoReader(path) as reader:
-        yield from reader.frames(capture_sec, fps)
+    def _follow(
+        self, frames: Iterator[Frame], frames_again: Iterator[Frame], number: int
+    ) -> tuple[extraction.Followed, Path]:
+        """Return the faces of one window, all cut out, and the folder of their crops."""
+        deadline = time.perf_counter() + self.timeout_sec
+        folder = self.folder / f"window_{number:05d}"
+        folder.mkdir()
+        frames = extraction.in_time(frames, deadline)
+        followed = extraction.follow(frames, self.settings, folder)
+        wanted = followed.squares_to_cut()
+        if wanted:
+            followed.cut(extraction.in_time(frames_again, deadline), wanted)
+        return followed, folder
+
+    def _window(
+        self, number: int, start_sec: float, followed: extraction.Followed, folder: Path
+    ) -> Window:
+        with_face: set[int] = set()
+        faces = []
+        crops_of_faces = followed.crops()
+        # Where one face hides another, both may have the same crop.
+        place = Path.rename if len(crops_of_faces) == 1 else shutil.copyfile
+        for order, crops in enumerate(crops_of_faces):
+            with_face.update(crop.index for crop in crops if crop.source == "detected")
+            face_folder = folder / f"face_{order}"
+            write_face(crops, face_folder, place)
+            faces.append(self._face(order, crops, face_folder))
+        for unused in folder.glob("*.jpeg"):
+            unused.unlink()
+        times_sec = followed.tracker.times_sec
+        return Window(
+            number, start_sec, times_sec[-1], len(times_sec), len(with_face), tuple(faces)
+        )
+
+    def _face(self, number: int, crops: Sequence[Crop], folder: Path) -> WindowFace:
+        """Return a face whose crops are in `folder`, and delete those that no clip is made of."""
+        placed = [
+            # A row of an array would keep the boxes of all frames alive.
+            Crop(path, crop.index, crop.time_sec, tuple(map(float, crop.box_xywh)), crop.source)
+            for path, crop in zip(sorted(folder.glob("*.jpeg")), crops, strict=True)
+        ]
+        chosen = [placed[order] for order in sample_positions(len(placed), self.num_frames)]
+        moments = _moments(placed, self.num_frames) if self.timeline else ()
+        kept = {str(crop.path) for crop in chosen}.union(*(moment.paths for moment in moments))
+        for crop in placed:
+            if str(crop.path) not in kept:
+                crop.path.unlink()
+        return WindowFace(
+            number,
+            folder,
+            crops[0].time_sec,
+            crops[-1].time_sec,
+            num_frames=len(crops),
+            detected=sum(crop.source == "detected" for crop in crops),
+            crops=tuple(chosen),
+            moments=moments,
+        )
 
 
 def _split(frames: Iterator[Frame], window_sec: float) -> Iterator[tuple[float, Iterator[Frame]]]:
-    """Yield the start of each window that has frames, and these; use them up before the next."""
+    """Yield start and frames of each window that has any; use them up before the next."""
     ahead = next(frames, None)
 
     def until(end_sec: float) -> Iterator[Frame]:
@@ -171,74 +224,6 @@ def _split(frames: Iterator[Frame], window_sec: float) -> Iterator[tuple[float, 
         # As VideoReader ends the first window, or a frame at its very end would be in none.
         number = int((max(0.0, ahead.time_sec) + 2e-6) / window_sec)
         yield number * window_sec, until((number + 1) * window_sec)
-
-
-def _follow(
-    frames: Iterator[Frame],
-    frames_again: Iterator[Frame],
-    settings: FaceSettings,
-    found: VideoFaces,
-    deadline: float,
-) -> tuple[extraction.Followed, Path]:
-    """Return the faces of one window, all cut out, and the folder of their crops."""
-    folder = found.folder / f"window_{len(found.windows):05d}"
-    folder.mkdir()
-    followed = extraction.follow(extraction.in_time(frames, deadline), settings, folder)
-    wanted = followed.squares_to_cut()
-    if wanted:
-        followed.cut(extraction.in_time(frames_again, deadline), wanted)
-    return followed, folder
-
-
-def _window(
-    number: int,
-    start_sec: float,
-    followed: extraction.Followed,
-    folder: Path,
-    num_frames: int,
-    timeline: bool,
-) -> Window:
-    with_face: set[int] = set()
-    faces = []
-    crops_of_faces = followed.crops()
-    # Where one face hides another, both may have the same crop.
-    place = Path.rename if len(crops_of_faces) == 1 else shutil.copyfile
-    for order, crops in enumerate(crops_of_faces):
-        with_face.update(crop.index for crop in crops if crop.source == "detected")
-        own_folder = folder / f"face_{order}"
-        write_face(crops, own_folder, place)
-        faces.append(_face(order, crops, own_folder, num_frames, timeline))
-    for unused in folder.glob("*.jpeg"):
-        unused.unlink()
-    times_sec = followed.tracker.times_sec
-    return Window(number, start_sec, times_sec[-1], len(times_sec), len(with_face), tuple(faces))
-
-
-def _face(
-    number: int, crops: Sequence[Crop], folder: Path, num_frames: int, timeline: bool
-) -> WindowFace:
-    """Return a face whose crops are in `folder`, and delete those that no clip is made of."""
-    placed = [
-        # A row of an array would keep the boxes of all frames alive.
-        Crop(path, crop.index, crop.time_sec, tuple(map(float, crop.box_xywh)), crop.source)
-        for path, crop in zip(sorted(folder.glob("*.jpeg")), crops, strict=True)
-    ]
-    chosen = [placed[order] for order in sample_positions(len(placed), num_frames)]
-    moments = _moments(placed, num_frames) if timeline else ()
-    kept = {str(crop.path) for crop in chosen}.union(*(moment.paths for moment in moments))
-    for crop in placed:
-        if str(crop.path) not in kept:
-            crop.path.unlink()
-    return WindowFace(
-        number,
-        folder,
-        crops[0].time_sec,
-        crops[-1].time_sec,
-        num_frames=len(crops),
-        detected=sum(crop.source == "detected" for crop in crops),
-        crops=tuple(chosen),
-        moments=moments,
-    )
 
 
 def _moments(crops: Sequence[Crop], num_frames: int) -> tuple[Moment, ...]:

@@ -12,16 +12,19 @@ UNIT_PX = 88.0
 CENTRE_PX = (192.0, 205.0)
 SUBPIXEL_BITS = 4  # cv2's fixed-point drawing coordinates
 
-Colour = tuple[float, float, float]
+Colour = tuple[float, float, float]  # RGB, 0-255
 
 
-def mix_colours(first: Sequence[float], second: Sequence[float], share: float) -> Colour:
-    """`first` moved towards `second` by `share` (0-1)."""
-    return tuple(float(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+def mix_colours(
+    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray, share: float
+) -> Colour:
+    """Return `first` moved towards `second` by `share`, 0..1."""
+    red, green, blue = (float(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue
 
 
 def sprite_points(xy: np.ndarray) -> np.ndarray:
-    """(n, 2) face units to cv2's fixed-point sprite coordinates."""
+    """Return points in face units as cv2's fixed-point sprite coordinates, `(n, 2) int32`."""
     pixels = np.asarray(xy, np.float64) * UNIT_PX + CENTRE_PX
     return np.round(pixels * 2**SUBPIXEL_BITS).astype(np.int32)
 
@@ -29,7 +32,7 @@ def sprite_points(xy: np.ndarray) -> np.ndarray:
 def oval_outline(
     x: float, y: float, half_width: float, half_height: float, tilt: float = 0
 ) -> np.ndarray:
-    """Outline of an ellipse in face units, (40, 2); `tilt` in degrees, clockwise."""
+    """Return the outline of an ellipse, `(40, 2)` face units; `tilt` is in degrees, clockwise."""
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     across, down = half_width * np.cos(angle), half_height * np.sin(angle)
     cosine, sine = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
@@ -37,12 +40,12 @@ def oval_outline(
 
 
 def fill_outline(image: np.ndarray, outline: np.ndarray, colour: Sequence[float]) -> None:
-    """Fill an outline given in face units, with smooth edges (opaque)."""
+    """Fill an outline in face units with an opaque colour and smooth edges, in place."""
     cv2.fillPoly(image, [sprite_points(outline)], (*colour, 255), cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def draw_line(image: np.ndarray, xy: np.ndarray, colour: Sequence[float], width: float) -> None:
-    """Draw an open line through (n, 2) face units; `width` in face units."""
+    """Draw an open line through points `(n, 2)`, in place; they and `width` are in face units."""
     thickness = max(1, round(width * UNIT_PX))
     cv2.polylines(
         image, [sprite_points(xy)], False, (*colour, 255), thickness, cv2.LINE_AA, SUBPIXEL_BITS
@@ -50,8 +53,9 @@ def draw_line(image: np.ndarray, xy: np.ndarray, colour: Sequence[float], width:
 
 
 def soft_mask(outline: np.ndarray, softness: float = 0.0) -> np.ndarray:
-    """(SPRITE_SIZE, SPRITE_SIZE) float32 mask 0-1; `softness` = blur in face units."""
-    mask = np.zeros((SPRITE_SIZE, SPRITE_SIZE), np.uint8)
+    """Return a mask, `(SPRITE_SIZE, SPRITE_SIZE) float32` in 0..1: 1 inside the outline, with an
+    edge blurred by `softness` face units."""
+    mask: np.ndarray = np.zeros((SPRITE_SIZE, SPRITE_SIZE), np.uint8)
     cv2.fillPoly(mask, [sprite_points(outline)], 255, cv2.LINE_AA, SUBPIXEL_BITS)
     if softness > 0:
         mask = cv2.GaussianBlur(mask, (0, 0), softness * UNIT_PX)
@@ -59,7 +63,7 @@ def soft_mask(outline: np.ndarray, softness: float = 0.0) -> np.ndarray:
 
 
 def paint_over(sprite: np.ndarray, mask: np.ndarray, colour: Sequence[float]) -> None:
-    """Lay a colour over a premultiplied RGBA sprite, as far as the mask (0-1) says."""
+    """Lay a colour over a premultiplied RGBA sprite where the mask, 0..1, says so, in place."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return
@@ -70,7 +74,7 @@ def paint_over(sprite: np.ndarray, mask: np.ndarray, colour: Sequence[float]) ->
 
 
 def smooth_noise(rng: np.random.Generator, length: int, period: float) -> np.ndarray:
-    """`length` values of a smooth random curve, about -1 to 1, turning about every `period`."""
+    """Return a smooth random curve, `(length,)` in about -1..1, that turns about every `period`."""
     knots = rng.uniform(-1, 1, int(length / period) + 4)
     where = np.arange(length) / period + rng.uniform(0, 1)
     low = where.astype(int)
@@ -79,8 +83,8 @@ def smooth_noise(rng: np.random.Generator, length: int, period: float) -> np.nda
 
 
 def lay_over(frame: np.ndarray, layer: np.ndarray) -> None:
-    """Lay a premultiplied RGBA layer (uint8) over an RGB frame (float32), in place."""
-    left, top, width, height = cv2.boundingRect(layer[..., 3])  # only there: much quicker
+    """Lay a premultiplied RGBA layer, uint8, over an RGB frame, float32, in place."""
+    left, top, width, height = cv2.boundingRect(layer[..., 3])  # only there: much faster
     box = np.s_[top : top + height, left : left + width]
     frame[box] *= 1 - layer[box][..., 3:] / np.float32(255)
     frame[box] += layer[box][..., :3]

@@ -2,6 +2,9 @@
 
 The result has the artifacts of face swapping: lower sharpness, and some of colour mismatch, a
 blending edge, flicker and missing noise. Arrays only, RGB, no files.
+
+    artifacts = random_swap_artifacts(seed=5)
+    fake = swap_faces(real, target, source, fps=25, seed=3, artifacts=artifacts)
 """
 
 from dataclasses import dataclass, replace
@@ -19,18 +22,18 @@ from deepfake_detector.synthetic.drawing import (
 )
 from deepfake_detector.synthetic.head import draw_expression, draw_head
 from deepfake_detector.synthetic.people import Person
-from deepfake_detector.synthetic.scene import Scene, draw_motion, draw_scene
+from deepfake_detector.synthetic.scene import Scene, draw_scene, random_motion
 
 
 @dataclass(frozen=True)
 class SwapArtifacts:
     """Strength of the artifacts that one face swap leaves; 0 = absent."""
 
-    resolution_px: int  # side of the square the source's face passes through (its box is 2.6 units)
+    resolution_px: int  # side of the square that the source's face, 2.6 units wide, is shrunk to
     softness_px: float  # blur at that resolution
     skin_residue: float  # share of the skin difference that colour transfer leaves
     gain: Colour  # per-channel factor on the pasted face
-    edge: float  # levels added along the blending edge
+    edge: float  # grey levels added along the blending edge
     jitter_px: float  # standard deviation of the pasted face's shift per frame
     flicker: float  # standard deviation of its brightness factor per frame
     noise_kept: float  # share of the sensor noise put back over the pasted face, 0-1
@@ -38,17 +41,18 @@ class SwapArtifacts:
 
 
 def random_swap_artifacts(seed: int) -> SwapArtifacts:
-    """Draw the strengths of one fake's artifacts: always softer, plus at least one other mark."""
+    """Return random artifacts: every fake is softer, and has at least one artifact more."""
     rng = np.random.default_rng([seed, 5])
     present = rng.uniform(size=4) < 0.8
     present[rng.integers(4)] = True
     colour, edge, unsteady, clean = present
     tint = rng.uniform(-0.04, 0.04, 3) + rng.choice([-1, 1]) * rng.uniform(0.05, 0.12)
+    red, green, blue = (1 + tint * (1.0 if colour else 0.2)).tolist()
     return SwapArtifacts(
         resolution_px=int(rng.integers(62, 91)),
         softness_px=rng.uniform(0.45, 0.85),
         skin_residue=rng.uniform(0.2, 0.4) if colour else rng.uniform(0.03, 0.1),
-        gain=tuple((1 + tint * (1.0 if colour else 0.2)).tolist()),
+        gain=(red, green, blue),
         edge=float(rng.choice([-1, 1]) * rng.uniform(7, 16)) if edge else 0.0,
         jitter_px=rng.uniform(0.5, 1.2) if unsteady else 0.1,
         flicker=rng.uniform(0.015, 0.045) if unsteady else 0.004,
@@ -65,29 +69,15 @@ def swap_faces(
     seed: int,
     artifacts: SwapArtifacts,
 ) -> np.ndarray:
-    """Blend the source's inner face into the target's frames; returns new frames, same shape.
+    """Return the frames with the source's inner face blended in, of the same shape.
 
     `frames` must be `draw_frames(target, n, size, fps, seed)` with the same fps and seed: the
-    pasted face follows the movement drawn from them.
+    pasted face follows the movement that these determine.
     """
     num_frames, frame_size = frames.shape[:2]
-    motion = draw_motion(num_frames, frame_size, fps, seed)
+    motion = random_motion(num_frames, frame_size, fps, seed)
     scene = draw_scene(target, motion.matrices[0], frame_size, seed)
-    # Colour transfer is drawn as such: the source gets the target's skin but for a residue. Hair,
-    # beard and glasses stay the target's, for swapping replaces features, not what lies on them.
-    difference = np.subtract(source.skin, target.skin)
-    residue = artifacts.skin_residue * min(1.0, 80 / max(1.0, float(np.abs(difference).max())))
-    face = replace(
-        source,
-        skin=mix_colours(target.skin, source.skin, residue),
-        hair=target.hair,
-        hair_style=target.hair_style,
-        beard=target.beard,
-        glasses=target.glasses,
-        face_width=target.face_width,
-        face_height=target.face_height,
-        jaw=target.jaw,
-    )
+    face = _transfer_colour(source, target, artifacts.skin_residue)
     head = draw_head(face, scene.light_direction)
     region = soft_mask(oval_outline(0, 0.22, 0.74, 0.92), artifacts.feather)
     rng = np.random.default_rng([seed, 6])
@@ -105,6 +95,26 @@ def swap_faces(
     return swapped
 
 
+def _transfer_colour(source: Person, target: Person, skin_residue: float) -> Person:
+    """Return the source with the target's skin, but for a residue, as colour transfer leaves it.
+
+    Hair, beard and glasses stay the target's: swapping replaces features, not what lies on them.
+    """
+    difference = np.subtract(source.skin, target.skin)
+    residue = skin_residue * min(1.0, 80 / max(1.0, float(np.abs(difference).max())))
+    return replace(
+        source,
+        skin=mix_colours(target.skin, source.skin, residue),
+        hair=target.hair,
+        hair_style=target.hair_style,
+        beard=target.beard,
+        glasses=target.glasses,
+        face_width=target.face_width,
+        face_height=target.face_height,
+        jaw=target.jaw,
+    )
+
+
 def _paste(
     frame: np.ndarray,
     face: np.ndarray,
@@ -114,14 +124,15 @@ def _paste(
     scene: Scene,
     artifacts: SwapArtifacts,
 ) -> np.ndarray:
-    """Blend one sprite-sized RGB face under the mask `region` (0-1) into one uint8 RGB frame."""
+    """Return a uint8 RGB frame with a sprite-sized RGB face blended in where the mask `region`,
+    0..1, is."""
     size = frame.shape[1::-1]
     share = cv2.warpAffine(region, matrix, size)
     left, top, width, height = cv2.boundingRect((share > 0).astype(np.uint8))
     box = np.s_[top : top + height, left : left + width]
     share, around = share[box][..., None], frame[box]
     pasted = cv2.warpAffine(face, matrix, size)[box] * scene.light[box] * gain.astype(np.float32)
-    if scene.defocus_px:  # The network learned from footage that was out of focus as well.
+    if scene.defocus_px:  # a swapping network learns from frames that are out of focus, too
         pasted = cv2.GaussianBlur(pasted, (0, 0), scene.defocus_px)
     if artifacts.noise_kept:
         own_noise = around - cv2.GaussianBlur(around, (0, 0), 1.0).astype(np.float32)
@@ -133,7 +144,7 @@ def _paste(
 
 
 def _soften(sprite: np.ndarray, artifacts: SwapArtifacts) -> np.ndarray:
-    """Pass the face through the low resolution of a face-swapping network; RGB uint8."""
+    """Return a face as it comes out of a face-swapping network of low resolution, RGB uint8."""
     half = int(1.3 * UNIT_PX)
     x, y = int(CENTRE_PX[0]), int(CENTRE_PX[1] + 0.1 * UNIT_PX)
     box = np.s_[y - half : y + half, x - half : x + half]

@@ -1,4 +1,7 @@
-"""The looks of a synthetic person, from random numbers: colours, proportions, hair, glasses."""
+"""The looks of a synthetic person, from random numbers: colours, proportions, hair, glasses.
+
+person = random_person(seed=1)
+"""
 
 from dataclasses import dataclass
 
@@ -30,7 +33,7 @@ HAIR_STYLES = ("short", "side", "fringe", "long", "long_parted", "curly", "bun",
 
 @dataclass(frozen=True)
 class Person:
-    """The look of one person. Colours are RGB 0-255, lengths are face units, angles degrees."""
+    """The look of one person. Lengths are in face units (see drawing.py), angles in degrees."""
 
     skin: Colour
     hair: Colour
@@ -41,7 +44,7 @@ class Person:
     hair_style: str
     face_width: float
     face_height: float
-    jaw: float  # how much the face narrows towards the chin, 0-0.4
+    jaw: float  # how much the face narrows towards the chin, 0..0.4
     eye_x: float
     eye_width: float
     eye_height: float
@@ -62,7 +65,7 @@ class Person:
 
 
 def random_person(seed: int) -> Person:
-    """Draw the look of one person; the same seed (>= 0) gives the same person."""
+    """Return the look of a random person; the same seed, at least 0, gives the same person."""
     rng = np.random.default_rng([seed, 1])
     between = rng.uniform
     tone = between(0, len(SKIN_TONES) - 1.001)

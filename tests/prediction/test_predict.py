@@ -1,6 +1,7 @@
 """Videos in, verdicts out, through the command as users run it."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -17,7 +18,9 @@ from conftest import ROOT, SIZE, read_rgb
 import evaluate
 import predict
 from deepfake_detector import parallel
+from deepfake_detector.console import UserError
 from deepfake_detector.prediction import verdicts
+from deepfake_detector.prediction.task import prepare_task
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 from deepfake_detector.videos import search
@@ -35,7 +38,7 @@ def lines_of(printed: str) -> list[str]:
 
 
 def changed(run: Path, copy: Path, **settings) -> Path:
-    """Return a copy of a run with other settings beside its model."""
+    """Return a copy of a run with other settings next to its model."""
     shutil.copytree(run, copy)
     stored = json.loads((copy / "settings.json").read_text())
     (copy / "settings.json").write_text(json.dumps(stored | settings))
@@ -86,9 +89,9 @@ def test_every_face_is_scored_and_the_line_says_which_decided(run, two_heads, tm
     faces = video["windows"][0]["faces"]
     assert len(faces) == 2
     assert video["score"] == max(face["score"] for face in faces)
-    decisive = video["decided_by"]["face"]
-    assert faces[decisive]["score"] == video["score"]
-    assert line.endswith(f"two.mp4 (face {decisive + 1} of 2)")
+    deciding = video["decided_by"]["face"]
+    assert faces[deciding]["score"] == video["score"]
+    assert line.endswith(f"two.mp4 (face {deciding + 1} of 2)")
     sides = [face["crops"][0]["box_xywh"][0] > SIZE for face in faces]
     assert sorted(sides) == [False, True]
 
@@ -112,7 +115,36 @@ def test_a_whole_video_is_scored_in_windows(quick_run, two_heads, tmp_path, caps
     )
     scores = [window["faces"][0]["score"] for window in whole["windows"] if window["faces"]]
     assert whole["score"] == max(scores)
-    assert "of 10 windows suspicious" in capsys.readouterr().out
+    assert "of 10 windows at or above the threshold" in capsys.readouterr().out
+
+
+def test_python_gives_one_plain_object_per_video_with_the_scores_of_the_command(
+    run, two_heads, sample_videos, tmp_path, capsys
+):
+    words = tmp_path / "words.mp4"
+    words.write_text("words")
+    videos = [words, two_heads, sample_videos / "person_000.mp4"]
+    assert predicted(run, *videos, "--json", tmp_path / "a.json") == 1
+    by_command = json.loads((tmp_path / "a.json").read_text())["videos"]
+    capsys.readouterr()
+    by_function = predict.predict(run / "model.keras", videos, timeline=True)
+    assert capsys.readouterr().out == ""
+    plain = json.loads(json.dumps([dataclasses.asdict(video) for video in by_function]))
+    for video in [*plain, *by_command]:
+        del video["seconds"]
+    assert plain == by_command
+    assert [video.path for video in by_function] == [str(path) for path in videos]
+    assert (by_function[0].verdict, by_function[0].note) == ("UNREADABLE", "text, not a video")
+    assert by_function[1].score == max(face.score for face in by_function[1].faces)
+
+
+def test_python_takes_the_options_of_the_command(quick_run, two_heads):
+    options = {"faces": "main", "whole": True, "windows": "median", "operating_point": "half"}
+    (video,) = predict.predict(str(quick_run / "model.keras"), str(two_heads), **options)
+    scores = sorted((face.score for face in video.faces), reverse=True)
+    assert (len(video.windows), len(scores), video.threshold) == (10, 10, 0.5)
+    assert video.score == scores[4]
+    assert video.faces[0].moments == ()
 
 
 def test_an_operating_point_moves_the_threshold_and_nothing_else(run, sample_videos, tmp_path):
@@ -195,7 +227,7 @@ def test_a_video_given_twice_is_scored_once(quick_run, sample_videos, tmp_path, 
     assert captured.err.count("is given twice and scored once") == 2
 
 
-def test_two_videos_of_one_name_are_told_apart(tmp_path):
+def test_two_videos_of_one_name_get_different_names(tmp_path):
     paths = [Path("x/a.mp4"), Path("y/a.mp4"), Path("y/b\n.mp4")]
     assert search.shortest_names(paths) == ["x/a.mp4", "y/a.mp4", "b\n.mp4"]
     assert search.file_stems(paths) == ["a.mp4", "a.mp4_2", "b_.mp4"]
@@ -209,7 +241,7 @@ def test_a_video_that_kills_its_reader_is_a_line(quick_run, sample_videos, monke
 
     monkeypatch.setattr(parallel, "run_tasks", die_at_the_first)
     videos = [sample_videos / f"person_00{number}.mp4" for number in (0, 1, 2)]
-    assert predicted(quick_run, *videos) == 1
+    assert predicted(quick_run, *videos, workers=1) == 1
     first, second, third = lines_of(capsys.readouterr().out)
     assert first.startswith("UNREADABLE")
     assert "the process that read it died" in first
@@ -225,7 +257,7 @@ def test_lines_come_in_the_order_of_the_videos(quick_run, sample_videos, monkeyp
 
     monkeypatch.setattr(parallel, "run_tasks", backwards)
     videos = [sample_videos / f"person_00{number}.mp4" for number in (2, 0, 1)]
-    assert predicted(quick_run, *videos) == 0
+    assert predicted(quick_run, *videos, workers=1) == 0
     order = [line.split("/")[-1] for line in lines_of(capsys.readouterr().out)]
     assert order == ["person_002.mp4", "person_000.mp4", "person_001.mp4"]
 
@@ -236,8 +268,38 @@ def test_an_interrupted_run_writes_what_it_has(quick_run, sample_videos, tmp_pat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(parallel, "run_tasks", stop_after_one)
-    assert predicted(quick_run, sample_videos, "--csv", tmp_path / "a.csv") == 130
+    assert predicted(quick_run, sample_videos, "--csv", tmp_path / "a.csv", workers=1) == 130
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
+
+
+def test_a_reader_that_fails_ends_the_run_with_its_error(
+    quick_run, sample_videos, monkeypatch, capsys
+):
+    def fail_after_one(job, items, record, record_death, *machines):
+        record(job(items[0]))
+        raise OSError(28, "No space left on device", "/tmp/predict-x")
+
+    monkeypatch.setattr(parallel, "run_tasks", fail_after_one)
+    assert predicted(quick_run, sample_videos, workers=1) == 2
+    captured = capsys.readouterr()
+    assert len(lines_of(captured.out)) == 1
+    assert "cannot write to /tmp/predict-x: No space left on device; make room" in captured.err
+
+
+def test_whoever_stops_early_stops_the_reading(quick_run, sample_videos, monkeypatch):
+    begun = []
+
+    def read_all(job, items, record, record_death, *machines):
+        for item in items:
+            begun.append(item)
+            record(job(item))
+
+    monkeypatch.setattr(parallel, "run_tasks", read_all)
+    task = prepare_task(quick_run / "model.keras", workers=1)
+    verdicts = predict.judge_videos(task, sorted(sample_videos.glob("*.mp4")))
+    next(verdicts)
+    verdicts.close()
+    assert 1 <= len(begun) <= 4
 
 
 # Wrong arguments
@@ -269,6 +331,21 @@ def test_a_result_in_the_place_of_a_video_or_a_folder_is_refused(
         assert predicted(run, video, *words) == 2
         assert "is a folder, or one of the videos" in capsys.readouterr().err
     assert video.read_bytes() == (sample_videos / "person_000.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"workers": -1}, "workers is -1"),
+        ({"timeout_sec": 0}, "timeout_sec is 0"),
+        ({"faces": "some"}, "faces is 'some'"),
+        ({"windows": "first"}, "windows is 'first'; it must be one of worst, median"),
+        ({"operating_point": "x"}, "no operating point x"),
+    ],
+)
+def test_a_wrong_option_from_python_is_a_user_error(run, sample_videos, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        predict.predict(run / "model.keras", sample_videos, **options)
 
 
 def test_help_reads_as_the_docstring(capsys):
@@ -374,8 +451,10 @@ def test_a_copy_that_cannot_be_made_costs_no_verdict(
 
 
 def test_processes_that_read_videos_do_without_tensorflow():
-    """Each of them imports predict.py first; TensorFlow would cost each of them seconds."""
-    check = "import predict, sys; sys.exit('tensorflow' in sys.modules)"
+    """Each of them imports predict.py first; TensorFlow would cost each of them seconds. So does
+    --help, which also need not wait for charts."""
+    heavy = {"tensorflow", "keras", "matplotlib", "sklearn"}
+    check = f"import predict, sys; sys.exit(bool({heavy} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
 
 

@@ -1,6 +1,7 @@
 """From scores to a verdict, and the tables it goes into."""
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 from deepfake_detector.console import printable
 from deepfake_detector.face_dataset.boxes import Crop
-from deepfake_detector.prediction.outputs import csv_text, json_entry
+from deepfake_detector.prediction.outputs import csv_text
+from deepfake_detector.prediction.results import plain_result
+from deepfake_detector.prediction.scores import ScoredFace
 from deepfake_detector.prediction.verdicts import Rule, judge
 from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
 
@@ -29,7 +32,9 @@ def window(number: int, num_faces: int = 1, seconds: float = 5.0, frames: int = 
 
 def judged(windows, scores, rule=RULE, **facts):
     found = VideoFaces(list(windows), **facts)
-    return judge(Path("a.mp4"), found, scores, [[score] for score in scores], rule)
+    places = [(window, face) for window in windows for face in window.faces]
+    faces = [ScoredFace(*p, score, (score,)) for p, score in zip(places, scores, strict=True)]
+    return judge(Path("a.mp4"), found, faces, rule)
 
 
 def test_a_score_of_the_threshold_is_fake():
@@ -37,16 +42,16 @@ def test_a_score_of_the_threshold_is_fake():
     assert judged([window(0)], [0.599]).verdict == "REAL"
 
 
-def test_the_most_suspicious_face_decides_and_is_named():
+def test_the_highest_scoring_face_decides_and_is_named():
     result = judged([window(0, num_faces=3)], [0.2, 0.7, 0.1])
     assert (result.verdict, result.score) == ("FAKE", 0.7)
     assert result.note == "face 2 of 3"
 
 
-def test_the_most_suspicious_window_decides_and_is_named():
+def test_the_highest_scoring_window_decides_and_is_named():
     result = judged([window(0), window(1), window(2)], [0.1, 0.8, 0.3])
     assert (result.verdict, result.score) == ("FAKE", 0.8)
-    assert result.note == "5.0 to 10.0 s; 1 of 3 windows suspicious"
+    assert result.note == "5.0 to 10.0 s; 1 of 3 windows at or above the threshold"
 
 
 @pytest.mark.parametrize(("scores", "expected"), [([0.1, 0.8, 0.3], 0.3), ([0.1, 0.8], 0.8)])
@@ -69,14 +74,14 @@ def test_no_face_is_a_verdict_of_its_own_and_has_no_score():
 
 
 def test_what_cannot_be_read_has_a_reason_and_no_score():
-    result = judged([], [], readable=False, problem="the file is empty")
+    result = judged([], [], problem="the file is empty")
     assert (result.verdict, result.score, result.note) == ("UNREADABLE", None, "the file is empty")
-    assert result.face_share == 0
+    assert plain_result(result).face_share == 0
 
 
 def test_the_share_of_faces_counts_detected_frames_over_all_windows():
     result = judged([window(0), window(1)], [0.1, 0.1])
-    assert result.face_share == pytest.approx(18 / 20)
+    assert plain_result(result).face_share == pytest.approx(18 / 20)
 
 
 def test_a_cell_that_looks_like_a_formula_stays_text():
@@ -93,7 +98,7 @@ def test_a_name_can_neither_break_its_line_nor_move_the_cursor():
 
 def test_the_json_entry_holds_windows_faces_times_and_boxes():
     result = judged([window(0, num_faces=2)], [0.2, 0.7])
-    entry = json.loads(json.dumps(json_entry(result)))
+    entry = json.loads(json.dumps(dataclasses.asdict(plain_result(result))))
     assert (entry["verdict"], entry["score"]) == ("FAKE", 0.7)
     assert entry["decided_by"] == {"window": 0, "face": 1}
     face = entry["windows"][0]["faces"][1]

@@ -83,18 +83,18 @@ def test_a_failure_in_the_middle_keeps_the_windows_before_it(tmp_path, video, mo
 
     monkeypatch.setattr(extraction, "follow", fail_in_the_second)
     found = find_faces(video, tmp_path, SETTINGS, num_frames=4, whole=True)
-    assert (len(found.windows), found.readable, found.problem) == (1, True, "bad frame")
+    assert (len(found.windows), found.problem) == (1, "bad frame")
 
 
 def test_a_file_that_is_no_video_says_why(tmp_path):
     (tmp_path / "a.mp4").write_text("words")
     found = find_faces(tmp_path / "a.mp4", tmp_path, SETTINGS, num_frames=4)
-    assert (found.readable, found.windows, found.problem) == (False, [], "text, not a video")
+    assert (found.windows, found.problem) == ([], "text, not a video")
     found = find_faces(tmp_path / "b.mp4", tmp_path, SETTINGS, num_frames=4)
-    assert (found.readable, found.problem) == (False, "no such file")
+    assert (found.windows, found.problem) == ([], "no such file")
 
 
 def test_a_video_that_takes_too_long_is_given_up(tmp_path, video):
     found = find_faces(video, tmp_path, SETTINGS, num_frames=4, timeout_sec=0)
-    assert not found.readable
+    assert not found.windows
     assert "--timeout-sec" in found.problem

@@ -1,4 +1,4 @@
-"""The drawn set: reproducible, in the form of DFDC, and without a give-away besides the face."""
+"""The synthetic set: reproducible, in the form of DFDC, and fakes differ in the face alone."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_the_set_has_the_form_of_a_dfdc_part(sample_videos):
     assert not [video.problem for video in list_videos([sample_videos]) if video.problem]
 
 
-def test_nobody_is_in_training_and_test_neither_as_target_nor_as_donor(sample_videos):
+def test_nobody_is_in_training_and_test_neither_as_target_nor_as_source(sample_videos):
     metadata = json.loads((sample_videos / "metadata.json").read_text())
     people = {"train": set(), "test": set()}
     for name, entry in metadata.items():
@@ -39,7 +39,7 @@ def test_nobody_is_in_training_and_test_neither_as_target_nor_as_donor(sample_vi
     assert len(people["test"]) == 2
 
 
-def test_the_same_seed_draws_the_same_videos_with_any_number_of_workers(tmp_path):
+def test_the_same_seed_gives_the_same_videos_with_any_number_of_workers(tmp_path):
     options = {"num_people": 2, "seconds": 0.2, "fps": 10, "frame_size": 96, "test_share": 0}
     for workers in (1, 2):
         sample_data.make_sample_set(tmp_path / str(workers), workers=workers, **options)
@@ -60,7 +60,7 @@ def test_a_second_run_keeps_the_videos_and_other_settings_are_refused(tmp_path, 
     assert "fps 25.0, not 10.0" in capsys.readouterr().err
 
 
-def test_haar_finds_the_drawn_faces(sample_videos):
+def test_haar_finds_the_synthetic_faces(sample_videos):
     detector = Detector()
     found = [
         len(detector.search_frame(frame, smallest_side=1))

@@ -1,0 +1,77 @@
+"""What a call of predict.py will do, checked before any video is opened. No TensorFlow.
+
+task = prepare_task(Path("run/model.keras"), whole=True)
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.settings import FaceSettings, setting_differences
+from deepfake_detector.parallel import Machines
+from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
+from deepfake_detector.scoring import calibration, trained_model
+
+
+@dataclass(frozen=True)
+class Task:
+    """Which model scores, of what in a video, and what its scores mean."""
+
+    model_path: Path
+    model_settings: Mapping  # the settings.json next to it
+    face_settings: FaceSettings  # how faces are found and cut out
+    rule: Rule  # how scores become a verdict
+    whole: bool  # all of a video, or the first seconds of it
+    machines: Machines
+
+    @property
+    def timeout_sec(self) -> float:
+        """Seconds of work after which a video, with `whole` a window, is given up."""
+        return self.machines.limit_sec(self.face_settings.capture_sec)
+
+
+def prepare_task(
+    model_path: Path,
+    operating_point: str | None = None,
+    faces: str = "all",
+    whole: bool = False,
+    windows: str = "worst",
+    workers: int = 0,
+    timeout_sec: float | None = None,
+) -> Task:
+    """Return the task; for the options see `predict.predict`.
+
+    Raises UserError where the model is not there, where it expects faces that this version does not
+    make, and for options that cannot work.
+    """
+    if workers < 0:
+        raise UserError(f"workers is {workers}; it must be 0 or more")
+    if windows not in WINDOW_RULES:
+        raise UserError(f"windows is {windows!r}; it must be one of {', '.join(WINDOW_RULES)}")
+    machines = Machines(workers, None, timeout_sec)
+    settings = trained_model.read_model_settings(model_path)
+    operating_point, threshold = calibration.threshold_of(settings, operating_point)
+    face_settings = replace(_face_settings(settings, model_path), faces=faces)
+    rule = Rule(threshold, face_settings.capture_sec, windows, operating_point)
+    return Task(model_path, settings, face_settings, rule, whole, machines)
+
+
+def _face_settings(model_settings: Mapping, model_path: Path) -> FaceSettings:
+    """Return how faces are cut out for a model; raises UserError where this code cannot do so."""
+    wanted = model_settings["faces"] if isinstance(model_settings["faces"], dict) else {}
+    ours, known = asdict(FaceSettings()), ("contract", "detector")
+    differences = setting_differences(
+        {name: ours[name] for name in known},
+        {name: wanted.get(name) for name in known},
+        by="the model expects",
+    )
+    try:
+        if not differences:
+            return FaceSettings(**wanted)
+    except TypeError:
+        differences = "its settings.json names others"
+    raise UserError(
+        f"{model_path} was trained on faces that this version does not make: {differences}; "
+        "train it again"
+    )

@@ -1,0 +1,54 @@
+"""Frames of a judged video with boxes and scores drawn in."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepfake_detector.face_dataset.boxes import Crop, write_face
+from deepfake_detector.prediction.annotated_video import FAKE_BGR, REAL_BGR, Canvas, score_at
+from deepfake_detector.prediction.scores import ScoredFace
+from deepfake_detector.prediction.verdicts import JudgedVideo, Rule, judge
+from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
+from deepfake_detector.videos.reader import Frame
+
+BOX = (100.0, 200.0, 150.0, 150.0)
+
+
+def scored_face(number: int, start_sec: float, score: float, folder: Path) -> ScoredFace:
+    """One face of one frame in a window of 5 seconds."""
+    index = round(start_sec * 25)
+    crop = Crop(folder / "a.jpeg", index, start_sec, BOX, "detected")
+    write_face([crop], folder / f"window_{number}", lambda source, target: target.touch())
+    face = WindowFace(0, folder / f"window_{number}", start_sec, start_sec, 1, 1, (crop,))
+    return ScoredFace(Window(number, start_sec, start_sec + 0.04, 1, 1, (face,)), face, score)
+
+
+def judged(faces: list[ScoredFace]) -> JudgedVideo:
+    found = VideoFaces([face.window for face in faces])
+    return judge(Path("a.mp4"), found, faces, Rule(threshold=0.5, window_sec=5.0))
+
+
+def edge_colour(picture: np.ndarray) -> list[int]:
+    """Return the colour in the middle of the left side of the box."""
+    x, y, _, height = map(int, BOX)
+    return picture[y + height // 2, x].tolist()
+
+
+def test_each_window_has_its_own_boxes_also_after_a_gap_in_the_clock(tmp_path):
+    faces = [scored_face(0, 0.0, 0.2, tmp_path), scored_face(1, 20.0, 0.9, tmp_path)]
+    canvas = Canvas(judged(faces), (480, 640))
+    colours = [
+        edge_colour(canvas.draw(Frame(index, time_sec, np.zeros((480, 640, 3), np.uint8))))
+        for index, time_sec in ((0, 0.0), (1, 0.04), (500, 20.0))
+    ]
+    assert colours == [list(REAL_BGR), [0, 0, 0], list(FAKE_BGR)]
+
+
+def test_a_score_between_two_moments_lies_on_the_line_between_them(tmp_path):
+    face = scored_face(0, 0.0, 0.2, tmp_path)
+    assert score_at(face, 3.0) == 0.2
+    moments = (Moment(1.0, ()), Moment(2.0, ()))
+    window_face = WindowFace(0, tmp_path, 0.0, 3.0, 1, 1, (), moments)
+    face = ScoredFace(face.window, window_face, 0.2, (0.4, 0.8))
+    assert [score_at(face, time_sec) for time_sec in (0, 1.25, 3)] == pytest.approx([0.4, 0.5, 0.8])
