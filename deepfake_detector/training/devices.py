@@ -58,7 +58,7 @@ def _check_tf_config(text: str) -> None:
 
 
 def _slurm_cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
-    """Return the tasks of this Slurm step as workers, each with the GPUs that Slurm assigns to it."""
+    """Return the tasks of this Slurm step as workers, with the GPUs that Slurm gives to each."""
     resolvers = tf.distribute.cluster_resolver
     # Two jobs on one machine must not meet at the same port.
     port = LOWEST_PORT + int(os.environ.get("SLURM_JOB_ID", 0)) % PORTS
