@@ -1,4 +1,4 @@
-"""Trains the detector on a folder of faces: on a CPU, on all GPUs of a machine, or on a cluster.
+r"""Trains the detector on a folder of faces: on a CPU, on all GPUs of a machine, or on a cluster.
 
 Goes in: what processing.py wrote. Comes out, in the run folder:
 

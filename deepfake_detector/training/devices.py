@@ -1,7 +1,7 @@
-"""Where training runs: this CPU, the GPUs of this machine, or the machines of a cluster.
+"""Where training runs: on this CPU, on the GPUs of this machine, or on the machines of a cluster.
 
 `choose_strategy` looks for a cluster first (TF_CONFIG, or the variables of a Slurm step with
-several tasks), then for GPUs. `choose_precision` says what numbers they are quickest with.
+several tasks), then for GPUs. `choose_precision` returns the number format they are fastest with.
 """
 
 import itertools
@@ -18,11 +18,11 @@ FLOAT16_CAPABILITY = (7, 0)  # Volta and Turing have tensor cores for float16 on
 LOWEST_PORT, PORTS = 20_000, 10_000  # below those that Linux gives out by itself
 
 
-def choose_strategy() -> "tf.distribute.Strategy":
-    """Return the strategy for what is there. Call it before any other operation of TensorFlow.
+def choose_strategy() -> tf.distribute.Strategy:
+    """Return the strategy for the devices here. Call it before any other operation of TensorFlow.
 
     With TF_CONFIG, or as one of several tasks of a Slurm step: MultiWorkerMirroredStrategy, which
-    waits until all workers are there. Else MirroredStrategy over all visible GPUs, or the CPU.
+    waits until all workers are there. Else: MirroredStrategy over all visible GPUs, or the CPU.
 
     Raises UserError for a TF_CONFIG that describes no cluster.
     """
@@ -39,7 +39,7 @@ def choose_strategy() -> "tf.distribute.Strategy":
 
 
 def _check_tf_config(text: str) -> None:
-    """Raise UserError where TF_CONFIG does not say who the workers are and which one this is."""
+    """Raise UserError where TF_CONFIG does not name the workers and which of them this one is."""
     try:
         config = json.loads(text)
         workers, task = config["cluster"]["worker"], config["task"]
@@ -57,14 +57,15 @@ def _check_tf_config(text: str) -> None:
         )
 
 
-def _slurm_cluster() -> "tf.distribute.cluster_resolver.ClusterResolver":
-    """Return the tasks of this Slurm step as workers, each with the GPUs that Slurm shows it."""
+def _slurm_cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
+    """Return the tasks of this Slurm step as workers, with the GPUs that Slurm gives to each."""
     resolvers = tf.distribute.cluster_resolver
     # Two jobs on one machine must not meet at the same port.
     port = LOWEST_PORT + int(os.environ.get("SLURM_JOB_ID", 0)) % PORTS
     tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
     try:
-        # It knows Slurm's lists of machines, but no task without a GPU: for it each task has one.
+        # It parses Slurm's lists of machines, but cannot count tasks without a GPU: we claim one
+        # GPU for each task, and count the real ones below.
         slurm = resolvers.SlurmClusterResolver(
             port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         )
@@ -80,8 +81,8 @@ def _slurm_cluster() -> "tf.distribute.cluster_resolver.ClusterResolver":
     )
 
 
-def is_chief(strategy: "tf.distribute.Strategy") -> bool:
-    """Say whether this process is the one that writes: the only one, or the first worker."""
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Say whether this process writes the run folder: the only process, or the first worker."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:
         return True
@@ -90,8 +91,8 @@ def is_chief(strategy: "tf.distribute.Strategy") -> bool:
     return resolver.task_id == 0
 
 
-def describe(strategy: "tf.distribute.Strategy") -> str:
-    """Return in words what trains, such as "8 GPUs of 2 workers"."""
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """Return the devices of a strategy in words, such as "8 GPUs of 2 workers"."""
     replicas = strategy.num_replicas_in_sync
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     text = f"{replicas} {kind}{'s' if replicas > 1 else ''}"
@@ -103,10 +104,10 @@ def describe(strategy: "tf.distribute.Strategy") -> str:
 
 
 def choose_precision(asked: str = "auto") -> str:
-    """Return one of `catalogue.PRECISIONS`: the one asked for, or the quickest of all GPUs here.
+    """Return one of `catalogue.PRECISIONS`: the one asked for, or the fastest for the GPUs here.
 
-    bfloat16 has the range of float32 and needs no loss scaling; GPUs have it from compute
-    capability 8.0 on, and float16 from 7.0 on. On a CPU it is float32.
+    GPUs compute in bfloat16 from compute capability 8.0 on, which has the range of float32 and
+    needs no loss scaling, and in float16 from 7.0 on. On a CPU it is float32.
     """
     if asked != "auto":
         return asked

@@ -1,4 +1,4 @@
-"""What trains: the CPU, GPUs, or the machines that TF_CONFIG or Slurm describe."""
+"""Devices that train: the CPU, GPUs, or the machines that TF_CONFIG or Slurm describe."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def gpus(monkeypatch, *capabilities):
         ([None], "float32"),
     ],
 )
-def test_precision_is_the_quickest_that_all_gpus_have(monkeypatch, capabilities, precision):
+def test_precision_is_the_fastest_that_all_gpus_have(monkeypatch, capabilities, precision):
     gpus(monkeypatch, *capabilities)
     assert devices.choose_precision("auto") == precision
     assert devices.choose_precision("float32") == "float32"

@@ -30,16 +30,9 @@ from deepfake_detector.training.loop import Trainer
 ROOT = Path(__file__).parents[2]
 # The network that is traced soonest; test_killed_it_ends has the default one, with dropout.
 SETTINGS = train.TrainSettings(
-    architecture="baseline",
-    epochs=3,
-    frame_epochs=0,
-    min_steps=1,
-    self_blend=0,
-    batch_size=2,
-    num_frames=3,
-    img_size=32,
-    patience=2,
-)
+    architecture="baseline", epochs=3, frame_epochs=0, min_steps=1, self_blend=0, batch_size=2,
+    num_frames=3, img_size=32, patience=2,
+)  # fmt: skip
 TIMES = {"seconds", "clips_per_sec", "input_share"}
 
 
