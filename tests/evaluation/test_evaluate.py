@@ -280,4 +280,4 @@ def test_names_that_are_formulas_or_markup_stay_text(run, sample_faces, tmp_path
     assert text_cell(name) in names
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert page.count("<script") == 1
-    assert "=HYPERLINK(&quot;x&quot;)&lt;script&gt;" in page
+    assert "=HYPERLINK(&#34;x&#34;)&lt;script&gt;" in page
