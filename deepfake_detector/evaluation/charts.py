@@ -16,11 +16,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocC
 
 from deepfake_detector.charts import save_figure
 from deepfake_detector.clips.strips import spread_faces
-from deepfake_detector.evaluation.videos import (
-    ScoredVideo,
-    labels_and_scores,
-    largest_errors_first,
-)
+from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores, largest_errors_first
 from deepfake_detector.scoring import metrics
 from deepfake_detector.videos.metadata import FAKE, REAL
 
