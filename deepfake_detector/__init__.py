@@ -9,7 +9,7 @@
     training      settings, training loop, checkpoints, the run folder
     evaluation    intervals, groups, robustness, the report
     prediction    windows, verdicts, annotated videos, pictures
-    synthetic     drawn people for the demo and the tests
+    synthetic     synthetic people for the demo and the tests
 
 Rooms import downwards only: console, files, images, charts, parallel < videos, networks, synthetic
 < face_dataset < faces, clips < scoring < training, evaluation, prediction. No room imports a

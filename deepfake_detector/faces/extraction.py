@@ -94,16 +94,16 @@ def _extract(
         return {"status": "missing", "reason": f"listed in metadata.json, but {problem}"}
     if problem:
         return {"status": "unreadable", "reason": problem}
-    facts: dict = {}
+    properties: dict = {}
     crops = None
     if task.box_source is not None:
-        facts, crops = _cut_along(path, task.box_source, save_path, folder, settings, deadline)
+        properties, crops = _cut_along(path, task.box_source, save_path, folder, settings, deadline)
     if crops is None:
-        facts, crops = _find_and_cut(path, folder, settings, deadline)
-    if not facts:
+        properties, crops = _find_and_cut(path, folder, settings, deadline)
+    if not properties:
         return {"status": "unreadable", "reason": diagnosis.explain(path)}
     if not crops:
-        return facts | {"status": "no_face", "reason": "no face in any frame", "detected": 0}
+        return properties | {"status": "no_face", "reason": "no face in any frame", "detected": 0}
     made = [folder / f"face_{number}" for number in range(len(crops))]
     # Where one face hides another, both may have the same crop.
     place = Path.rename if len(crops) == 1 else shutil.copyfile
@@ -112,7 +112,7 @@ def _extract(
     put_faces(save_path, task.video.name, made, folder)
     sources = [crop.source for face in crops for crop in face]
     counts = {source: sources.count(source) for source in ("detected", "averaged")}
-    return facts | counts | {"faces": len(crops), "status": "ok"}
+    return properties | counts | {"faces": len(crops), "status": "ok"}
 
 
 def why_not_to_open(path: Path) -> str:
@@ -129,19 +129,19 @@ def why_not_to_open(path: Path) -> str:
 def _find_and_cut(
     path: Path, folder: Path, settings: FaceSettings, deadline: float
 ) -> tuple[dict, list[list[Crop]]]:
-    """Return what `facts_of` says and the crops of each face; no facts for what is no video."""
+    """Return what `properties_of` says and the crops of each face; no properties for what is no video."""
     with VideoReader(path) as reader:
         frames = reader.frames(settings.capture_sec, settings.fps)
         followed = follow(in_time(frames, deadline), settings, folder)
         if not followed.indices:
             return {}, []
-        facts = facts_of(reader, len(followed.indices), followed.files.frame_sizes[-1])
+        properties = properties_of(reader, len(followed.indices), followed.files.frame_sizes[-1])
     wanted = followed.squares_to_cut()
     if wanted:
         with VideoReader(path) as reader:
             frames = reader.frames(settings.capture_sec, settings.fps, frozenset(wanted))
             followed.cut(in_time(frames, deadline), wanted)
-    return facts, followed.crops()
+    return properties, followed.crops()
 
 
 @dataclass
@@ -247,8 +247,10 @@ def _cut_along(
                     own_crops.append(Crop(written, frame.index, frame.time_sec, box, source))
         if len(crops[0]) != len(main_face):
             return {}, None
-        facts = facts_of(reader, len(main_face), size) | {"boxes_from": box_source["filename"]}
-    return facts, crops
+        properties = properties_of(reader, len(main_face), size) | {
+            "boxes_from": box_source["filename"]
+        }
+    return properties, crops
 
 
 def in_time(frames: Iterator[Frame], deadline: float) -> Iterator[Frame]:
@@ -265,14 +267,14 @@ def _detector(thread: int) -> Detector:
     return Detector()
 
 
-def facts_of(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
+def properties_of(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
     """Return the columns of the manifest that describe the file; `size` is (height, width)."""
     height, width = size
-    facts = {"fps": f"{reader.fps:.2f}", "width": width, "height": height}
+    properties = {"fps": f"{reader.fps:.2f}", "width": width, "height": height}
     missing = reader.missing_frames if reader.ended else 0
     if missing > 1:  # one more or less is how writers count, not damage
         promised = reader.grabbed + missing
-        facts["reason"] = (
+        properties["reason"] = (
             f"ends after {reader.grabbed} of the {promised} frames its header promises"
         )
-    return facts | {"frames_read": num_frames}
+    return properties | {"frames_read": num_frames}

@@ -143,8 +143,8 @@ class _WindowReader:
                 number = len(found.windows)
                 followed, folder = self._follow(of_window, frames_again, number)
                 found.windows.append(self._window(number, start_sec, followed, folder))
-            facts = extraction.facts_of(reader, found.frames, (0, 0))
-        return facts.get("reason", "")
+            properties = extraction.properties_of(reader, found.frames, (0, 0))
+        return properties.get("reason", "")
 
     def _frames_again(self, capture_sec: float) -> Generator[Frame, None, None]:
         """Yield the frames of the video, which is not opened before the first is asked for."""
