@@ -115,8 +115,8 @@ def train(
         faces = without_official_splits(faces)
     splits = split_tracks(faces, settings.validation_share, settings.test_share, settings.seed)
     count_steps(splits["train"], settings)  # says what is missing
-    # MirroredStrategy over the GPUs of this machine, or its like over all workers of a cluster.
-    strategy = strategy or devices.choose_strategy()
+    # Over all workers of a cluster, or over the GPUs of this machine, or its CPU.
+    strategy = strategy or devices.cluster_strategy() or tf.distribute.MirroredStrategy()
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     chief = devices.is_chief(strategy)

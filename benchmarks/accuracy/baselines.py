@@ -38,7 +38,7 @@ from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.networks import folding
 from deepfake_detector.scoring import model_file, trained_model
 from deepfake_detector.scoring.clip_scorer import ClipScorer
-from deepfake_detector.training import devices, run_folder
+from deepfake_detector.training import run_folder
 from deepfake_detector.training.arguments import read_arguments
 
 with quiet_tensorflow():
@@ -119,7 +119,7 @@ def prepare_ours(
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.backend.clear_session()
-    strategy = devices.choose_strategy()
+    strategy = tf.distribute.MirroredStrategy()
     train.train_splits(parts, out, face_settings, settings, options, strategy)
     model_file.calibrate(out / trained_model.MODEL_NAME, parts["validation"])
     score = scorer_of(out / trained_model.MODEL_NAME, strategy)

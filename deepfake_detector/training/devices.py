@@ -1,7 +1,7 @@
 """Where training runs: on this CPU, on the GPUs of this machine, or on the machines of a cluster.
 
-`choose_strategy` looks for a cluster first (TF_CONFIG, or the variables of a Slurm step with
-several tasks), then for GPUs. `choose_precision` returns the number format they are fastest with.
+`cluster_strategy` finds a cluster by TF_CONFIG or the variables of a Slurm step with several tasks.
+`choose_precision` returns the number format that the GPUs are fastest with.
 """
 
 import itertools
@@ -18,11 +18,11 @@ FLOAT16_CAPABILITY = (7, 0)  # Volta and Turing have tensor cores for float16 on
 LOWEST_PORT, PORTS = 20_000, 10_000  # below those that Linux gives out by itself
 
 
-def choose_strategy() -> tf.distribute.Strategy:
-    """Return the strategy for the devices here. Call it before any other operation of TensorFlow.
+def cluster_strategy() -> tf.distribute.Strategy | None:
+    """Return the strategy for the cluster that this process is a worker of, or None without one.
 
     With TF_CONFIG, or as one of several tasks of a Slurm step: MultiWorkerMirroredStrategy, which
-    waits until all workers are there. Else: MirroredStrategy over all visible GPUs, or the CPU.
+    waits until all workers are there. Call it before any other operation of TensorFlow.
 
     Raises UserError for a TF_CONFIG that describes no cluster.
     """
@@ -32,7 +32,7 @@ def choose_strategy() -> tf.distribute.Strategy:
     elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         cluster = _slurm_cluster()
     else:
-        return tf.distribute.MirroredStrategy()
+        return None
     workers = itertools.chain(*cluster.cluster_spec().as_dict().values())
     print(f"{cluster.task_type} {cluster.task_id}: waiting for {', '.join(workers)}", flush=True)
     return tf.distribute.MultiWorkerMirroredStrategy(cluster)
