@@ -129,7 +129,7 @@ def why_not_to_open(path: Path) -> str:
 def _find_and_cut(
     path: Path, folder: Path, settings: FaceSettings, deadline: float
 ) -> tuple[dict, list[list[Crop]]]:
-    """Return the properties of the video and the crops of each face; neither where it is no video."""
+    """Return the properties of the video and the crops of each face; neither if it is no video."""
     with VideoReader(path) as reader:
         frames = reader.frames(settings.capture_sec, settings.fps)
         followed = follow(in_time(frames, deadline), settings, folder)
