@@ -50,12 +50,13 @@ def build_model(
         cnn = _frame_encoder(architecture, (height, width, 3), backbone_weights)
         clip = keras.Input((num_frames, height, width, 3), dtype="float32", name="clip")
         x = layers.TimeDistributed(cnn, name="frames")(clip)  # (batch, num_frames, features)
+        # Made in any case: the layers after it get the same random numbers with it and without.
+        units, activation = (16, "relu") if is_baseline else (32, "tanh")
+        lstm = layers.LSTM(units, activation, name="lstm")
         if num_frames == 1:
             x = layers.Flatten(name="only_frame")(x)  # (batch, features)
-        elif is_baseline:
-            x = layers.LSTM(16, activation="relu", name="lstm")(x)  # (batch, 16)
         else:
-            x = layers.LSTM(32, name="lstm")(x)  # (batch, 32)
+            x = lstm(x)  # (batch, units)
         if not is_baseline:
             x = layers.Dropout(0.3, name="dropout")(x)
         p_fake = layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake")(x)

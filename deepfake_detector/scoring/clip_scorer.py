@@ -50,9 +50,17 @@ class ClipScorer:
         self.settings = settings or {}
         replicas = self.strategy.num_replicas_in_sync
         self.batch_size = replicas * math.ceil(batch_size / replicas)
-        _, self.num_frames, height, width, _ = model.input_shape
-        self.img_size = (height, width)  # in pixels
         self._model = model
+
+    @property
+    def num_frames(self) -> int:
+        return self._model.input_shape[1]
+
+    @property
+    def img_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        _, _, height, width, _ = self._model.input_shape
+        return height, width
 
     def score_tracks(self, tracks: Sequence[FaceTrack]) -> np.ndarray:
         """Return the raw score of each face track, `(num_tracks,) float64`, of one clip that spans

@@ -312,7 +312,7 @@ def test_whoever_stops_early_stops_the_reading(quick_run, sample_videos, monkeyp
         (["--explain"], "--explain draws into the folder of --annotate"),
         (["--workers", "-1"], "workers is -1"),
         (["--timeout-sec", "0"], "timeout_sec is 0.0"),
-        (["--operating-point", "false-alarms-1"], "no operating point false-alarms-1"),
+        (["--operating-point", "false-alarms-1"], "no operating point fpr-1"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(run, sample_videos, capsys, words, sentence):
