@@ -13,7 +13,7 @@ perhaps only one of the faces of a fake is forged: the metadata do not say which
 The way of a clip:
 
     plan      which video, which role, which random numbers: NumPy, `_plan_epoch` or `_plan_once`
-    crops     which files: one crop in each equal share of the video, `_clips_of`
+    paths     which files: one crop in each equal share of the video, `_name_crops`
     decoding  JPEGs, stacked in a TensorArray, `stack_crops`
     fitting   self-blending, augmentation and resizing with OpenCV, `fit_clip`
 
@@ -34,9 +34,8 @@ reads no other. The elements of all shards together are the batches of a single 
 and every shard has the same number of elements.
 """
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,9 +70,6 @@ class ClipPlan(NamedTuple):
     def rows_of_batches(self, batch_size: int, rows: slice) -> "ClipPlan":
         """Return the plan of those rows of every batch, in order."""
         return self.take(np.arange(len(self.video)).reshape(-1, batch_size)[:, rows].ravel())
-
-
-NamedClips = tuple[np.ndarray, np.ndarray, ClipPlan]  # paths, labels, plan
 
 
 def build_dataset(
@@ -111,27 +107,24 @@ def build_dataset(
     size = (img_size[0], img_size[1])
     if training:
         steps = steps_per_epoch(tracks, batch_size, self_blend, min_steps)
-        options = (seed, steps * batch_size, shuffle_buffer, self_blend)
-        num_clips = tf.data.INFINITE_CARDINALITY
-    else:
-        once = _plan_once(tracks, batch_size, equal_classes, bool(self_blend))
-        num_clips = len(once.video) // shard[1]
 
-    def named_clips() -> Iterator[NamedClips]:
-        epochs = (_plan_epoch(tracks, epoch, *options) for epoch in itertools.count(first_epoch))
-        for plan in epochs if training else [once]:
-            own_plan = plan.rows_of_batches(batch_size, own_rows)
-            yield from _name_crops(own_plan, tracks, num_frames)
+        def plan_epoch(epoch: int) -> ClipPlan:
+            num_clips = steps * batch_size  # whole batches, so that epochs begin with one
+            plan = _plan_epoch(tracks, seed, epoch, num_clips, shuffle_buffer, self_blend)
+            return plan.rows_of_batches(batch_size, own_rows)
+
+        plans = _endless(plan_epoch, first_epoch)
+        plans = plans.skip(first_step * (own_rows.stop - own_rows.start))
+    else:
+        plan = _plan_once(tracks, batch_size, equal_classes, bool(self_blend))
+        plans = tf.data.Dataset.from_tensor_slices(plan.rows_of_batches(batch_size, own_rows))
 
     def load(paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan) -> tuple[tf.Tensor, ...]:
         random_numbers = plan.random_numbers if training else ()
         clip = fit_clip(stack_crops(paths), size, random_numbers, plan.role, plan.blend_seed)
         return (clip, label) if training else (clip, label, plan.weight)
 
-    dataset = tf.data.Dataset.from_generator(named_clips, output_signature=_signature(num_frames))
-    # Keras asks every device for a batch more where their number is unknown, and counts it.
-    dataset = dataset.unbatch().apply(tf.data.experimental.assert_cardinality(num_clips))
-    dataset = dataset.skip(first_step * (own_rows.stop - own_rows.start))
+    dataset = _name_crops(plans, tracks, num_frames)
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size // num_replicas, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
@@ -172,8 +165,8 @@ def _rows_of_shard(batch_size: int, num_replicas: int, shard: tuple[int, int]) -
 
 def _plan_epoch(
     tracks: Sequence[FaceTrack],
-    epoch: int,
     seed: int,
+    epoch: int,
     num_clips: int,
     shuffle_buffer: int | None,
     self_blend: float,
@@ -220,34 +213,40 @@ def _plan_once(
     )
 
 
+def _endless(plan_epoch: Callable[[int], ClipPlan], first_epoch: int) -> tf.data.Dataset:
+    """Return the plans of single clips, epoch after epoch."""
+
+    def plans_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        # tf.data.Dataset.from_generator would be shorter, but once it is used in a process, reading
+        # clips takes twice the processor time (TensorFlow 2.21).
+        types = [tf.int64, tf.int64, tf.int64, tf.float32, tf.float32]
+        shapes = [(None,), (None,), (None,), (None, NUM_RANDOM), (None, 1)]
+        columns = tf.numpy_function(lambda epoch: plan_epoch(int(epoch)), [epoch], types)
+        plan = ClipPlan(*map(tf.ensure_shape, columns, shapes))
+        return tf.data.Dataset.from_tensor_slices(plan)
+
+    endless = tf.data.Dataset.counter(first_epoch).flat_map(plans_of)
+    return endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+
 def _name_crops(
-    plan: ClipPlan, tracks: Sequence[FaceTrack], num_frames: int
-) -> Iterator[NamedClips]:
-    """Yield the paths of the crops, `(n, num_frames) bytes`, and the labels, `(n, 1) float32`, of
-    the clips of a plan, with the plan of these n clips."""
-    for start in range(0, len(plan.video), CHUNK):
-        chunk = plan.take(slice(start, start + CHUNK))
-        paths = [
-            clip_paths(tracks[index], num_frames, phase)
-            for index, phase in zip(chunk.video, chunk.random_numbers[:, 0], strict=True)
-        ]
-        labels = [
-            [role == SELF_BLEND or tracks[index].label]
-            for index, role in zip(chunk.video, chunk.role, strict=True)
-        ]
-        yield np.array(paths, bytes), np.array(labels, np.float32), chunk
+    plans: tf.data.Dataset, tracks: Sequence[FaceTrack], num_frames: int
+) -> tf.data.Dataset:
+    """Return `(paths, label, plan)` of each clip, `(num_frames,) string` and `(1,) float32`."""
 
+    def paths_of(indices: np.ndarray, phases: np.ndarray) -> np.ndarray:
+        clips = zip(indices, phases, strict=True)
+        return np.array([clip_paths(tracks[index], num_frames, phase) for index, phase in clips])
 
-def _signature(num_frames: int) -> tuple[tf.TensorSpec, tf.TensorSpec, ClipPlan]:
-    """Return the shapes and types of what `_name_crops` yields."""
-    return (
-        tf.TensorSpec((None, num_frames), tf.string),
-        tf.TensorSpec((None, 1), tf.float32),
-        ClipPlan(
-            video=tf.TensorSpec((None,), tf.int64),
-            role=tf.TensorSpec((None,), tf.int64),
-            blend_seed=tf.TensorSpec((None,), tf.int64),
-            random_numbers=tf.TensorSpec((None, NUM_RANDOM), tf.float32),
-            weight=tf.TensorSpec((None, 1), tf.float32),
-        ),
-    )
+    def named(plan: ClipPlan) -> tf.data.Dataset:
+        arguments = [plan.video, plan.random_numbers[:, 0]]
+        paths = tf.numpy_function(paths_of, arguments, tf.string, stateful=False)
+        paths = tf.ensure_shape(paths, (None, num_frames))
+        is_blend = tf.cast(plan.role == SELF_BLEND, tf.float32)[:, None]
+        label = tf.maximum(tf.gather(labels, plan.video), is_blend)
+        return tf.data.Dataset.from_tensor_slices((paths, label, plan))
+
+    labels = tf.constant([[track.label] for track in tracks], tf.float32)
+    clips = plans.batch(CHUNK).flat_map(named)
+    # Keras asks every device for a batch more where their number is unknown, and counts it.
+    return clips.apply(tf.data.experimental.assert_cardinality(plans.cardinality()))
