@@ -1,5 +1,5 @@
 # make demo   draws sample videos, extracts faces, trains, evaluates
-# make test   runs all tests and prints their coverage
+# make test   runs all tests; prints the coverage of the fast ones, in the slow ones it costs minutes
 # make quick  checks style and types and runs the fast tests: before each commit
 # make lint   checks format, style and types
 # make clean  removes what the demo made (.venv stays)
@@ -20,10 +20,11 @@ demo: $(VENV)/installed
 	@echo "about real deepfakes: for those, train on real videos (README, 'Train on your videos')."
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered
+	$(RUN) -m pytest -n 2 --dist loadfile -m slow
 
 quick: lint
-	$(RUN) -m pytest -n 2 -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .

@@ -53,10 +53,8 @@ def build_model(
         # Made in any case: the layers after it get the same random numbers with it and without.
         units, activation = (16, "relu") if is_baseline else (32, "tanh")
         lstm = layers.LSTM(units, activation, name="lstm")
-        if num_frames == 1:
-            x = layers.Flatten(name="only_frame")(x)  # (batch, features)
-        else:
-            x = lstm(x)  # (batch, units)
+        # (batch, features) of the only frame, or (batch, units)
+        x = layers.Flatten(name="only_frame")(x) if num_frames == 1 else lstm(x)
         if not is_baseline:
             x = layers.Dropout(0.3, name="dropout")(x)
         p_fake = layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake")(x)

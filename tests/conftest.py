@@ -2,14 +2,17 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import damaged_videos as damaged
 import numpy as np
 import pytest
+from filelock import FileLock
 
 import sample_data
 from deepfake_detector.synthetic import people
@@ -75,6 +78,29 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+# Trainings and extractions of their own: whatever needs them is no fast test.
+SLOW_FIXTURES = {"run", "run_with_frames", "quick_run", "uninterrupted", "head", "work"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests as slow that use a slow fixture."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder `name` that `make(folder)` fills, once for all processes of xdist."""
+    root = factory.getbasetemp()
+    root = root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root
+    folder, done = root / name, root / f"{name}.done"
+    with FileLock(root / f"{name}.lock"):
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def head_frames() -> np.ndarray:
     """One second of a synthetic talking head, `(25, SIZE, SIZE, 3) uint8` RGB."""
@@ -86,11 +112,10 @@ def head_frames() -> np.ndarray:
 @pytest.fixture(scope="session")
 def sample_videos(tmp_path_factory) -> Path:
     """A folder of 8 people, a real and a fake video of each, half a second long."""
-    folder = tmp_path_factory.mktemp("videos")
-    sample_data.make_sample_set(
-        folder, num_people=8, seconds=0.5, fps=20, frame_size=SIZE, test_share=0.25
+    settings = {"num_people": 8, "seconds": 0.5, "fps": 20, "frame_size": SIZE, "test_share": 0.25}
+    return made_once(
+        tmp_path_factory, "videos", lambda out: sample_data.make_sample_set(out, **settings)
     )
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -98,9 +123,11 @@ def sample_faces(sample_videos, tmp_path_factory) -> Path:
     """The faces of `sample_videos`."""
     import processing
 
-    folder = tmp_path_factory.mktemp("work") / "faces"
-    processing.processing(location=sample_videos, save_path=folder, face_size=64)
-    return folder
+    return made_once(
+        tmp_path_factory,
+        "faces",
+        lambda out: processing.processing(location=sample_videos, save_path=out, face_size=64),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -108,9 +135,8 @@ def run(sample_faces, tmp_path_factory) -> Path:
     """A finished training of two epochs on `sample_faces`."""
     import train
 
-    out = tmp_path_factory.mktemp("runs") / "run"
-    assert train.main(["--data", str(sample_faces), "--out", str(out), *TINY]) == 0
-    return out
+    words = ["--data", str(sample_faces), *TINY]
+    return made_once(tmp_path_factory, "run", lambda out: train.main([*words, "--out", str(out)]))
 
 
 @pytest.fixture(scope="session")
@@ -121,27 +147,32 @@ def run_with_frames(sample_faces, tmp_path_factory) -> Path:
 
     import train
 
-    out = tmp_path_factory.mktemp("runs") / "with_frames"
     settings = train.TrainSettings(
         epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32, learning_rate=1e-9
     )
-    callbacks = [tf.keras.callbacks.CSVLogger(str(out.with_name("log.csv")))]
-    train.train(str(sample_faces), str(out), settings, callbacks=callbacks)
-    return out
+
+    def make(out: Path) -> None:
+        callbacks = [tf.keras.callbacks.CSVLogger(str(out.with_name("log.csv")))]
+        train.train(str(sample_faces), str(out), settings, callbacks=callbacks)
+
+    return made_once(tmp_path_factory, "run_with_frames", make)
 
 
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("people")
-    sample_data.make_sample_set(folder, num_people=12, seconds=0.5, fps=20, frame_size=128)
-    return folder
+    settings = {"num_people": 12, "seconds": 0.5, "fps": 20, "frame_size": 128}
+    return made_once(
+        tmp_path_factory, "people", lambda out: sample_data.make_sample_set(out, **settings)
+    )
 
 
 @pytest.fixture(scope="session")
 def uninterrupted(videos, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("work") / "faces"
-    subprocess.run(command_of(videos, out), check=True, capture_output=True)
-    return out
+    return made_once(
+        tmp_path_factory,
+        "faces_of_people",
+        lambda out: subprocess.run(command_of(videos, out), check=True, capture_output=True),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,7 @@ def test_extraction_and_the_readers_of_predict_need_no_tensorflow():
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", sorted(SCRIPTS - {"data_pipeline", "model"}))
 def test_help_needs_no_tensorflow(script):
     """TensorFlow takes seconds to start; --help must not wait for it."""

@@ -103,6 +103,7 @@ def batches(sample_faces, count=4, **options):
     return [clips.numpy() for clips, _ in dataset.take(count)]
 
 
+@pytest.mark.slow
 def test_an_epoch_of_more_steps_is_filled_with_further_rounds(sample_faces):
     assert np.array_equal(batches(sample_faces, 6, min_steps=6)[:4], batches(sample_faces, 4))
     later = batches(sample_faces, 2, min_steps=6, first_epoch=1)
@@ -172,6 +173,7 @@ def test_frames_are_augmented_alike_and_those_of_a_still_video_stay_alike(tmp_pa
 # Many devices and machines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 def test_the_shards_of_all_machines_together_are_the_batches_of_one_device(sample_faces, training):
     """8 devices on 1, 2 and 4 machines: replica k of all gets rows k * B/R to (k + 1) * B/R."""
@@ -231,6 +233,7 @@ def test_a_shard_that_is_not_there_is_refused(numbered_faces, shard):
         data_pipeline.build_dataset(numbered_faces, batch_size=4, num_replicas=4, shard=shard)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 def test_another_number_of_threads_changes_nothing(sample_faces, training):
     def clips_with(num_threads: int) -> np.ndarray:
@@ -263,6 +266,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("training", [True, False])
 def test_a_damaged_crop_is_named_with_its_video_and_the_remedy(numbered_faces, training, damage):

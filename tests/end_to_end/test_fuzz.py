@@ -117,6 +117,7 @@ def write_mutants(folder: Path, originals: list[tuple[str, bytes]]) -> list[str]
     return names
 
 
+@pytest.mark.slow
 def test_mutated_videos_have_a_row_each_and_leave_nothing_behind(originals, tmp_path):
     videos, out = tmp_path / "videos", tmp_path / "faces"
     videos.mkdir()

@@ -50,6 +50,7 @@ def kill(run: subprocess.Popen) -> None:
 # Killed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
 def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(videos, uninterrupted, tmp_path):
     """The same command, killed again and again after more and more videos."""
@@ -69,6 +70,7 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(videos, uninterru
     assert result_of(out) == result_of(uninterrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["empty_crop", "empty_boxes", "no_crop"])
 def test_files_that_the_power_took_are_made_again(videos, uninterrupted, tmp_path, damage):
     """After a power cut a folder may have its name, and files in it no content."""
@@ -86,6 +88,7 @@ def test_files_that_the_power_took_are_made_again(videos, uninterrupted, tmp_pat
     assert result_of(out) == result_of(uninterrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
 def test_workers_do_not_outlive_a_run_that_is_killed(videos, tmp_path):
     out = tmp_path / "faces"
@@ -134,6 +137,7 @@ def test_a_line_that_a_kill_cut_short_swallows_no_other(tmp_path):
 # At the same time
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_on_one_output_end_as_one_would(videos, uninterrupted, tmp_path):
     out = tmp_path / "faces"
     runs = [subprocess.Popen(command_of(videos, out), stdout=subprocess.DEVNULL) for _ in range(2)]
@@ -141,6 +145,7 @@ def test_two_runs_at_once_on_one_output_end_as_one_would(videos, uninterrupted, 
     assert result_of(out) == result_of(uninterrupted)
 
 
+@pytest.mark.slow
 def test_shards_on_one_shared_disk_add_up_to_the_whole(videos, uninterrupted, tmp_path):
     out = tmp_path / "faces"
     runs = [
@@ -189,6 +194,7 @@ def hang_on_purpose(video):
     return new_row(video) | {"status": "ok"}
 
 
+@pytest.mark.slow
 def test_a_video_that_hangs_costs_no_other_video(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "GRACE_SEC", 0.5)
     names = [f"{i}.mp4" for i in range(10)] + ["stuck.mp4"]
@@ -268,6 +274,15 @@ class InterruptedExecutor(ThreadPoolExecutor):
         return future
 
 
+@pytest.fixture
+def ctrl_c_is_heard():
+    """A shell that runs the tests in the background lets them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_while_a_task_is_handed_over_still_records_what_it_did():
     """A folder of faces was there that metadata.json did not list."""
     done, recorded = [], []
@@ -283,6 +298,7 @@ def test_ctrl_c_while_a_task_is_handed_over_still_records_what_it_did():
     assert recorded == done
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_between_a_job_and_its_record_comes_after_the_record():
     recorded = []
 
@@ -297,6 +313,7 @@ def test_ctrl_c_between_a_job_and_its_record_comes_after_the_record():
     assert recorded == ["a"]
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_a_second_ctrl_c_does_not_wait():
     with pytest.raises(KeyboardInterrupt), parallel.interrupts_held():
         signal.raise_signal(signal.SIGINT)

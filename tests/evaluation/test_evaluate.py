@@ -30,6 +30,7 @@ def evaluated(run, faces, out, *flags):
     return evaluate.main([*command, "--strips", "0", "--json-summary", *flags])
 
 
+@pytest.mark.slow
 def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, capsys):
     assert evaluated(run, sample_faces, tmp_path / "report", "--strips", "100") == 0
     printed = capsys.readouterr().out
@@ -50,6 +51,7 @@ def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, caps
     assert result["intervals"]["roc_auc"] is None
 
 
+@pytest.mark.slow
 def test_python_and_the_command_give_the_same_metrics_and_files(run, sample_faces, tmp_path):
     assert evaluated(run, sample_faces, tmp_path / "command", "--operating-point", "half") == 0
     result = evaluate.evaluate(
@@ -112,6 +114,7 @@ def test_the_score_of_a_video_is_that_of_its_highest_scoring_face():
     assert [faces[index].name for index in highest] == ["a.mp4#1", "b.mp4"]
 
 
+@pytest.mark.slow
 def test_a_video_with_two_faces_is_one_row_that_names_the_highest_scoring_one(
     run, sample_faces, tmp_path
 ):
@@ -134,6 +137,7 @@ def test_a_video_with_two_faces_is_one_row_that_names_the_highest_scoring_one(
     assert min(scores[name] for name in names) >= scores["person_000.mp4"] - 1e-5
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_the_batch_size(run, sample_faces, tmp_path):
     reports = []
     for size in ("3", "16"):
@@ -218,6 +222,7 @@ def test_nothing_unseen_is_one_sentence(run, sample_faces, tmp_path, capsys):
     assert "none of 16 videos is in the split 'unseen'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_folders_are_one_table_with_a_row_each_and_one_for_all(
     run, sample_faces, tmp_path, capsys
 ):
@@ -262,6 +267,7 @@ def test_a_name_that_is_a_path_is_refused(run, sample_faces, tmp_path, capsys):
     assert "'../outside', which is a path" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_names_that_are_formulas_or_markup_stay_text(run, sample_faces, tmp_path, capsys):
     faces = tmp_path / "faces"
     shutil.copytree(sample_faces, faces)

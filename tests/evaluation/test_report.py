@@ -108,6 +108,7 @@ def test_a_video_named_script_is_a_name():
     page.encode("utf-8")
 
 
+@pytest.mark.slow
 def test_thousands_of_videos_are_a_page_of_bounded_size():
     page = page_of(num_videos=report.MOST_ROWS + 500, strips=100)
     assert page.count('<tr role="row">') == 1 + report.MOST_ROWS

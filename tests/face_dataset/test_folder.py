@@ -85,6 +85,7 @@ def test_another_video_of_the_same_name_does_not_replace_the_first(one_head, tmp
         processing.processing(write_metadata(part_2, {"head.mp4": "REAL"}), tmp_path / "faces")
 
 
+@pytest.mark.slow
 def test_an_interrupted_overwrite_leaves_no_mixture(sample_videos, tmp_path, monkeypatch):
     out = tmp_path / "faces"
     processing.processing(sample_videos, out, face_size=32)

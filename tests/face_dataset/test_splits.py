@@ -254,6 +254,7 @@ def test_people_are_chosen_where_everybody_was_swapped_with_everybody():
     assert all(len({homes[person] for person in video.people}) == 2 for video in left_out)
 
 
+@pytest.mark.slow
 def test_a_source_group_stays_together_also_where_people_are_chosen():
     """Of these fakes the original is not in the folder, and nobody is in both."""
     videos = celeb_df()

@@ -76,6 +76,7 @@ def test_a_short_pause_needs_no_second_reading(tmp_path, head_frames, readings):
     assert len(readings) == 1
 
 
+@pytest.mark.slow
 def test_a_pause_longer_than_memory_is_filled_by_a_second_reading(
     tmp_path, head_frames, readings, monkeypatch
 ):
@@ -87,6 +88,7 @@ def test_a_pause_longer_than_memory_is_filled_by_a_second_reading(
     assert len(readings) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause", [(0, 0), (0, 6), (20, 28), (20, 70)])
 @pytest.mark.parametrize("which", ["main", "all"])
 def test_crops_cut_early_are_those_cut_afterwards(tmp_path, head_frames, monkeypatch, pause, which):
@@ -186,6 +188,7 @@ def original_and_fake(tmp_path, head_frames) -> Path:
     return write_metadata(folder, {"a.mp4": "REAL", "0_fake.mp4": fake})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [None, 2])
 def test_a_fake_is_cut_along_the_boxes_of_its_original(original_and_fake, tmp_path, workers):
     out = tmp_path / "faces"

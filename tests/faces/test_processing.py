@@ -85,6 +85,7 @@ def test_a_second_folder_is_merged_into_the_same_faces(one_head, tmp_path, head_
     assert len(rows_of(tmp_path / "faces" / "manifest.csv")) == 2
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_faces_as_one(sample_videos, sample_faces, tmp_path):
     processing.processing(sample_videos, tmp_path / "faces", face_size=64, workers=2)
     one, two = tree(sample_faces), tree(tmp_path / "faces")
@@ -132,6 +133,7 @@ def die_on_purpose(video):
     return new_row(video) | {"status": "ok"}
 
 
+@pytest.mark.slow
 def test_a_video_that_kills_its_worker_costs_no_other_video(tmp_path):
     names = [f"{i}.mp4" for i in range(20)] + ["deadly_1.mp4", "deadly_2.mp4"]
     videos = [Video(name, tmp_path / name) for name in sorted(names)]

@@ -14,6 +14,7 @@ import processing
 import sample_data
 
 
+@pytest.mark.slow
 def test_command_ends_with_a_summary_that_names_every_video_without_faces(
     one_head, tmp_path, capsys
 ):
@@ -29,6 +30,7 @@ def test_command_ends_with_a_summary_that_names_every_video_without_faces(
     assert "unlisted.mp4 stands in no metadata.json" in printed
 
 
+@pytest.mark.slow
 def test_contact_sheet_has_a_strip_for_every_video_and_marks_averaged_frames(
     tmp_path, head_frames, capsys
 ):
@@ -50,6 +52,7 @@ def test_contact_sheet_has_a_strip_for_every_video_and_marks_averaged_frames(
     assert not red[96:].any()
 
 
+@pytest.mark.slow
 def test_command_with_nothing_usable_is_an_error(tmp_path, capsys):
     write_metadata(tmp_path, {"gone.mp4": "REAL"})
     arguments = ["--location", str(tmp_path), "--save-path", str(tmp_path / "faces")]
@@ -64,6 +67,7 @@ def test_wrong_path_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_another_layout_is_recognised_printed_and_told_apart_by_name(tmp_path, head_frames, capsys):
     for kind in ("real", "fake/swap"):
         folder = tmp_path / "mine" / kind
@@ -99,6 +103,7 @@ def test_a_shard_without_videos_is_no_error(one_head, tmp_path):
     assert processing.main([*words, "--shard", "2/2"]) == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_with_one_line_and_an_index_that_fits_the_folders(sample_videos, tmp_path):
     out = tmp_path / "faces"
     words = ["--location", sample_videos, "--save-path", out, "--workers", "2"]
@@ -136,6 +141,7 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(one_head, tmp_path):
     assert run.wait() in {1, 141}  # rich ends with 1 when it is the one to notice
 
 
+@pytest.mark.slow
 def test_a_damaged_video_leaves_the_terminal_alone(one_head, tmp_path):
     """OpenCV and FFmpeg write warnings of their own to stderr."""
     whole = (one_head / "head.mp4").read_bytes()

@@ -103,6 +103,7 @@ def test_unusual_layers_open_again(name, tmp_path):
     assert np.array_equal(opened(frames()), encoder(frames()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "preprocess"),
     [
@@ -148,6 +149,7 @@ def test_features_are_those_of_the_network_with_its_own_preprocessing(name, appl
     assert encoder(frames()).numpy() == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [STAND_IN, LIGHT])
 def test_normalisation_and_dropout_of_a_backbone_are_the_same_in_training(name):
     """training=False in its call was not enough: an outer model's training=True went through."""
@@ -236,6 +238,7 @@ def test_a_download_that_fails_is_one_sentence_that_names_the_file(monkeypatch):
 # The detector
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 def test_training_the_folded_network_changes_the_backbone_only_where_it_is_not_frozen(frozen):
     network = detector()
@@ -270,6 +273,7 @@ def test_a_frozen_detector_opens_without_any_of_our_code_and_gives_the_same_scor
     assert (dtypes, ours) == (["float32"], [])
 
 
+@pytest.mark.slow
 def test_weights_have_the_same_order_frozen_or_not_also_after_opening_a_frozen_one(tmp_path):
     free, frozen = detector(), detector()
     backbones.freeze(encoder_of(frozen))
@@ -285,6 +289,7 @@ def test_weights_have_the_same_order_frozen_or_not_also_after_opening_a_frozen_o
     assert free(clips()).numpy() == pytest.approx(frozen(clips()).numpy(), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_16_bits_score_almost_as_32_bits(precision):
     exact, mixed = detector(), detector(precision=precision)
@@ -354,6 +359,7 @@ def test_a_frozen_run_keeps_the_weights_of_the_file_and_stores_where_they_are_fr
     assert saved["freeze_backbone"] is True
 
 
+@pytest.mark.slow
 def test_a_frozen_run_that_was_stopped_ends_as_if_it_never_had_been(
     sample_faces, head, weights_file, tmp_path
 ):
@@ -371,6 +377,7 @@ def test_a_frozen_run_that_was_stopped_ends_as_if_it_never_had_been(
     assert equal(variables(out), variables(head))
 
 
+@pytest.mark.slow
 def test_the_second_run_trains_the_whole_network_and_asks_for_no_weights(
     sample_faces, head, tmp_path, monkeypatch
 ):

@@ -72,6 +72,7 @@ def test_gradients_pass_where_values_passed():
     assert (tape.gradient(out, clips).numpy() == out.numpy()).all()
 
 
+@pytest.mark.slow
 def test_scoring_drops_nothing_and_saved_networks_keep_stock_dropout():
     network = networks.build_model(3, (32, 32))
     folded = folding.fold_time(network, seed=0, step=tf.Variable(0, dtype=tf.int64))
@@ -87,6 +88,7 @@ def test_seed_without_step_says_what_is_missing():
         folding.fold_time(dropped_twice(), seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", sorted(catalogue.ARCHITECTURES))
 def test_training_sees_the_very_weights_in_the_order_of_the_saved_network(architecture):
     network = networks.build_model(3, (32, 32), architecture)
@@ -101,6 +103,7 @@ def gradients_of(network, clips, targets):
     return [gradient.numpy() for gradient in tape.gradient(loss, network.trainable_variables)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", sorted(catalogue.ARCHITECTURES))
 def test_gradients_are_those_of_the_saved_network(architecture):
     keras.utils.set_random_seed(0)
@@ -129,6 +132,7 @@ def assert_folds_to_another_layer_of_the_same_outputs(layer, shape):
     assert folded(inputs).numpy() == pytest.approx(network(inputs).numpy(), abs=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -21,6 +21,7 @@ def model(request):
     return networks.build_model(CLIP[0], CLIP[1:3], request.param)
 
 
+@pytest.mark.slow
 def test_one_number_between_0_and_1_for_each_clip_of_plain_rgb(model):
     scores = model.predict(clips(3), verbose=0)
     assert scores.shape == (3, 1)
@@ -39,6 +40,7 @@ def test_folding_time_into_the_batch_changes_no_score(model):
     assert folded(clips()).numpy() == pytest.approx(model(clips()).numpy(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_training_the_folded_model_trains_the_one_that_is_saved(model):
     folded = folding.fold_time(model)
     before = model(clips()).numpy()
@@ -49,6 +51,7 @@ def test_training_the_folded_model_trains_the_one_that_is_saved(model):
     assert folded(clips()).numpy() == pytest.approx(after, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_graph_does_not_grow_with_the_number_of_frames():
     """Plain TimeDistributed copies its layer once per frame: slow first step, slow every step."""
 
@@ -60,17 +63,20 @@ def test_the_graph_does_not_grow_with_the_number_of_frames():
     assert operations(24) == operations(3)
 
 
+@pytest.mark.slow
 def test_normalisation_does_not_depend_on_the_batch(model):
     together = model(clips(6)).numpy()
     alone = np.concatenate([model(clip[None]).numpy() for clip in clips(6)])
     assert together == pytest.approx(alone, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_order_of_frames_matters(model):
     forwards, backwards = clips(), clips()[:, ::-1]
     assert not np.allclose(model(forwards), model(backwards), atol=1e-7)
 
 
+@pytest.mark.slow
 def test_saved_models_open_without_any_of_our_code_and_give_the_same_scores(tmp_path):
     expected = []
     for name in sorted(catalogue.ARCHITECTURES):
@@ -106,6 +112,7 @@ def test_an_unknown_architecture_names_those_there_are():
         networks.build_model(4, (32, 32), "vgg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("architecture", sorted(catalogue.ARCHITECTURES))
 def test_16_bits_train_and_score_almost_as_32_bits(architecture, precision):

@@ -41,6 +41,7 @@ def test_a_feature_that_never_varied_is_left_small():
     assert np.isfinite(whitening.zca_matrix(np.zeros((1, 2, 2, 3)))).all()
 
 
+@pytest.mark.slow
 def test_afterwards_every_place_of_a_face_has_features_of_mean_0_and_one_size(frames):
     network = networks.build_model(1, (64, 64))
     whitening.fit(network, [frames[:30], frames[30:]])

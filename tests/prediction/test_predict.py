@@ -65,6 +65,7 @@ def two_heads(tmp_path_factory, head_frames) -> Path:
 # Scores
 
 
+@pytest.mark.slow
 def test_a_video_gets_the_score_that_processing_and_evaluate_give_it(
     run, sample_videos, sample_faces, tmp_path, capsys
 ):
@@ -82,6 +83,7 @@ def test_a_video_gets_the_score_that_processing_and_evaluate_give_it(
     assert len(lines_of(capsys.readouterr().out)) == 16
 
 
+@pytest.mark.slow
 def test_every_face_is_scored_and_the_line_says_which_decided(run, two_heads, tmp_path, capsys):
     assert predicted(run, two_heads, "--json", tmp_path / "a.json") == 0
     (line,) = lines_of(capsys.readouterr().out)
@@ -96,12 +98,14 @@ def test_every_face_is_scored_and_the_line_says_which_decided(run, two_heads, tm
     assert sorted(sides) == [False, True]
 
 
+@pytest.mark.slow
 def test_the_main_face_alone_is_scored_where_asked_for(run, two_heads, tmp_path):
     assert predicted(run, two_heads, "--faces", "main", "--json", tmp_path / "a.json") == 0
     (video,) = json.loads((tmp_path / "a.json").read_text())["videos"]
     assert len(video["windows"][0]["faces"]) == 1
 
 
+@pytest.mark.slow
 def test_a_whole_video_is_scored_in_windows(quick_run, two_heads, tmp_path, capsys):
     command = (two_heads, "--faces", "main", "--json", tmp_path / "a.json")
     assert predicted(quick_run, *command) == 0
@@ -118,6 +122,7 @@ def test_a_whole_video_is_scored_in_windows(quick_run, two_heads, tmp_path, caps
     assert "of 10 windows at or above the threshold" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_python_gives_one_plain_object_per_video_with_the_scores_of_the_command(
     run, two_heads, sample_videos, tmp_path, capsys
 ):
@@ -138,6 +143,7 @@ def test_python_gives_one_plain_object_per_video_with_the_scores_of_the_command(
     assert by_function[1].score == max(face.score for face in by_function[1].faces)
 
 
+@pytest.mark.slow
 def test_python_takes_the_options_of_the_command(quick_run, two_heads):
     options = {"faces": "main", "whole": True, "windows": "median", "operating_point": "half"}
     (video,) = predict.predict(str(quick_run / "model.keras"), str(two_heads), **options)
@@ -147,6 +153,7 @@ def test_python_takes_the_options_of_the_command(quick_run, two_heads):
     assert video.faces[0].moments == ()
 
 
+@pytest.mark.slow
 def test_an_operating_point_moves_the_threshold_and_nothing_else(run, sample_videos, tmp_path):
     points = {"false-alarms-5": {"threshold": 1.0}}
     strict = changed(run, tmp_path / "strict", operating_points=points)
@@ -179,6 +186,7 @@ def mixture(tmp_path, sample_videos) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_video_is_one_line_and_bad_ones_stop_nothing(quick_run, mixture, tmp_path, capsys):
     tables = ("--csv", tmp_path / "out" / "a.csv", "--json", tmp_path / "a.json")
     assert predicted(quick_run, mixture, mixture / "gone.mp4", *tables, "--json-summary") == 1
@@ -212,12 +220,14 @@ def test_every_video_is_one_line_and_bad_ones_stop_nothing(quick_run, mixture, t
     assert [e["score"] for e in entries if e["verdict"] in ("NO FACE", "UNREADABLE")] == [None] * 5
 
 
+@pytest.mark.slow
 def test_no_face_gets_the_number_asked_for_in_the_csv(quick_run, mixture, tmp_path):
     words = ("--csv", tmp_path / "a.csv", "--no-face-score", "0.25")
     assert predicted(quick_run, mixture / "grey.mp4", *words) == 1
     assert (tmp_path / "a.csv").read_text() == "filename,label\ngrey.mp4,0.250000\n"
 
 
+@pytest.mark.slow
 def test_a_video_given_twice_is_scored_once(quick_run, sample_videos, tmp_path, capsys):
     video = sample_videos / "person_000.mp4"
     (tmp_path / "link.mp4").symlink_to(video)
@@ -233,6 +243,7 @@ def test_two_videos_of_one_name_get_different_names(tmp_path):
     assert search.file_stems(paths) == ["a.mp4", "a.mp4_2", "b_.mp4"]
 
 
+@pytest.mark.slow
 def test_a_video_that_kills_its_reader_is_a_line(quick_run, sample_videos, monkeypatch, capsys):
     def die_at_the_first(job, items, record, record_death, *machines):
         record_death(items[0], 1.5)
@@ -250,6 +261,7 @@ def test_a_video_that_kills_its_reader_is_a_line(quick_run, sample_videos, monke
     assert "person_002" in third
 
 
+@pytest.mark.slow
 def test_lines_come_in_the_order_of_the_videos(quick_run, sample_videos, monkeypatch, capsys):
     def backwards(job, items, record, record_death, *machines):
         for item in reversed(items):
@@ -262,6 +274,7 @@ def test_lines_come_in_the_order_of_the_videos(quick_run, sample_videos, monkeyp
     assert order == ["person_002.mp4", "person_000.mp4", "person_001.mp4"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_writes_what_it_has(quick_run, sample_videos, tmp_path, monkeypatch):
     def stop_after_one(job, items, record, record_death, *machines):
         record(job(items[0]))
@@ -272,6 +285,7 @@ def test_an_interrupted_run_writes_what_it_has(quick_run, sample_videos, tmp_pat
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_a_reader_that_fails_ends_the_run_with_its_error(
     quick_run, sample_videos, monkeypatch, capsys
 ):
@@ -286,6 +300,7 @@ def test_a_reader_that_fails_ends_the_run_with_its_error(
     assert "cannot write to /tmp/predict-x: No space left on device; make room" in captured.err
 
 
+@pytest.mark.slow
 def test_whoever_stops_early_stops_the_reading(quick_run, sample_videos, monkeypatch):
     begun = []
 
@@ -396,6 +411,7 @@ def frames_of(path: Path) -> list[np.ndarray]:
     return frames
 
 
+@pytest.mark.slow
 def test_annotate_draws_a_copy_with_boxes_and_a_chart(quick_run, two_heads, tmp_path, capsys):
     out = tmp_path / "pictures"
     words = ("--annotate", out, "--explain", "--whole", "--json", tmp_path / "a.json")
@@ -429,6 +445,7 @@ def test_pictures_of_an_earlier_run_are_not_judged(tmp_path):
     assert search.find_videos([tmp_path], tmp_path / "pictures") == [tmp_path / "a.mp4"]
 
 
+@pytest.mark.slow
 def test_a_copy_that_cannot_be_made_costs_no_verdict(
     quick_run, sample_videos, tmp_path, monkeypatch, capsys
 ):

@@ -4,6 +4,7 @@ import json
 
 import cv2
 import numpy as np
+import pytest
 
 import sample_data
 from deepfake_detector.faces.detector import Detector
@@ -39,6 +40,7 @@ def test_nobody_is_in_training_and_test_neither_as_target_nor_as_source(sample_v
     assert len(people["test"]) == 2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_videos_with_any_number_of_workers(tmp_path):
     options = {"num_people": 2, "seconds": 0.2, "fps": 10, "frame_size": 96, "test_share": 0}
     for workers in (1, 2):

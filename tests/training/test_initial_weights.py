@@ -22,6 +22,7 @@ def logits(model, clips) -> np.ndarray:
     return np.log(scores / (1 - scores))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", sorted(catalogue.ARCHITECTURES))
 def test_a_network_of_clips_begins_with_what_one_of_frames_says_of_them_on_average(
     clips, architecture

@@ -69,6 +69,7 @@ def test_a_clip_of_weight_0_counts_in_no_metric():
     assert np.isnan(classification_metrics(labels[1:], scores[1:])["auc"])
 
 
+@pytest.mark.slow
 def test_callbacks_are_called_in_the_order_of_keras_fit(points):
     """Written for fit, a callback must not notice that there is another loop."""
 
@@ -151,7 +152,7 @@ from deepfake_detector.scoring.clip_scorer import ClipScorer
 data, out, precision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 settings = train.TrainSettings(
     epochs=2, frame_epochs=int(sys.argv[4]), min_steps=2, self_blend=0.5, batch_size=4,
-    num_frames=3, img_size=32, validation_share=0.3, precision=precision,
+    num_frames=3, img_size=32, validation_share=0.3, precision=precision, architecture=sys.argv[5],
 )
 splits = split_tracks(list_faces(data), 0.3, 0, 0)
 # An odd number: at the end the second device has only clips that fill up the batch.
@@ -174,12 +175,15 @@ print(json.dumps(results))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "frame_epochs"), [("float32", "1"), ("mixed_float16", "0")])
+@pytest.mark.parametrize(
+    ("precision", "frame_epochs", "architecture"),
+    [("float32", "1", "detail"), ("mixed_float16", "0", "baseline")],
+)
 def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
-    sample_faces, tmp_path, precision, frame_epochs
+    sample_faces, tmp_path, precision, frame_epochs, architecture
 ):
     command = [sys.executable, "-c", ONE_AND_TWO_DEVICES, str(sample_faces), str(tmp_path)]
-    command += [precision, frame_epochs]
+    command += [precision, frame_epochs, architecture]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     (one, *of_one), (two, *of_two) = json.loads(done.stdout.splitlines()[-1])

@@ -94,25 +94,23 @@ def uninterrupted(sample_faces, tmp_path_factory):
 # Going on
 
 
-@pytest.mark.parametrize(
-    "stop",
-    [
-        pytest.param(StopAt(epoch=0, step=0), id="in the first step"),
-        pytest.param(StopAt(epoch=1, step=1), id="within an epoch"),
-        pytest.param(StopAt(epoch=1), id="between an epoch and its checkpoint"),
-        pytest.param(StopAt(epoch=2), id="at the very end"),
-    ],
-)
-def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(
-    sample_faces, uninterrupted, tmp_path, stop
-):
+@pytest.mark.slow
+def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(sample_faces, uninterrupted, tmp_path):
     out = tmp_path / "run"
-    with pytest.raises(Stop):
-        training(sample_faces, out, [stop], checkpoint_minutes=0)
+    stops = {
+        "in the first step": StopAt(epoch=0, step=0),
+        "within an epoch": StopAt(epoch=1, step=1),
+        "between an epoch and its checkpoint": StopAt(epoch=1),
+        "at the very end": StopAt(epoch=2),
+    }
+    for stop in stops.values():
+        with pytest.raises(Stop):
+            training(sample_faces, out, [stop], checkpoint_minutes=0)
     training(sample_faces, out)
     assert_ended_alike(out, uninterrupted)
 
 
+@pytest.mark.slow
 def test_stopped_after_the_single_frames_it_goes_on_with_clips_at_their_rate(
     sample_faces, tmp_path
 ):
@@ -130,6 +128,7 @@ def test_stopped_after_the_single_frames_it_goes_on_with_clips_at_their_rate(
     assert 0 < max(float(row[-1]) for row in history) <= highest * 1.001
 
 
+@pytest.mark.slow
 def test_a_state_cut_short_while_it_is_written_is_not_used(
     sample_faces, uninterrupted, tmp_path, monkeypatch
 ):
@@ -149,6 +148,7 @@ def test_a_state_cut_short_while_it_is_written_is_not_used(
     assert_ended_alike(out, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_damaged_crop_stops_it_and_once_mended_it_goes_on(sample_faces, uninterrupted, tmp_path):
     faces, out = tmp_path / "faces", tmp_path / "run"
     shutil.copytree(sample_faces, faces)
@@ -239,6 +239,7 @@ def test_a_finished_run_is_left_as_it_is(sample_faces, uninterrupted, capsys):
     assert (uninterrupted / "model.keras").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_from_a_finished_run(sample_faces, uninterrupted, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(uninterrupted, out)
@@ -252,6 +253,7 @@ def test_more_epochs_go_on_from_a_finished_run(sample_faces, uninterrupted, tmp_
         training(sample_faces, out)
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_goes_on_under_its_old_names(
     sample_faces, uninterrupted, tmp_path
 ):
@@ -286,6 +288,7 @@ def test_another_run_is_not_overwritten_by_accident(sample_faces, uninterrupted,
         training(sample_faces, uninterrupted, settings=settings)
 
 
+@pytest.mark.slow
 def test_overwrite_trains_the_finished_run_again_and_gives_the_same(
     sample_faces, uninterrupted, tmp_path
 ):
@@ -315,6 +318,7 @@ def test_two_runs_do_not_share_a_folder(sample_faces, tmp_path):
 # Starting from another model
 
 
+@pytest.mark.slow
 def test_an_initial_model_gives_the_first_weights(sample_faces, uninterrupted, tmp_path):
     still = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 1, "learning_rate": 1e-12}))
     model_path = uninterrupted / "model.keras"

@@ -54,6 +54,7 @@ def test_a_run_leaves_model_settings_history_and_three_charts(run, sample_faces)
         assert height > 300
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_the_epoch_with_the_best_validation(run, sample_faces):
     with (run / "history.csv").open(newline="") as file:
         best = min(float(row["val_loss"]) for row in csv.DictReader(file))
@@ -126,6 +127,7 @@ def test_the_dropped_architecture_is_refused_with_one_sentence(capsys):
         train.TrainSettings(architecture="small")
 
 
+@pytest.mark.slow
 def test_help_and_wrong_arguments_need_no_tensorflow(tmp_path):
     """They took as long as the start of TensorFlow: half a minute on a busy machine."""
     (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
@@ -138,6 +140,7 @@ def test_help_and_wrong_arguments_need_no_tensorflow(tmp_path):
         assert "imported" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_same_run_again_is_quick_and_changes_nothing(run, sample_faces, capsys):
     before = (run / "model.keras").stat().st_mtime_ns
     assert train.main(["--data", str(sample_faces), "--out", str(run), *TINY]) == 0
@@ -151,6 +154,7 @@ def test_another_run_does_not_overwrite_a_finished_one(run, sample_faces, capsys
     assert "holds a run that differs in training: seed=0 (asked for: 1)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_default_network_learns_to_tell_faces_smoother_than_what_is_around_them():
     rng = np.random.default_rng(0)
     clips = rng.integers(0, 256, (16, 4, 64, 64, 3)).astype(np.uint8)
@@ -208,6 +212,7 @@ def test_one_class_only_is_one_sentence(real_faces, tmp_path, capsys):
     assert "real and 0 fake; add the missing class" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_real_videos_alone_can_be_trained_on_with_fakes_made_from_them(real_faces, tmp_path):
     out = tmp_path / "run"
     words = ["--data", str(real_faces), "--out", str(out), *TINY, "--self-blend", "1"]
@@ -219,6 +224,7 @@ def test_real_videos_alone_can_be_trained_on_with_fakes_made_from_them(real_face
     assert saved["calibration"]["temperature"] is None  # that takes real fakes
 
 
+@pytest.mark.slow
 def test_single_frames_come_first_and_the_clips_begin_with_their_encoder(run_with_frames):
     folders = (run_with_frames / "frames", run_with_frames)
     frames, clips = (tf.keras.models.load_model(folder / "model.keras") for folder in folders)

@@ -207,6 +207,7 @@ def test_a_video_cut_behind_what_was_asked_for_is_as_good_as_whole(early_run, tm
         assert rows[name]["frames_read"] == 5
 
 
+@pytest.mark.slow
 def test_a_header_that_promises_too_few_frames_does_not_end_the_video(videos, tmp_path, avi):
     for count in (0, 1, 3):
         (videos / f"{count}.avi").write_bytes(damaged.avi_with_frame_count(avi, count))

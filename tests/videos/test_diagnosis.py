@@ -138,6 +138,7 @@ def test_a_file_of_40_gigabytes_is_explained_at_once(tmp_path, start, clause):
     assert time.perf_counter() - started < 2
 
 
+@pytest.mark.slow
 def test_whatever_the_bytes_there_is_one_clause(explain_bytes, mp4):
     """Seeded noise, noise behind every start that is looked for, and an mp4 with wrong sizes."""
     rng = np.random.default_rng(0)

@@ -58,6 +58,7 @@ def test_every_name_that_a_file_can_have_comes_through(videos, tmp_path, mp4):
         assert len(list((tmp_path / "faces" / name).glob("*.jpeg"))) == 5, name
 
 
+@pytest.mark.slow
 def test_a_second_run_knows_odd_names_again(videos, tmp_path, mp4):
     for name in ODD_NAMES:
         (videos / name).write_bytes(mp4)

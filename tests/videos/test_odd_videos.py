@@ -44,6 +44,7 @@ def test_frames_a_second_are_counted_by_the_real_clock(videos, tmp_path, mp4):
     assert shown_sec == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0], abs=0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("microsec", "scale", "rate"),
     [(0, 0, 0), (40_000, 1, 0), (40_000, 0, 25), (0, 1, 25), (2**32 - 1, 1, 25)],
@@ -86,6 +87,7 @@ def test_faces_are_found_in_a_time_lapse_of_one_frame_in_two_seconds(videos, tmp
 # Pictures of odd form
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_a_film_from_a_turned_phone_gives_upright_faces(videos, tmp_path, head_frames, degrees):
     """The phone stores what its sensor saw and writes into the header how to turn it."""
@@ -103,6 +105,7 @@ def test_a_film_from_a_turned_phone_gives_upright_faces(videos, tmp_path, head_f
     assert difference(turned[9], same[9]) < difference(np.flipud(turned[9]), same[9]) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(161, 163), (159, 97), (99, 160), (131, 131)])
 def test_odd_sizes_give_whole_square_faces(videos, tmp_path, head_frames, width, height):
     frames = np.stack([cv2.resize(frame, (163, 163)) for frame in head_frames[:NUM_FRAMES]])
@@ -115,6 +118,7 @@ def test_odd_sizes_give_whole_square_faces(videos, tmp_path, head_frames, width,
     assert [crop.shape for crop in crops] == [(64, 64, 3)] * NUM_FRAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fourcc", ["MJPG", "FFV1", "Y800"])
 def test_a_film_in_grey_gives_grey_faces(videos, tmp_path, head_frames, fourcc):
     grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in head_frames[:NUM_FRAMES]])
@@ -126,6 +130,7 @@ def test_a_film_in_grey_gives_grey_faces(videos, tmp_path, head_frames, fourcc):
     assert np.std(face) > 10
 
 
+@pytest.mark.slow
 def test_two_frames_of_8k_give_faces(videos, tmp_path, head_frames):
     frames = np.zeros((2, 4320, 7680, 3), np.uint8)
     for frame, small in zip(frames, head_frames, strict=False):

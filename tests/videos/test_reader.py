@@ -39,6 +39,7 @@ def test_asking_for_more_frames_than_there_are_keeps_all(tmp_path, head_frames):
     assert len(frames_of(tmp_path / "a.mp4", capture_sec=5, fps=100)) == 25
 
 
+@pytest.mark.slow
 def test_a_thousand_frames_still_sort_by_name(tmp_path, head_frames):
     small = np.stack([cv2.resize(frame, (96, 96)) for frame in head_frames])
     sample_data.write_video(tmp_path / "long.mp4", np.concatenate([small] * 41)[:1001], fps=50)
