@@ -79,7 +79,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 # Trainings and extractions of their own: whatever needs them is no fast test.
-SLOW_FIXTURES = {"run", "run_with_frames", "quick_run", "uninterrupted", "head", "work"}
+SLOW_FIXTURES = {"run", "run_with_frames", "quick_run", "videos", "uninterrupted", "head", "work"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
