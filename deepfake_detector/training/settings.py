@@ -6,7 +6,6 @@ settings = TrainSettings(epochs=20, self_blend=1.0)
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from deepfake_detector.clips.pairs import count_clips
@@ -168,6 +167,9 @@ def run_settings(
     settings: TrainSettings, face_settings: Mapping, initial_model: Path | None = None
 ) -> dict:
     """Return what the settings.json next to a model holds; evaluate.py and predict.py read it."""
+    import keras  # only here, where they are loaded already: arguments are parsed without them
+    import tensorflow
+
     return {
         "contract": 1,
         "faces": dict(face_settings),
@@ -178,8 +180,8 @@ def run_settings(
         "training": saved_settings(settings, initial_model),
         "initial_model": str(initial_model) if initial_model else None,
         "versions": {
-            "tensorflow": version("tensorflow"),
-            "keras": version("keras"),
+            "tensorflow": tensorflow.__version__,
+            "keras": keras.__version__,
             "python": platform.python_version(),
         },
     }
