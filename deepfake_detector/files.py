@@ -7,6 +7,7 @@ text_cell("=1+1.mp4")                                  # "'=1+1.mp4"
 """
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         if partial.is_file():
             partial.unlink()
+        elif partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

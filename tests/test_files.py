@@ -32,6 +32,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(ValueError), written_whole(tmp_path / "export") as partial:
+        partial.mkdir()
+        (partial / "half").touch()
+        raise ValueError
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_temporary_name_ends_like_the_final_one(tmp_path):
     with written_whole(tmp_path / "model.keras") as partial:
         partial.touch()

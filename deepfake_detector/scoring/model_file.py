@@ -19,7 +19,7 @@ from deepfake_detector.networks.folding import fold_time
 from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 from deepfake_detector.scoring.trained_model import read_model_settings
-from deepfake_detector.scoring.video_scores import highest_scoring
+from deepfake_detector.scoring.video_scores import highest_scoring_tracks
 
 
 def open_model(model_path: Path) -> keras.Model:
@@ -60,8 +60,7 @@ def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
     settings = read_model_settings(model_path)
     if "calibration" not in settings:
         scores = ClipScorer(load(model_path, settings), settings).score_tracks(videos)
-        highest = highest_scoring([video.video_key for video in videos], scores.tolist())
-        deciding = list(highest.values())
+        deciding = highest_scoring_tracks(videos, scores)
         labels = np.array([videos[index].label for index in deciding])
         settings |= calibration.calibrate(labels, scores[deciding])
         write_text(model_path.parent / SETTINGS_NAME, json.dumps(settings, indent=1) + "\n")
