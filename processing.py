@@ -16,7 +16,7 @@ machines that share the disk.
 
 How a video becomes faces, and where in deepfake_detector/ to read on:
 
-    frames   the first seconds are decoded, by the video's own clock     videos/reader.py
+    frames   the first seconds are decoded, by the video's own clock     decoding/reader.py
     Haar     OpenCV's cascades find the faces in a frame; each face is   faces/detector.py
              then searched for next to where it was                      faces/tracker.py
     face     the one that is large for a long time is the main face      faces/main_face.py

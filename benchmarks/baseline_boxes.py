@@ -13,10 +13,10 @@ import cv2
 import cv2.data
 import numpy as np
 
+from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.videos.metadata import Video
-from deepfake_detector.videos.reader import VideoReader
 
 CAPTURE_SEC = 5.0
 BASELINE_FRAMES = 8  # of each video: the baseline takes 0.1 s a frame and more
@@ -44,7 +44,7 @@ def time_baseline(videos: Sequence[Video], work: Path) -> tuple[float, int]:
     """Return seconds per frame and the number of frames, spread over each video."""
     seconds, count = 0.0, 0
     for video in videos:
-        with VideoReader(video.path) as reader:
+        with open_video(video.path) as reader:
             for frame in reader.frames(CAPTURE_SEC, fps=BASELINE_FRAMES / CAPTURE_SEC):
                 started = time.perf_counter()
                 baseline_box(work / "frame.jpeg", frame.image_bgr)
@@ -60,9 +60,9 @@ def compare_boxes(path: Path) -> tuple[dict, dict]:
     """
     tracker = FaceTracker(Detector())
     of_baseline: dict[int, list[int] | None] = {}
-    with VideoReader(path) as reader, tempfile.TemporaryDirectory() as folder:
+    with open_video(path) as reader, tempfile.TemporaryDirectory() as folder:
         for position, frame in enumerate(reader.frames(CAPTURE_SEC, None)):
-            tracker.add_frame(frame.image_bgr, frame.time_sec)
+            tracker.add_frame(frame)
             if position % 40 < BASELINE_FRAMES // 2:
                 of_baseline[position] = baseline_box(Path(folder) / "frame.jpeg", frame.image_bgr)
     shots = np.array(tracker.shots)

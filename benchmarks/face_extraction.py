@@ -40,7 +40,8 @@ PARTS = ("speed", "crops", "workers", "start", "memory", "profile")
 HD, FOUR_K = (1920, 1080), (3840, 2160)
 # The functions and files that each step of the work spends its time in.
 STEPS = {
-    "decode": ("'grab' of 'cv2", "'retrieve' of 'cv2", "videos/reader.py"),
+    "decode": ("'decode' of 'av", "demux", "decoding/reader.py", "decoding/video_file.py"),
+    "convert": ("reformat", "to_ndarray", "decoding/frame.py"),
     "detect": ("'detectMultiScale'", "{resize}", "{cvtColor}", "faces/tracker.py")
     + ("faces/detector.py", "faces/tracklets.py", "faces/main_face.py", "faces/smoothing.py"),
     "crop": ("faces/crop_buffer.py", "faces/crops.py", "'copy' of 'numpy"),

@@ -14,6 +14,7 @@ SCRIPTS = {"processing", "data_pipeline", "model", "train", "evaluate", "predict
 FLOORS = [
     {"console", "files"},
     {"images", "charts", "parallel"},
+    {"decoding"},
     {"videos", "networks", "synthetic"},
     {"face_dataset"},
     {"faces", "clips"},

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepfake_detector.decoding.frame import Frame, Part
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces import smoothing
-from deepfake_detector.faces.crops import CropFiles, Patch
+from deepfake_detector.faces.crops import CropFiles
 from deepfake_detector.faces.main_face import MIN_DETECTIONS
 from deepfake_detector.faces.tracker import PATIENCE_SEC, FaceTracker
 from deepfake_detector.faces.tracklets import Tracklet
@@ -36,7 +37,7 @@ class WaitingFrame:
     """What is kept of a frame until its crops can be cut."""
 
     position: int  # among the frames given to the tracker
-    patches: list[Patch]
+    parts: list[Part]
 
 
 class CropBuffer:
@@ -47,12 +48,12 @@ class CropBuffer:
         self._waiting: deque[WaitingFrame] = deque()
         self._waiting_bytes = 0
 
-    def add_frame(self, image_bgr: np.ndarray) -> None:
+    def add_frame(self, frame: Frame) -> None:
         """Keep what may become a crop of the frame that the tracker was given last."""
-        self._files.frame_sizes.append(image_bgr.shape[:2])
-        patches = self._patches(image_bgr)
-        self._waiting.append(WaitingFrame(len(self._files.frame_sizes) - 1, patches))
-        self._waiting_bytes += sum(patch.image_bgr.nbytes for patch in patches)
+        self._files.frame_sizes.append(frame.size)
+        parts = self._parts(frame)
+        self._waiting.append(WaitingFrame(len(self._files.frame_sizes) - 1, parts))
+        self._waiting_bytes += sum(part.pixels.nbytes for part in parts)
         if self._waiting_bytes > WAITING_BYTES:
             self._cut(len(self._waiting) // 2 + 1)
         elif len(self._waiting) > BATCH_FRAMES and self._is_final(self._waiting[BATCH_FRAMES]):
@@ -62,10 +63,10 @@ class CropBuffer:
         """Cut all that is still waiting: no further frame will move a box."""
         self._cut(len(self._waiting))
 
-    def _patches(self, image_bgr: np.ndarray) -> list[Patch]:
+    def _parts(self, frame: Frame) -> list[Part]:
         """Return copies of the surroundings of each followed face, or of the whole frame."""
-        height, width = image_bgr.shape[:2]
-        patches = []
+        height, width = frame.size
+        parts = []
         for tracklet in self._largest(self._tracker.live):
             x, y, w, h = (float(value) for value in tracklet.detections[-1].box_xywh)
             slack = SLACK if tracklet.last == len(self._tracker.shots) - 1 else SLACK_SILENT
@@ -74,10 +75,10 @@ class CropBuffer:
             left = max(0, min(int(x + w / 2 - reach), int(width - 2 * reach)))
             top = max(0, min(int(y + h / 2 - reach), int(height - 2 * reach)))
             right, bottom = int(left + 2 * reach) + 1, int(top + 2 * reach) + 1
-            patches.append(Patch(left, top, image_bgr[top:bottom, left:right].copy()))
-        if not patches or sum(patch.image_bgr.nbytes for patch in patches) > image_bgr.nbytes:
-            return [Patch(0, 0, image_bgr.copy())]
-        return patches
+            parts.append(frame.part(left, top, right, bottom))
+        if not parts or sum(part.pixels.nbytes for part in parts) > frame.pixels.nbytes:
+            return [frame.part(0, 0, width, height)]
+        return parts
 
     def _largest(self, candidates: Sequence[Tracklet]) -> list[Tracklet]:
         by_size = sorted(candidates, key=lambda t: -len(t.detections) * t.detections[-1].side)
@@ -99,7 +100,7 @@ class CropBuffer:
     def _cut(self, num_frames: int) -> None:
         """Cut and forget the oldest waiting frames."""
         frames = [self._waiting.popleft() for _ in range(num_frames)]
-        self._waiting_bytes -= sum(p.image_bgr.nbytes for frame in frames for p in frame.patches)
+        self._waiting_bytes -= sum(p.pixels.nbytes for frame in frames for p in frame.parts)
         shots = self._tracker.shots
         for shot in dict.fromkeys(shots[frame.position] for frame in frames):
             of_shot = [frame for frame in frames if shots[frame.position] == shot]
@@ -123,11 +124,9 @@ class CropBuffer:
             square = self._files.square_of(frame.position, boxes[frame.position - first])
             if (frame.position, square) in self._files.paths:
                 continue
-            for patch in frame.patches:
-                pixels = patch.cut(square)
-                if pixels is not None:
-                    self._files.write(frame.position, square, pixels)
-                    break
+            part = next((part for part in frame.parts if part.holds(*square.corners)), None)
+            if part is not None:
+                self._files.write(frame.position, square, part.bgr(*square.corners))
 
     def _boxes_around(self, tracklet: Tracklet, position: int) -> tuple[int, np.ndarray]:
         """Return the boxes of a tracklet by what is known now, from before `position` to the end.

@@ -1,6 +1,6 @@
 """From a box to a crop: the square around a face, cut out, resized and written as a JPEG.
 
-square = crop_square(box_xywh, margin_ratio, *frame.shape[:2])
+square = crop_square(box_xywh, margin_ratio, *frame.size)
 face = resize_face(square.cut(frame), face_size=224)
 """
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.face_dataset.settings import FaceSettings
 
 
@@ -21,25 +22,14 @@ class Square(NamedTuple):
     top: int
     side: int
 
-    def cut(self, image: np.ndarray) -> np.ndarray:
-        """Return the pixels of the square, a view `(side, side, 3)` of `image`."""
-        return image[self.top : self.top + self.side, self.left : self.left + self.side]
+    @property
+    def corners(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom."""
+        return self.left, self.top, self.left + self.side, self.top + self.side
 
-
-class Patch(NamedTuple):
-    """A part of a frame, and where in the frame it was cut out."""
-
-    left: int
-    top: int
-    image_bgr: np.ndarray
-
-    def cut(self, square: Square) -> np.ndarray | None:
-        """Return the pixels of a square of the frame, or None where the patch lacks some."""
-        left, top, side = square.left - self.left, square.top - self.top, square.side
-        height, width = self.image_bgr.shape[:2]
-        if left < 0 or top < 0 or left + side > width or top + side > height:
-            return None
-        return Square(left, top, side).cut(self.image_bgr)
+    def cut(self, frame: Frame) -> np.ndarray:
+        """Return the pixels of the square, `(side, side, 3) uint8` BGR."""
+        return frame.pixels.bgr(*self.corners)
 
 
 class CropFiles:

@@ -1,4 +1,4 @@
-"""Finds faces in one frame with OpenCV's Haar cascades: arrays in, arrays out, no files.
+"""Finds faces in one frame with OpenCV's Haar cascades: grey pixels in, boxes out, no files.
 
 A box is `(x, y, w, h)` in pixels of the source frame, float32: left, top, width, height.
 `Detector` searches a whole frame, or the surroundings of a known face. `tracker.py` decides when
@@ -17,6 +17,7 @@ import cv2.data
 import numpy as np
 
 from deepfake_detector.console import UserError
+from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.face_dataset.settings import FRONTAL, PROFILE
 
 # The cascade looks for faces of 20 pixels, 22, 24.2, ...: 20 times the powers of this factor.
@@ -43,28 +44,28 @@ class Detector:
     def __init__(self):
         self._frontal, self._profile = _load_cascade(FRONTAL), _load_cascade(PROFILE)
 
-    def search_frame(self, image_bgr: np.ndarray, smallest_side: float) -> np.ndarray:
+    def search_frame(self, frame: Frame, smallest_side: float) -> np.ndarray:
         """Return the boxes of all frontal faces in a frame, `(n, 4) float32`; n may be 0.
 
         Faces narrower than `smallest_side` pixels are ignored. Half the side costs four times the
         work.
         """
         scale = min(1.0, MIN_FACE / max(1.0, smallest_side))
-        grey, to_source = _shrink(image_bgr, scale)
+        grey, to_source = _shrink(frame.grey, scale)
         return _run(self._frontal, grey, (MIN_FACE, 0), FRAME_SCALE_FACTOR) * to_source
 
     def search_near(
-        self, image_bgr: np.ndarray, box_xywh: np.ndarray, reach: float, growth: float
+        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
     ) -> np.ndarray:
         """Return the boxes of frontal faces around a known one, `(n, 4) float32`.
 
         `reach` is how far the searched square goes beyond the box on every side, in box sides;
         `growth` how many times larger or smaller than the box a face may be.
         """
-        return self._near(self._frontal, image_bgr, box_xywh, reach, growth, mirrored=False)
+        return self._near(self._frontal, frame, box_xywh, reach, growth, mirrored=False)
 
     def search_turned_near(
-        self, image_bgr: np.ndarray, box_xywh: np.ndarray, reach: float, growth: float
+        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
     ) -> np.ndarray:
         """Return the boxes of faces in profile around a known one, `(n, 4) float32`.
 
@@ -73,7 +74,7 @@ class Detector:
         others.
         """
         for mirrored in (False, True):
-            boxes = self._near(self._profile, image_bgr, box_xywh, reach, growth, mirrored)
+            boxes = self._near(self._profile, frame, box_xywh, reach, growth, mirrored)
             if len(boxes):
                 break
         centres = boxes[:, :2] + boxes[:, 2:] / 2
@@ -84,7 +85,7 @@ class Detector:
     def _near(
         self,
         cascade: "cv2.CascadeClassifier",
-        image_bgr: np.ndarray,
+        frame: Frame,
         box_xywh: np.ndarray,
         reach: float,
         growth: float,
@@ -92,14 +93,14 @@ class Detector:
     ) -> np.ndarray:
         """Run one cascade on the surroundings of a box; see `search_near` for the arguments."""
         x, y, w, h = (float(value) for value in box_xywh)
-        height, width = image_bgr.shape[:2]
+        height, width = frame.size
         left, top = max(0, int(x - reach * w)), max(0, int(y - reach * h))
         right = min(width, math.ceil(x + w + reach * w))
         bottom = min(height, math.ceil(y + h + reach * h))
         if right - left < MIN_FACE or bottom - top < MIN_FACE:
             return np.zeros((0, 4), np.float32)
         scale = min(1.0, KNOWN_FACE / max(1.0, w))
-        grey, to_source = _shrink(image_bgr[top:bottom, left:right], scale)
+        grey, to_source = _shrink(frame.grey[top:bottom, left:right], scale)
         # A pixel more on both ends: the cascade rounds its sizes.
         sizes = (int(w * scale / growth) - 1, math.ceil(w * scale * growth) + 1)
         boxes = _run(cascade, cv2.flip(grey, 1) if mirrored else grey, sizes, SCALE_FACTOR)
@@ -122,18 +123,16 @@ def _load_cascade(name: str) -> "cv2.CascadeClassifier":
     return cascade
 
 
-def _shrink(image_bgr: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return a grey copy at about `scale`, and the factors `(4,) float32` that map a box in it
-    back to pixels of `image_bgr`."""
-    height, width = image_bgr.shape[:2]
+def _shrink(grey: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return `grey` at about `scale`, and the factors `(4,) float32` that map a box in it back."""
+    height, width = grey.shape
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Most pixels of a large image are skipped at once, so that at least two of each remaining
     # pair of rows and columns are averaged: five times as fast, and no worse for Haar.
     skip = int(0.5 / scale)
     if skip > 1:
         few = (max(1, width // skip), max(1, height // skip))
-        image_bgr = cv2.resize(image_bgr, few, interpolation=cv2.INTER_NEAREST)
-    grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY)
+        grey = cv2.resize(grey, few, interpolation=cv2.INTER_NEAREST)
     if grey.shape[::-1] != size:
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     return grey, np.array([width / size[0], height / size[1]] * 2, np.float32)

@@ -18,8 +18,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import av.error
 import cv2
 
+from deepfake_detector.decoding.diagnosis import MissingError, UnreadableError
+from deepfake_detector.decoding.frame import Frame
+from deepfake_detector.decoding.reader import Reader, open_video
 from deepfake_detector.face_dataset.boxes import Crop, read_boxes, write_face
 from deepfake_detector.face_dataset.folder import put_faces, remove_faces
 from deepfake_detector.face_dataset.manifest import face_names, new_row
@@ -29,9 +33,7 @@ from deepfake_detector.faces.crops import CropFiles, Square
 from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import FaceBoxes
-from deepfake_detector.videos import diagnosis
 from deepfake_detector.videos.metadata import Video
-from deepfake_detector.videos.reader import Frame, VideoReader
 
 SAME_TIME_SEC = 0.0015  # boxes.csv holds milliseconds
 
@@ -68,7 +70,11 @@ def process_video(
         row |= _extract(task, save_path, folder, settings, started + timeout_sec)
     except TooSlowError:
         row |= too_slow(timeout_sec)
-    except (cv2.error, MemoryError) as error:
+    except MissingError as error:
+        row |= {"status": "missing", "reason": f"it is listed, but there is {error}"}
+    except UnreadableError as error:
+        row |= {"status": "unreadable", "reason": str(error)}
+    except (cv2.error, av.error.FFmpegError, MemoryError) as error:
         # A single line: OpenCV's messages come with line breaks.
         row |= {"status": "failed", "reason": " ".join(str(error).split()) or repr(error)}
     if row["status"] != "ok":
@@ -89,19 +95,12 @@ def _extract(
 ) -> dict:
     """Find the faces, put their folders in place and return the columns of the manifest."""
     path = task.video.path
-    problem = why_not_to_open(path)
-    if problem in diagnosis.NOT_THERE:
-        return {"status": "missing", "reason": f"listed in metadata.json, but {problem}"}
-    if problem:
-        return {"status": "unreadable", "reason": problem}
     properties: dict = {}
     crops = None
     if task.box_source is not None:
         properties, crops = _cut_along(path, task.box_source, save_path, folder, settings, deadline)
     if crops is None:
         properties, crops = _find_and_cut(path, folder, settings, deadline)
-    if not properties:
-        return {"status": "unreadable", "reason": diagnosis.explain(path)}
     if not crops:
         return properties | {"status": "no_face", "reason": "no face in any frame", "detected": 0}
     made = [folder / f"face_{number}" for number in range(len(crops))]
@@ -115,30 +114,20 @@ def _extract(
     return properties | counts | {"faces": len(crops), "status": "ok"}
 
 
-def why_not_to_open(path: Path) -> str:
-    """Return why there is no file to open, or one that OpenCV must not; else an empty string."""
-    try:
-        if path.is_file():
-            # FFmpeg would follow it to other files and return their frames.
-            return diagnosis.PLAYLIST if diagnosis.is_playlist(path) else ""
-    except OSError:
-        pass  # such as a link into a folder that may not be entered; explain says which
-    return diagnosis.explain(path)
-
-
 def _find_and_cut(
     path: Path, folder: Path, settings: FaceSettings, deadline: float
 ) -> tuple[dict, list[list[Crop]]]:
-    """Return the properties of the video and the crops of each face; neither if it is no video."""
-    with VideoReader(path) as reader:
+    """Return the properties of the video and the crops of each face.
+
+    Raises UnreadableError where it is no video.
+    """
+    with open_video(path) as reader:
         frames = reader.frames(settings.capture_sec, settings.fps)
         followed = follow(in_time(frames, deadline), settings, folder)
-        if not followed.indices:
-            return {}, []
         properties = properties_of(reader, len(followed.indices), followed.files.frame_sizes[-1])
     wanted = followed.squares_to_cut()
     if wanted:
-        with VideoReader(path) as reader:
+        with open_video(path) as reader:
             frames = reader.frames(settings.capture_sec, settings.fps, frozenset(wanted))
             followed.cut(in_time(frames, deadline), wanted)
     return properties, followed.crops()
@@ -166,14 +155,14 @@ class Followed:
     def cut(self, frames: Iterator[Frame], wanted: dict[int, list[tuple[int, Square]]]) -> None:
         """Cut these squares out of `frames`, reading no further than needed; empties `wanted`.
 
-        Raises cv2.error where a frame does not come again.
+        Raises UnreadableError where a frame does not come again.
         """
         while wanted:
             frame = next(frames, None)
             if frame is None:
-                raise cv2.error("the file changed, or decodes differently, when it is read again")
+                raise UnreadableError("it changed, or decodes differently, when it is read again")
             for position, square in wanted.pop(frame.index, ()):
-                self.files.write(position, square, square.cut(frame.image_bgr))
+                self.files.write(position, square, square.cut(frame))
 
     def crops(self) -> list[list[Crop]]:
         """Return the crops of each face; all squares must be cut."""
@@ -204,8 +193,8 @@ def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Fol
     buffer = CropBuffer(tracker, files, settings)
     indices: list[int] = []
     for frame in frames:
-        tracker.add_frame(frame.image_bgr, frame.time_sec)
-        buffer.add_frame(frame.image_bgr)
+        tracker.add_frame(frame)
+        buffer.add_frame(frame)
         indices.append(frame.index)
     buffer.finish()
     return Followed(tracker, files, indices, tracker.faces() if indices else [])
@@ -231,19 +220,19 @@ def _cut_along(
     main_face = faces_of_original[0]
     files = CropFiles(folder, settings)
     crops: list[list[Crop]] = [[] for _ in names]
-    with VideoReader(path) as reader:
+    with open_video(path) as reader:
         frames = in_time(reader.frames(settings.capture_sec, settings.fps), deadline)
         for position, frame in enumerate(frames):
             of_main = main_face.get(frame.index)
             same = of_main and abs(of_main.time_sec - frame.time_sec) < SAME_TIME_SEC
-            if not same or frame.image_bgr.shape[:2] != size:
+            if not same or frame.size != size:
                 return {}, None
             files.frame_sizes.append(size)
             for own_crops, face in zip(crops, faces_of_original, strict=True):
                 if frame.index in face:
                     box, source = face[frame.index].box_xywh, face[frame.index].source
                     square = files.square_of(position, box)
-                    written = files.write(position, square, square.cut(frame.image_bgr))
+                    written = files.write(position, square, square.cut(frame))
                     own_crops.append(Crop(written, frame.index, frame.time_sec, box, source))
         if len(crops[0]) != len(main_face):
             return {}, None
@@ -267,14 +256,13 @@ def _detector(thread: int) -> Detector:
     return Detector()
 
 
-def properties_of(reader: VideoReader, num_frames: int, size: tuple[int, int]) -> dict:
+def properties_of(reader: Reader, num_frames: int, size: tuple[int, int]) -> dict:
     """Return the columns of the manifest that describe the file; `size` is (height, width)."""
     height, width = size
-    properties = {"fps": f"{reader.fps:.2f}", "width": width, "height": height}
-    missing = reader.missing_frames if reader.ended else 0
-    if missing > 1:  # one more or less is how writers count, not damage
-        promised = reader.grabbed + missing
-        properties["reason"] = (
-            f"ends after {reader.grabbed} of the {promised} frames its header promises"
-        )
-    return properties | {"frames_read": num_frames}
+    return {
+        "fps": f"{reader.fps:.2f}",
+        "width": width,
+        "height": height,
+        "reason": reader.damage,
+        "frames_read": num_frames,
+    }

@@ -2,7 +2,7 @@
 
     tracker = FaceTracker(Detector())
     for frame in frames:
-        tracker.add_frame(frame.image_bgr, frame.time_sec)
+        tracker.add_frame(frame)
     faces = tracker.faces()                # boxes for every frame, from main_face.py
 
 A Haar search of a whole frame is slow, so it runs only now and then. In between, each known face is
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.faces.detector import MIN_FACE, Detector
 from deepfake_detector.faces.main_face import find_faces
 from deepfake_detector.faces.tracklets import (
@@ -66,22 +67,22 @@ class FaceTracker:
         self._thumbnail: np.ndarray | None = None
         self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
 
-    def add_frame(self, image_bgr: np.ndarray, time_sec: float) -> None:
-        """Look for faces in the next frame, `(height, width, 3) uint8 BGR`."""
+    def add_frame(self, frame: Frame) -> None:
+        """Look for faces in the next frame."""
         position = len(self.times_sec)
-        self.times_sec.append(time_sec)
-        self.shots.append(self._shot_of(image_bgr))
+        self.times_sec.append(frame.time_sec)
+        self.shots.append(self._shot_of(frame))
         self.live = [tracklet for tracklet in self.live if self._is_live(tracklet)]
         unmatched = [
-            tracklet for tracklet in self.live if not self._follow(tracklet, image_bgr, position)
+            tracklet for tracklet in self.live if not self._follow(tracklet, frame, position)
         ]
         self._end_doubles(position)
         known = [tracklet.detections[-1] for tracklet in self.live if tracklet.last == position]
-        for box in self._search_frame(image_bgr, time_sec, known):
+        for box in self._search_frame(frame, known):
             if any(overlap(box, other.box_xywh) > SAME_PLACE_OVERLAP for other in known):
                 continue
             # The whole frame was searched in coarse steps; next to the face they are fine.
-            closer = self._detector.search_near(image_bgr, box, *NEAR_WIDE)
+            closer = self._detector.search_near(frame, box, *NEAR_WIDE)
             detection = Detection(position, closer[0] if len(closer) == 1 else box)
             tracklet = next((t for t in unmatched if self._is_same_face(t, detection)), None)
             if tracklet is None:
@@ -95,9 +96,9 @@ class FaceTracker:
         """Return the main face first and, for "all", the further ones; empty without any."""
         return find_faces(self.tracklets, self.times_sec, self.shots, self._which)
 
-    def _shot_of(self, image_bgr: np.ndarray) -> int:
+    def _shot_of(self, frame: Frame) -> int:
         """Return the number of the shot that the next frame belongs to."""
-        before, self._thumbnail = self._thumbnail, _thumbnail(image_bgr)
+        before, self._thumbnail = self._thumbnail, _thumbnail(frame.grey)
         if before is None:
             return 0
         cut = _correlation(before, self._thumbnail) < CUT_CORRELATION
@@ -111,11 +112,9 @@ class FaceTracker:
         patient = silent_sec <= PATIENCE_SEC or silent_frames <= PATIENCE_FRAMES
         return tracklet.shot == self.shots[-1] and patient
 
-    def _search_frame(
-        self, image_bgr: np.ndarray, time_sec: float, known: Sequence[Detection]
-    ) -> np.ndarray:
+    def _search_frame(self, frame: Frame, known: Sequence[Detection]) -> np.ndarray:
         """Return the boxes of a whole-frame search, `(n, 4)`; none while no search is due."""
-        longer_side = max(image_bgr.shape[:2])
+        time_sec, longer_side = frame.time_sec, max(frame.size)
         smallest_sides = [max(MIN_FACE, longer_side * share) for share, _ in LOST_SEARCH_STEPS]
         if known:
             side = max(detection.side for detection in known) * NEWCOMER_SIZE[self._which]
@@ -124,12 +123,12 @@ class FaceTracker:
             if not self._is_due(0, time_sec, NEWCOMER_SEARCH_SEC * rarer):
                 return np.zeros((0, 4), np.float32)
             self._searched_sec = [time_sec] * len(LOST_SEARCH_STEPS)
-            return self._detector.search_frame(image_bgr, side)
+            return self._detector.search_frame(frame, side)
         for step, (_, every_sec) in enumerate(LOST_SEARCH_STEPS):
             if not self._is_due(step, time_sec, every_sec):
                 continue
             self._searched_sec[step] = time_sec
-            boxes = self._detector.search_frame(image_bgr, smallest_sides[step])
+            boxes = self._detector.search_frame(frame, smallest_sides[step])
             if len(boxes):
                 return boxes
         return np.zeros((0, 4), np.float32)
@@ -137,7 +136,7 @@ class FaceTracker:
     def _is_due(self, step: int, time_sec: float, every_sec: float) -> bool:
         return time_sec - self._searched_sec[step] > every_sec - 1e-3
 
-    def _follow(self, tracklet: Tracklet, image_bgr: np.ndarray, position: int) -> bool:
+    def _follow(self, tracklet: Tracklet, frame: Frame, position: int) -> bool:
         """Add the detection next to the tracklet's last box; return whether there is one."""
         box = tracklet.detections[-1].box_xywh
         silent_sec = self.times_sec[-1] - self.times_sec[tracklet.last]
@@ -150,7 +149,7 @@ class FaceTracker:
                 (self._detector.search_turned_near, TURNED_REACH, GROWTH_NEAR),
             ]
         for search, reach, most_growth in searches:
-            found = search(image_bgr, box, reach, most_growth)
+            found = search(frame, box, reach, most_growth)
             detections = [Detection(position, box_found) for box_found in found]
             detections = [
                 detection for detection in detections if self._is_same_face(tracklet, detection)
@@ -183,12 +182,11 @@ class FaceTracker:
         )
 
 
-def _thumbnail(image_bgr: np.ndarray) -> np.ndarray:
+def _thumbnail(grey: np.ndarray) -> np.ndarray:
     """Return `(16, 16) float32` grey levels, made of every n-th pixel only, for speed."""
-    step_y, step_x = (max(1, side // 64) for side in image_bgr.shape[:2])
-    few = np.ascontiguousarray(image_bgr[::step_y, ::step_x])
-    grey = cv2.cvtColor(few, cv2.COLOR_BGR2GRAY)
-    return cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32)
+    step_y, step_x = (max(1, side // 64) for side in grey.shape)
+    few = np.ascontiguousarray(grey[::step_y, ::step_x])
+    return cv2.resize(few, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

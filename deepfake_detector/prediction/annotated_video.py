@@ -15,11 +15,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from deepfake_detector.decoding.diagnosis import UnreadableError
+from deepfake_detector.decoding.frame import Frame
+from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.face_dataset.boxes import Crop, read_boxes
 from deepfake_detector.files import written_whole
 from deepfake_detector.prediction.scores import ScoredFace
 from deepfake_detector.prediction.verdicts import FAKE, JudgedVideo
-from deepfake_detector.videos.reader import Frame, VideoReader
 
 Colour = tuple[int, int, int]
 Point = tuple[int, int]  # x, y in pixels
@@ -34,16 +36,17 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 def annotate_video(judged: JudgedVideo, out: Path) -> None:
     """Write the copy to `out`, whole or not at all.
 
-    Raises OSError where it cannot be written, and cv2.error where the video no longer decodes.
+    Raises OSError where it cannot be written, and UnreadableError where the video no longer
+    decodes.
     """
     rule = judged.rule
     end_sec = judged.found.windows[-1].start_sec + rule.window_sec
-    with VideoReader(judged.path) as reader, written_whole(out) as partial:
+    with open_video(judged.path) as reader, written_whole(out) as partial:
         frames = reader.frames(end_sec, None)
         first = next(frames, None)
         if first is None:
-            raise cv2.error("the video does not decode any more")
-        canvas = Canvas(judged, first.image_bgr.shape[:2])
+            raise UnreadableError("the video does not decode any more")
+        canvas = Canvas(judged, first.size)
         writer = _open_writer(partial, reader.fps, canvas.size)
         try:
             writer.write(canvas.draw(first))
@@ -197,8 +200,11 @@ def _open_writer(path: Path, fps: float, size: tuple[int, int]) -> cv2.VideoWrit
 
 
 def _holds_frames(path: Path) -> bool:
-    with VideoReader(path) as reader:
-        return next(reader.frames(math.inf, None), None) is not None
+    try:
+        with open_video(path) as reader:
+            return next(reader.frames(math.inf, None), None) is not None
+    except UnreadableError:
+        return False
 
 
 def _colour(is_fake: bool) -> Colour:

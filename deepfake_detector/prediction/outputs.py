@@ -15,9 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import av.error
 import cv2
 
 from deepfake_detector.console import UserError, say
+from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.files import text_cell, write_text
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
 from deepfake_detector.prediction.task import Task
@@ -133,7 +135,7 @@ def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:
 
     try:
         draw_pictures(judged, folder, stem)
-    except (OSError, cv2.error) as error:
+    except (OSError, UnreadableError, cv2.error, av.error.FFmpegError) as error:
         reason = " ".join(str(getattr(error, "strerror", "") or error).split())
         say(f"note: {judged.path}: drawing it failed: {reason}", sys.stderr)
 

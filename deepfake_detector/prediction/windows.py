@@ -17,15 +17,17 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av.error
 import cv2
 import numpy as np
 
 from deepfake_detector.clips.sampling import sample_positions
+from deepfake_detector.decoding.diagnosis import UnreadableError
+from deepfake_detector.decoding.frame import Frame
+from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.face_dataset.boxes import Crop, write_face
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces import extraction
-from deepfake_detector.videos import diagnosis
-from deepfake_detector.videos.reader import Frame, VideoReader
 
 MOMENT_SEC = 1.0  # length of the clips of a timeline, and twice the time between two of them
 
@@ -105,18 +107,14 @@ def find_faces(
     started = time.perf_counter()
     own_folder = Path(tempfile.mkdtemp(dir=folder))
     found = VideoFaces(folder=own_folder)
-    found.problem = extraction.why_not_to_open(path)
-    if not found.problem:
-        capture_sec = math.inf if whole else settings.capture_sec
-        reading = _WindowReader(path, own_folder, settings, num_frames, timeline, timeout_sec)
-        try:
-            found.problem = reading.read(capture_sec, found)
-        except extraction.TooSlowError:
-            found.problem = extraction.too_slow(timeout_sec)["reason"]
-        except (cv2.error, MemoryError) as error:
-            found.problem = " ".join(str(error).split()) or repr(error)
-        if not found.windows:
-            found.problem = found.problem or diagnosis.explain(path)
+    capture_sec = math.inf if whole else settings.capture_sec
+    reading = _WindowReader(path, own_folder, settings, num_frames, timeline, timeout_sec)
+    try:
+        found.problem = reading.read(capture_sec, found)
+    except extraction.TooSlowError:
+        found.problem = extraction.too_slow(timeout_sec)["reason"]
+    except (UnreadableError, cv2.error, av.error.FFmpegError, MemoryError) as error:
+        found.problem = " ".join(str(error).split()) or repr(error)
     found.seconds = time.perf_counter() - started
     return found
 
@@ -136,19 +134,18 @@ class _WindowReader:
         """Fill in `found`; return what is wrong with the video, which often is nothing."""
         # Squares that were not foreseen are cut in a second reading, which follows behind.
         again = contextlib.closing(self._frames_again(capture_sec))
-        with VideoReader(self.path) as reader, again as frames_again:
+        with open_video(self.path) as reader, again as frames_again:
             found.fps = reader.fps
             frames = reader.frames(capture_sec, self.settings.fps)
             for start_sec, of_window in _split(frames, self.settings.capture_sec):
                 number = len(found.windows)
                 followed, folder = self._follow(of_window, frames_again, number)
                 found.windows.append(self._window(number, start_sec, followed, folder))
-            properties = extraction.properties_of(reader, found.frames, (0, 0))
-        return properties.get("reason", "")
+        return reader.damage
 
     def _frames_again(self, capture_sec: float) -> Generator[Frame, None, None]:
         """Yield the frames of the video, which is not opened before the first is asked for."""
-        with VideoReader(self.path) as reader:
+        with open_video(self.path) as reader:
             yield from reader.frames(capture_sec, self.settings.fps)
 
     def _follow(

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.faces.crops import crop_square, resize_face
 from deepfake_detector.faces.detector import PROFILE_BACK, PROFILE_SIZE, Detector
 
@@ -28,7 +29,7 @@ def test_crop_of_a_wide_frame_is_limited_by_its_height():
 def test_crop_is_not_distorted():
     image = np.zeros((200, 300, 3), np.uint8)
     cv2.circle(image, (150, 100), 30, (255, 255, 255), -1)
-    crop = resize_face(crop_square((120, 70, 60, 60), 0.3, 200, 300).cut(image), 96)
+    crop = resize_face(crop_square((120, 70, 60, 60), 0.3, 200, 300).cut(frame_of_image(image)), 96)
     assert crop.shape == (96, 96, 3)
     rows, columns = np.nonzero(crop[:, :, 0] > 127)
     assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=1)
@@ -42,6 +43,7 @@ def test_a_search_for_large_faces_only_passes_small_ones_over(head_frames):
     canvas = np.hstack(
         [frame, cv2.copyMakeBorder(small, 0, len(small), 0, 0, cv2.BORDER_REPLICATE)]
     )
+    canvas = frame_of_image(canvas)
     both = detector.search_frame(canvas, smallest_side=1)
     (large,) = detector.search_frame(canvas, smallest_side=1.3 * min(both[:, 2]))
     assert len(both) == 2
@@ -67,11 +69,14 @@ def test_a_known_face_is_found_again_at_any_size(head_frames, side):
     """Its surroundings are shrunk for the search; boxes come back in pixels of the frame."""
     detector = Detector()
     frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
-    x, y, w, _ = max(detector.search_frame(frame, 1).tolist(), key=lambda box: box[2])
+    x, y, w, _ = max(
+        detector.search_frame(frame_of_image(frame), 1).tolist(), key=lambda box: box[2]
+    )
     scale = side / w
     enlarged = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     known = np.array([x, y, w, w], np.float32) * scale
-    (found,) = detector.search_near(enlarged, known + [0.1 * side, 0, 0, 0], 0.3, 1.2)
+    moved = known + [0.1 * side, 0, 0, 0]
+    (found,) = detector.search_near(frame_of_image(enlarged), moved, 0.3, 1.2)
     assert found == pytest.approx(known, abs=0.12 * side)
 
 
@@ -94,7 +99,8 @@ def test_a_profile_gives_the_box_that_a_frontal_face_would(left):
     detector._profile = SeesOneSide()
     frame = np.zeros((200, 220, 3), np.uint8)
     frame[80:120, left : left + 40] = 255
-    (found,) = detector.search_turned_near(frame, np.array([90, 80, 40, 40], np.float32), 1, 1.4)
+    known = np.array([90, 80, 40, 40], np.float32)
+    (found,) = detector.search_turned_near(frame_of_image(frame), known, 1, 1.4)
     side = 40 / PROFILE_SIZE
     ahead = -1 if left == 60 else 1
     centre = left + 20 + ahead * PROFILE_BACK * side

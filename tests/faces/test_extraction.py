@@ -34,13 +34,13 @@ def boxes_of(folder: Path) -> list[dict]:
 @pytest.fixture
 def readings(monkeypatch) -> list[Path]:
     """The videos opened, once for each time."""
-    opened, real_reader = [], extraction.VideoReader
+    opened, real_reader = [], extraction.open_video
 
     def open_and_note(path):
         opened.append(path)
         return real_reader(path)
 
-    monkeypatch.setattr(extraction, "VideoReader", open_and_note)
+    monkeypatch.setattr(extraction, "open_video", open_and_note)
     return opened
 
 
@@ -102,8 +102,8 @@ def test_crops_cut_early_are_those_cut_afterwards(tmp_path, head_frames, monkeyp
     assert tree(tmp_path / "foreseen") == tree(tmp_path / "afterwards")
 
 
-def remember_size_only(buffer, image_bgr):
-    buffer._files.frame_sizes.append(image_bgr.shape[:2])
+def remember_size_only(buffer, frame):
+    buffer._files.frame_sizes.append(frame.size)
 
 
 def test_little_memory_for_waiting_frames_changes_nothing(tmp_path, head_frames, monkeypatch):

@@ -106,7 +106,7 @@ def damaged(folder: Path, good: bytes) -> dict[str, tuple[str, str]]:
         "empty.mp4": ("unreadable", "is empty"),
         "text.mp4": ("unreadable", "text, not a video"),
         "header_only.mp4": ("unreadable", "cut off"),
-        "folder.mp4": ("unreadable", "not a file"),
+        "folder.mp4": ("unreadable", "a folder without numbered pictures"),
         "gone.mp4": ("missing", "no such file"),
         "../escape.mp4": ("invalid_entry", "is a path"),
     }

@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 
+from deepfake_detector.decoding.frame import Frame, frame_of_image
 from deepfake_detector.faces import smoothing
 from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.main_face import choose_faces, find_faces
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import Detection, Tracklet
+
+
+def frame_of_rgb(image_rgb: np.ndarray, time_sec: float) -> Frame:
+    return frame_of_image(np.ascontiguousarray(image_rgb[:, :, ::-1]), time_sec=time_sec)
 
 
 def tracklet(positions, box, shot=0):
@@ -108,7 +113,7 @@ def test_a_detection_that_jumps_or_has_the_wrong_size_is_averaged_instead():
 def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_frames):
     tracker = FaceTracker(Detector())
     for index, frame in enumerate(head_frames):
-        tracker.add_frame(frame[:, :, ::-1], index / 25)
+        tracker.add_frame(frame_of_rgb(frame, index / 25))
     (face,) = tracker.faces()
     assert face.boxes.shape == (25, 4)
     assert face.detected.mean() > 0.9
@@ -120,7 +125,7 @@ def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames):
     tracker = FaceTracker(Detector())
     frames = [*head_frames[:8], *other_side[:8], *head_frames[8:16]]
     for index, frame in enumerate(frames):
-        tracker.add_frame(np.ascontiguousarray(frame[:, :, ::-1]), index / 25)
+        tracker.add_frame(frame_of_rgb(frame, index / 25))
     assert tracker.shots == [0] * 8 + [1] * 8 + [2] * 8
     detections = [
         detection.position for tracklet in tracker.tracklets for detection in tracklet.detections
@@ -132,7 +137,7 @@ def test_no_face_in_noise():
     noise = np.random.default_rng(0).integers(0, 255, (10, 120, 120, 3), np.uint8)
     tracker = FaceTracker(Detector())
     for index, frame in enumerate(noise):
-        tracker.add_frame(frame, index / 25)
+        tracker.add_frame(frame_of_rgb(frame, index / 25))
     assert tracker.faces() == []
 
 
@@ -161,8 +166,8 @@ def test_a_further_face_does_not_reach_over_a_cut():
 def test_two_people_side_by_side_are_two_faces(head_frames):
     tracker = FaceTracker(Detector(), "all")
     for index, frame in enumerate(head_frames):
-        both = np.hstack([frame, frame[:, ::-1]])[:, :, ::-1]
-        tracker.add_frame(np.ascontiguousarray(both), index / 25)
+        both = np.hstack([frame, frame[:, ::-1]])
+        tracker.add_frame(frame_of_rgb(both, index / 25))
     found = tracker.faces()
     assert len(found) == 2
     lefts = sorted(face.boxes[:, 0].mean() for face in found)
@@ -171,14 +176,13 @@ def test_two_people_side_by_side_are_two_faces(head_frames):
 
 def test_one_face_is_not_followed_twice(head_frames):
     tracker = FaceTracker(Detector(), "all")
-    frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
-    tracker.add_frame(frame, 0.0)
+    tracker.add_frame(frame_of_rgb(head_frames[0], 0.0))
     detection = tracker.live[0].detections[0]
     nearby = Tracklet(0, [Detection(0, detection.box_xywh + [30, 0, 0, 0])])
     tracker.tracklets.append(nearby)
     tracker.live.append(nearby)
     for index in range(1, 8):
-        tracker.add_frame(frame, index / 25)
+        tracker.add_frame(frame_of_rgb(head_frames[0], index / 25))
     assert tracker.live == tracker.tracklets[:1]
     assert len(tracker.faces()) == 1
 
@@ -188,7 +192,7 @@ def test_frames_seconds_apart_are_followed_too(head_frames, fps):
     """With --fps 0.5, or in a time lapse, every frame seemed to end the tracklet before it."""
     tracker = FaceTracker(Detector())
     for index, frame in enumerate(head_frames[:6]):
-        tracker.add_frame(np.ascontiguousarray(frame[:, :, ::-1]), index / fps)
+        tracker.add_frame(frame_of_rgb(frame, index / fps))
     (face,) = tracker.faces()
     assert face.detected.all()
 
@@ -199,13 +203,13 @@ def test_a_lost_face_does_not_cost_a_fine_search_in_every_frame():
 
         sides: list[float] = []
 
-        def search_frame(self, image_bgr, smallest_side):
+        def search_frame(self, frame, smallest_side):
             self.sides.append(smallest_side)
             return np.zeros((0, 4), np.float32)
 
     tracker = FaceTracker(Blind())
     for index in range(50):
-        tracker.add_frame(np.zeros((720, 1280, 3), np.uint8), index / 25)
+        tracker.add_frame(frame_of_rgb(np.zeros((720, 1280, 3), np.uint8), index / 25))
     finest = min(Blind.sides)
     assert Blind.sides.count(finest) <= 4  # in two seconds
     assert Blind.sides.count(max(Blind.sides)) >= 15

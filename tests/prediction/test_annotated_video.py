@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.boxes import Crop, write_face
 from deepfake_detector.prediction.annotated_video import FAKE_BGR, REAL_BGR, Canvas, score_at
 from deepfake_detector.prediction.scores import ScoredFace
 from deepfake_detector.prediction.verdicts import JudgedVideo, Rule, judge
 from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
-from deepfake_detector.videos.reader import Frame
 
 BOX = (100.0, 200.0, 150.0, 150.0)
 
@@ -39,7 +39,7 @@ def test_each_window_has_its_own_boxes_also_after_a_gap_in_the_clock(tmp_path):
     faces = [scored_face(0, 0.0, 0.2, tmp_path), scored_face(1, 20.0, 0.9, tmp_path)]
     canvas = Canvas(judged(faces), (480, 640))
     colours = [
-        edge_colour(canvas.draw(Frame(index, time_sec, np.zeros((480, 640, 3), np.uint8))))
+        edge_colour(canvas.draw(frame_of_image(np.zeros((480, 640, 3), np.uint8), index, time_sec)))
         for index, time_sec in ((0, 0.0), (1, 0.04), (500, 20.0))
     ]
     assert colours == [list(REAL_BGR), [0, 0, 0], list(FAKE_BGR)]

@@ -2,21 +2,21 @@
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 
 import sample_data
+from deepfake_detector.decoding.frame import frame_of_image
+from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.faces.detector import Detector
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.face_swap import random_swap_artifacts, swap_faces
 from deepfake_detector.synthetic.scene import draw_frames
 from deepfake_detector.videos.listing import list_videos
-from deepfake_detector.videos.reader import VideoReader
 
 
 def frames_of(path):
-    with VideoReader(path) as reader:
+    with open_video(path) as reader:
         return np.stack([frame.image_bgr.copy() for frame in reader.frames(60, None)])
 
 
@@ -65,7 +65,7 @@ def test_a_second_run_keeps_the_videos_and_other_settings_are_refused(tmp_path, 
 def test_haar_finds_the_synthetic_faces(sample_videos):
     detector = Detector()
     found = [
-        len(detector.search_frame(frame, smallest_side=1))
+        len(detector.search_frame(frame_of_image(frame), smallest_side=1))
         for path in sorted(sample_videos.glob("*.mp4"))
         for frame in frames_of(path)[::3]
     ]
@@ -78,7 +78,7 @@ def test_a_fake_differs_from_its_original_in_the_face_alone(tmp_path):
     artifacts = random_swap_artifacts(seed=5)
     fake = swap_faces(real, person, source, fps=25, seed=3, artifacts=artifacts)
     change = np.abs(real.astype(int) - fake).mean(axis=(0, 3))
-    box = Detector().search_frame(cv2.cvtColor(real[0], cv2.COLOR_RGB2BGR), 1)[0]
+    box = Detector().search_frame(frame_of_image(real[0][:, :, ::-1].copy()), 1)[0]
     x, y, w, h = box.astype(int)
     assert change[y : y + h, x : x + w].mean() > 2
     assert change[:15].max() == change[-15:].max() == 0  # above the head, and the shoulders

@@ -9,12 +9,12 @@ from conftest import write_metadata
 
 import processing
 import sample_data
-from deepfake_detector.videos.reader import VideoReader
+from deepfake_detector.decoding.reader import open_video
 
 
 def frames_of(path: Path, capture_sec: float, fps: float | None) -> list[tuple[int, float]]:
     """Return index and time of the frames that are kept."""
-    with VideoReader(path) as reader:
+    with open_video(path) as reader:
         return [(frame.index, frame.time_sec) for frame in reader.frames(capture_sec, fps)]
 
 

@@ -1,0 +1,170 @@
+"""One frame, and parts of it that outlive it; colour is converted where it is asked for.
+
+    frame.grey                                 # (height, width) uint8: what Haar looks at
+    part = frame.part(100, 50, 400, 350)       # left, top, right, bottom in pixels
+    part.bgr(120, 60, 300, 240)                # (180, 180, 3) uint8
+
+Video is stored as YUV. Its luma plane is a grey picture already, and to convert the surroundings of
+a face to colour costs a fraction of converting all of a frame. Other pixels are BGR from the start.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import av
+import cv2
+import numpy as np
+
+# Formats of 8 bits a sample, and how many columns and rows of pixels share a chroma sample.
+PLANAR_FORMATS = {
+    "yuv420p": (2, 2),
+    "yuvj420p": (2, 2),
+    "yuv422p": (2, 1),
+    "yuvj422p": (2, 1),
+    "yuv444p": (1, 1),
+    "yuvj444p": (1, 1),
+}
+
+
+class Pixels(Protocol):
+    """The pixels of a frame or of a part of it. A rectangle is left, top, right, bottom."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def grey(self) -> np.ndarray: ...
+    def bgr(self, left: int, top: int, right: int, bottom: int) -> np.ndarray: ...
+    def copy(self, left: int, top: int, right: int, bottom: int) -> "Pixels": ...
+
+
+class BgrPixels:
+    """Pixels in an array, `(height, width, 3) uint8` BGR."""
+
+    def __init__(self, image_bgr: np.ndarray):
+        self._image_bgr = image_bgr
+        self.height, self.width = image_bgr.shape[:2]
+        self.nbytes = image_bgr.nbytes
+
+    @cached_property
+    def grey(self) -> np.ndarray:
+        """`(height, width) uint8`."""
+        return cv2.cvtColor(self._image_bgr, cv2.COLOR_BGR2GRAY)
+
+    def bgr(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+        """Return a rectangle as a view, `(bottom - top, right - left, 3) uint8`."""
+        return self._image_bgr[top:bottom, left:right]
+
+    def copy(self, left: int, top: int, right: int, bottom: int) -> "BgrPixels":
+        """Return a rectangle that does not keep the rest in memory."""
+        return BgrPixels(self.bgr(left, top, right, bottom).copy())
+
+
+class PlanarPixels:
+    """Pixels in one of PLANAR_FORMATS, as FFmpeg decodes them."""
+
+    def __init__(self, planes: av.VideoFrame):
+        self._planes = planes
+        self.height, self.width = planes.height, planes.width
+        self.nbytes = sum(plane.buffer_size for plane in planes.planes)
+
+    @cached_property
+    def grey(self) -> np.ndarray:
+        """`(height, width) uint8`: the luma plane, a view."""
+        return _plane_array(self._planes, 0)
+
+    def bgr(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+        """Return a rectangle, `(bottom - top, right - left, 3) uint8`.
+
+        The result is equal to that part of the whole frame converted, with the matrix and the range
+        of colours that the video names.
+        """
+        even_left, even_top = left - left % 2, top - top % 2
+        planes = self._planes
+        if (even_left, even_top, right, bottom) != (0, 0, self.width, self.height):
+            planes = self.copy(even_left, even_top, right, bottom)._planes
+        image_bgr = planes.reformat(format="bgr24").to_ndarray()
+        return image_bgr[top - even_top : bottom - even_top, left - even_left : right - even_left]
+
+    def copy(self, left: int, top: int, right: int, bottom: int) -> "PlanarPixels":
+        """Return a rectangle that does not keep the rest in memory; left and top are even."""
+        part = av.VideoFrame(right - left, bottom - top, self._planes.format.name)
+        part.colorspace, part.color_range = self._planes.colorspace, self._planes.color_range
+        chroma = PLANAR_FORMATS[part.format.name]
+        for number, (columns, rows) in enumerate(((1, 1), chroma, chroma)):
+            whole = _plane_array(self._planes, number)
+            _plane_array(part, number)[:] = whole[
+                top // rows : -(-bottom // rows), left // columns : -(-right // columns)
+            ]
+        return PlanarPixels(part)
+
+
+def _plane_array(planes: av.VideoFrame, number: int) -> np.ndarray:
+    """Return a plane as a view, `(height, width) uint8`; its rows have padding in memory."""
+    plane = planes.planes[number]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+        : plane.height, : plane.width
+    ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rectangle of a frame; all positions are those in the frame."""
+
+    left: int
+    top: int
+    pixels: Pixels
+
+    def holds(self, left: int, top: int, right: int, bottom: int) -> bool:
+        """Return whether a rectangle of the frame lies in this part."""
+        return (
+            self.left <= left
+            and self.top <= top
+            and right <= self.left + self.pixels.width
+            and bottom <= self.top + self.pixels.height
+        )
+
+    def bgr(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+        """Return a rectangle of the frame that this part holds, `(height, width, 3) uint8`."""
+        return self.pixels.bgr(
+            left - self.left, top - self.top, right - self.left, bottom - self.top
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame as a player shows it, and its place in the video."""
+
+    index: int  # from 0
+    time_sec: float  # since the first frame
+    pixels: Pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.height, self.pixels.width
+
+    @property
+    def grey(self) -> np.ndarray:
+        """`(height, width) uint8`."""
+        return self.pixels.grey
+
+    @property
+    def image_bgr(self) -> np.ndarray:
+        """`(height, width, 3) uint8`; may be a view, so copy it to draw."""
+        return self.pixels.bgr(0, 0, self.pixels.width, self.pixels.height)
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> Part:
+        """Return a rectangle that outlives the frame; it may be a pixel larger at left and top."""
+        left, top = max(0, left - left % 2), max(0, top - top % 2)
+        right, bottom = min(right, self.pixels.width), min(bottom, self.pixels.height)
+        return Part(left, top, self.pixels.copy(left, top, right, bottom))
+
+
+def frame_of_image(image_bgr: np.ndarray, index: int = 0, time_sec: float = 0.0) -> Frame:
+    """Return a frame of an image, `(height, width, 3) uint8` BGR."""
+    return Frame(index, time_sec, BgrPixels(image_bgr))

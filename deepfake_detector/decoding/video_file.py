@@ -1,0 +1,244 @@
+"""Decodes a video file with PyAV, the binding of FFmpeg: pictures in order, as a player shows them.
+
+Interlaced pictures are deinterlaced, turned ones turned upright, and those of pixels that are not
+square are stretched. https://pyav.basswood-io.com/docs/stable/
+"""
+
+import functools
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.error
+import av.filter
+import av.logging
+import cv2
+
+from deepfake_detector.console import printable
+from deepfake_detector.decoding import diagnosis
+from deepfake_detector.decoding.diagnosis import UnreadableError
+from deepfake_detector.decoding.frame import PLANAR_FORMATS, BgrPixels, Pixels, PlanarPixels
+
+# FFmpeg's errors come to us instead of to stderr: the manifest says them better.
+av.logging.set_level(av.logging.ERROR)
+av.logging.set_skip_repeated(False)
+logging.getLogger("libav").addHandler(logging.NullHandler())
+
+# After a damaged part of a file the next may be whole, so only this many failures to read a packet
+# in a row are the end.
+FAILURES_AT_THE_END = 100
+# Pixels less off square than that are taken as square, and more off than that as a wrong header.
+LEAST_SQUEEZE, MOST_SQUEEZE = 1.01, 8.0
+TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+# Containers that store how many pictures there are; elsewhere that number is an estimate.
+COUNTING_CONTAINERS = ("mov", "avi")
+Said = list[tuple[int, str, str]]  # level, name, message, as av.logging has it
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture; its pixels are converted when they are asked for."""
+
+    clock_sec: float  # by the clock of the container; nan without
+    pixels: Callable[[], Pixels]
+
+
+class VideoFile:
+    """An open video file. Raises UnreadableError where there is no video to decode."""
+
+    def __init__(self, path: Path):
+        with av.logging.Capture() as said:
+            try:
+                # "file:", or FFmpeg takes "12:30.mp4" for an address on the network.
+                self._container = av.open(f"file:{path.absolute()}")
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                words = error_words(error, said, last=True)
+                raise UnreadableError(diagnosis.explain(path, words)) from error
+        self._path, self._packets, self._damaged_packets = path, 0, 0
+        self._words = ""  # the first that FFmpeg said about damage
+        try:
+            self._stream = self._choose_stream()
+        except UnreadableError:
+            self.close()
+            raise
+        # One thread, because the workers share the cores already and every thread holds pictures.
+        self._stream.codec_context.thread_count = 1
+        squeeze = float(self._stream.sample_aspect_ratio or 1)
+        off_square = max(squeeze, 1 / squeeze) if squeeze > 0 else 1.0
+        self._squeeze = squeeze if LEAST_SQUEEZE < off_square < MOST_SQUEEZE else 1.0
+
+    def close(self) -> None:
+        self._container.close()
+
+    @property
+    def header_fps(self) -> float:
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(rate) if rate else math.nan
+
+    @property
+    def length_sec(self) -> float:
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        length = self._container.duration
+        return length / av.time_base if length else math.nan
+
+    def damage(self, at_the_end: bool) -> str:
+        """Return what is wrong with what was read, as the decoder or the container says."""
+        found = []
+        if self._damaged_packets:
+            found.append(f"damaged frames: {self._damaged_packets} of {self._packets}")
+        promised = self._stream.frames
+        counts = self._container.format.name.startswith(COUNTING_CONTAINERS)
+        # One more or less is how writers count.
+        if at_the_end and counts and self._packets < promised - 1:
+            found.append(f"ends after {self._packets} of the {promised} frames its header promises")
+        if not found and self._words:
+            found.append("damaged")
+        return ", ".join(found) + (f" (FFmpeg: {self._words})" if self._words else "")
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield the pictures in the order in which they are shown.
+
+        Raises UnreadableError at the end where there was none.
+        """
+        any_picture, deinterlacer = False, None
+        for decoded in self._decode():
+            any_picture = True
+            if deinterlacer is None and decoded.interlaced_frame:
+                deinterlacer = Deinterlacer(self._stream)
+            ready = deinterlacer.push(decoded) if deinterlacer else [decoded]
+            yield from map(self._picture, ready)
+        if deinterlacer is not None:
+            yield from map(self._picture, deinterlacer.finish())
+        if not any_picture:
+            raise UnreadableError(self._why_no_picture())
+
+    def _why_no_picture(self) -> str:
+        if not self._packets:
+            return diagnosis.CUT_EARLY
+        return diagnosis.explain(self._path, self._words or self._stream.codec_context.name)
+
+    def _choose_stream(self) -> av.VideoStream:
+        # The cover of a piece of music is a video stream of one picture.
+        streams = [
+            stream
+            for stream in self._container.streams.video
+            if "ATTACHED_PIC" not in str(stream.disposition).upper()
+        ]
+        if not streams:
+            if self._container.streams.audio:
+                raise UnreadableError(diagnosis.SOUND)
+            raise UnreadableError(diagnosis.explain(self._path, "no pictures in it"))
+        best = self._container.streams.best("video")
+        chosen = best if best in streams else streams[0]
+        if chosen.codec_context is None:
+            raise UnreadableError(f"{diagnosis.UNKNOWN} (its codec is unknown)")
+        return chosen
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        packets, failures = self._container.demux(self._stream), 0
+        while failures < FAILURES_AT_THE_END:
+            with av.logging.Capture() as said:
+                try:
+                    packet = next(packets)
+                except StopIteration:
+                    self._listen(said)
+                    return
+                except av.error.FFmpegError as error:  # this part; the next one may be whole
+                    packets, failures = self._container.demux(self._stream), failures + 1
+                    self._listen(said, error)
+                    continue
+                failures = 0
+                self._packets += packet.size > 0
+                damaged, decoded = packet.is_corrupt, []
+                try:
+                    decoded = packet.decode()
+                except av.error.FFmpegError as error:
+                    self._listen(said, error)
+                    damaged = True
+                self._damaged_packets += damaged or any(frame.is_corrupt for frame in decoded)
+                self._listen(said)
+            yield from decoded
+
+    def _listen(self, said: Said, error: Exception | None = None) -> None:
+        """Keep the first words of FFmpeg about what it could not read."""
+        self._words = self._words or error_words(error, said)
+
+    def _picture(self, decoded: av.VideoFrame) -> Picture:
+        clock_sec = math.nan if decoded.time is None else decoded.time
+        return Picture(clock_sec, functools.partial(self._pixels, decoded))
+
+    def _pixels(self, decoded: av.VideoFrame) -> Pixels:
+        turn = TURNS.get(round(decoded.rotation) % 360)
+        if decoded.format.name in PLANAR_FORMATS and turn is None and self._squeeze == 1.0:
+            return PlanarPixels(decoded)
+        image_bgr = decoded.reformat(
+            # No pixel is lost: the shorter side is stretched.
+            width=round(decoded.width * max(1.0, self._squeeze)),
+            height=round(decoded.height * max(1.0, 1 / self._squeeze)),
+            format="bgr24",
+        ).to_ndarray()
+        return BgrPixels(image_bgr if turn is None else cv2.rotate(image_bgr, turn))
+
+
+def error_words(error: Exception | None, said: Said, last: bool = False) -> str:
+    """Return the first (or `last`) of what was said, or else what the error says; one line."""
+    messages = [message for _, _, message in said]
+    if not messages and error is not None:
+        messages = [getattr(error, "strerror", None) or str(error)]  # without the path in it
+    words = messages[-1 if last else 0] if messages else ""
+    return printable(" ".join(words.split()))
+
+
+class Deinterlacer:
+    """Makes whole pictures of interlaced ones, at the same times: FFmpeg's bwdif filter.
+
+    https://ffmpeg.org/ffmpeg-filters.html#bwdif
+    """
+
+    def __init__(self, stream: av.VideoStream):
+        self._stream = stream
+        self._graph: av.filter.Graph | None = None
+        self._form: tuple = ()
+
+    def push(self, decoded: av.VideoFrame) -> list[av.VideoFrame]:
+        """Return the pictures that are ready by now: the filter looks one picture ahead."""
+        form = (decoded.width, decoded.height, decoded.format.name)
+        ready = self.finish() if self._graph is not None and form != self._form else []
+        if self._graph is None:
+            self._graph, self._form = self._make_graph(form, decoded), form
+        self._graph.vpush(decoded)
+        return ready + self._pull()
+
+    def finish(self) -> list[av.VideoFrame]:
+        """Return the last pictures."""
+        if self._graph is None:
+            return []
+        self._graph.vpush(None)
+        last = self._pull()
+        self._graph = None
+        return last
+
+    def _make_graph(self, form: tuple, decoded: av.VideoFrame) -> av.filter.Graph:
+        width, height, name = form
+        graph = av.filter.Graph()
+        graph.threads = 1
+        source = graph.add_buffer(
+            width=width, height=height, format=name, time_base=decoded.time_base
+        )
+        # Pictures that are not marked as interlaced pass as they are.
+        filtered = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+        graph.link_nodes(source, filtered, graph.add("buffersink")).configure()
+        return graph
+
+    def _pull(self) -> list[av.VideoFrame]:
+        pictures = []
+        while self._graph is not None:
+            try:
+                pictures.append(self._graph.vpull())
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+        return pictures
