@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Protocol
 
 import av
+import av.error
 import cv2
 import numpy as np
 
@@ -25,6 +26,7 @@ PLANAR_FORMATS = {
     "yuv444p": (1, 1),
     "yuvj444p": (1, 1),
 }
+UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED, no matrix is named
 
 
 class Pixels(Protocol):
@@ -87,7 +89,7 @@ class PlanarPixels:
         planes = self._planes
         if (even_left, even_top, right, bottom) != (0, 0, self.width, self.height):
             planes = self.copy(even_left, even_top, right, bottom)._planes
-        image_bgr = planes.reformat(format="bgr24").to_ndarray()
+        image_bgr = convert(planes)
         return image_bgr[top - even_top : bottom - even_top, left - even_left : right - even_left]
 
     def copy(self, left: int, top: int, right: int, bottom: int) -> "PlanarPixels":
@@ -101,6 +103,17 @@ class PlanarPixels:
                 top // rows : -(-bottom // rows), left // columns : -(-right // columns)
             ]
         return PlanarPixels(part)
+
+
+def convert(planes: av.VideoFrame, width: int = 0, height: int = 0) -> np.ndarray:
+    """Return a decoded picture of any format as `(height, width, 3) uint8` BGR; 0 keeps a side."""
+    width, height = width or planes.width, height or planes.height
+    try:
+        return planes.reformat(width, height, "bgr24").to_ndarray()
+    except av.error.FFmpegError:
+        # A matrix that FFmpeg cannot undo, often named by mistake: as if none was named.
+        planes.colorspace = UNSPECIFIED
+        return planes.reformat(width, height, "bgr24").to_ndarray()
 
 
 def _plane_array(planes: av.VideoFrame, number: int) -> np.ndarray:

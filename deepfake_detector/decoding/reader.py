@@ -19,7 +19,6 @@ from deepfake_detector.decoding.video_file import VideoFile
 
 FALLBACK_FPS = 30.0  # of a video without a usable frame rate
 PICTURES_FPS = 25.0  # of pictures, which have no clock
-MOST_FPS = 1000.0  # beyond that a header is wrong
 
 
 class Reader:
@@ -88,5 +87,5 @@ def open_video(path: Path) -> Reader:
     if is_picture(path):
         return Reader(PictureFiles([path], PICTURES_FPS), PICTURES_FPS)
     source = VideoFile(path)
-    usable = math.isfinite(source.header_fps) and 0 < source.header_fps <= MOST_FPS
-    return Reader(source, source.header_fps if usable else FALLBACK_FPS)
+    known = not math.isnan(source.header_fps)
+    return Reader(source, source.header_fps if known else FALLBACK_FPS)

@@ -16,11 +16,18 @@ import av.error
 import av.filter
 import av.logging
 import cv2
+from av.stream import Disposition
 
 from deepfake_detector.console import printable
 from deepfake_detector.decoding import diagnosis
 from deepfake_detector.decoding.diagnosis import UnreadableError
-from deepfake_detector.decoding.frame import PLANAR_FORMATS, BgrPixels, Pixels, PlanarPixels
+from deepfake_detector.decoding.frame import (
+    PLANAR_FORMATS,
+    BgrPixels,
+    Pixels,
+    PlanarPixels,
+    convert,
+)
 
 # FFmpeg's errors come to us instead of to stderr: the manifest says them better.
 av.logging.set_level(av.logging.ERROR)
@@ -32,9 +39,8 @@ logging.getLogger("libav").addHandler(logging.NullHandler())
 FAILURES_AT_THE_END = 100
 # Pixels less off square than that are taken as square, and more off than that as a wrong header.
 LEAST_SQUEEZE, MOST_SQUEEZE = 1.01, 8.0
+MOST_FPS = 1000  # beyond that a header is wrong
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-# Containers that store how many pictures there are; elsewhere that number is an estimate.
-COUNTING_CONTAINERS = ("mov", "avi")
 Said = list[tuple[int, str, str]]  # level, name, message, as av.logging has it
 
 
@@ -57,7 +63,9 @@ class VideoFile:
             except (av.error.FFmpegError, OSError, ValueError) as error:
                 words = error_words(error, said, last=True)
                 raise UnreadableError(diagnosis.explain(path, words)) from error
-        self._path, self._packets, self._damaged_packets = path, 0, 0
+        self._path = path
+        self._packets, self._damaged_packets = 0, 0
+        self._reached = 0  # the number of the last frame that was there, from 1
         self._words = ""  # the first that FFmpeg said about damage
         try:
             self._stream = self._choose_stream()
@@ -75,8 +83,10 @@ class VideoFile:
 
     @property
     def header_fps(self) -> float:
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        return float(rate) if rate else math.nan
+        """Frames a second as the header says, nan where it says nothing usable."""
+        stream = self._stream
+        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        return next((float(rate) for rate in rates if rate and 0 < rate <= MOST_FPS), math.nan)
 
     @property
     def length_sec(self) -> float:
@@ -90,14 +100,17 @@ class VideoFile:
         found = []
         if self._damaged_packets:
             found.append(f"damaged frames: {self._damaged_packets} of {self._packets}")
-        promised = self._stream.frames
-        counts = self._container.format.name.startswith(COUNTING_CONTAINERS)
+        promised = self._promised_frames()
         # One more or less is how writers count.
-        if at_the_end and counts and self._packets < promised - 1:
-            found.append(f"ends after {self._packets} of the {promised} frames its header promises")
+        if at_the_end and self._reached < promised - 1:
+            found.append(f"ends after {self._reached} of the {promised} frames its header promises")
         if not found and self._words:
             found.append("damaged")
         return ", ".join(found) + (f" (FFmpeg: {self._words})" if self._words else "")
+
+    def _promised_frames(self) -> int:
+        """Return the number of frames in the header; 0 in containers where it is an estimate."""
+        return self._stream.frames if self._container.format.name[:3] in {"mov", "avi"} else 0
 
     def pictures(self) -> Iterator[Picture]:
         """Yield the pictures in the order in which they are shown.
@@ -126,7 +139,7 @@ class VideoFile:
         streams = [
             stream
             for stream in self._container.streams.video
-            if "ATTACHED_PIC" not in str(stream.disposition).upper()
+            if not stream.disposition & Disposition.attached_pic
         ]
         if not streams:
             if self._container.streams.audio:
@@ -152,7 +165,7 @@ class VideoFile:
                     self._listen(said, error)
                     continue
                 failures = 0
-                self._packets += packet.size > 0
+                self._count(packet)
                 damaged, decoded = packet.is_corrupt, []
                 try:
                     decoded = packet.decode()
@@ -162,6 +175,13 @@ class VideoFile:
                 self._damaged_packets += damaged or any(frame.is_corrupt for frame in decoded)
                 self._listen(said)
             yield from decoded
+
+    def _count(self, packet: av.Packet) -> None:
+        self._packets += packet.size > 0
+        self._reached = max(self._reached, self._packets)
+        if packet.dts is not None and self._container.format.name == "avi":
+            # The time stamps of an AVI are the numbers of its frames, those left out included.
+            self._reached = max(self._reached, packet.dts + 1)
 
     def _listen(self, said: Said, error: Exception | None = None) -> None:
         """Keep the first words of FFmpeg about what it could not read."""
@@ -175,12 +195,10 @@ class VideoFile:
         turn = TURNS.get(round(decoded.rotation) % 360)
         if decoded.format.name in PLANAR_FORMATS and turn is None and self._squeeze == 1.0:
             return PlanarPixels(decoded)
-        image_bgr = decoded.reformat(
-            # No pixel is lost: the shorter side is stretched.
-            width=round(decoded.width * max(1.0, self._squeeze)),
-            height=round(decoded.height * max(1.0, 1 / self._squeeze)),
-            format="bgr24",
-        ).to_ndarray()
+        # No pixel is lost: the shorter side is stretched.
+        width = round(decoded.width * max(1.0, self._squeeze))
+        height = round(decoded.height * max(1.0, 1 / self._squeeze))
+        image_bgr = convert(decoded, width, height)
         return BgrPixels(image_bgr if turn is None else cv2.rotate(image_bgr, turn))
 
 
