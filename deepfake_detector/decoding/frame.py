@@ -85,12 +85,23 @@ class PlanarPixels:
         The result is equal to that part of the whole frame converted, with the matrix and the range
         of colours that the video names.
         """
-        even_left, even_top = left - left % 2, top - top % 2
-        planes = self._planes
-        if (even_left, even_top, right, bottom) != (0, 0, self.width, self.height):
-            planes = self.copy(even_left, even_top, right, bottom)._planes
+        planes, even = self._planes, self._even(left, top, right, bottom)
+        if even != (0, 0, self.width, self.height):
+            planes = self.copy(*even)._planes
         image_bgr = convert(planes)
-        return image_bgr[top - even_top : bottom - even_top, left - even_left : right - even_left]
+        return image_bgr[top - even[1] : bottom - even[1], left - even[0] : right - even[0]]
+
+    def _even(self, left: int, top: int, right: int, bottom: int) -> tuple[int, int, int, int]:
+        """Return the rectangle with even sides and corners, as far as the picture has them.
+
+        FFmpeg converts pictures of an odd height by another method, of slightly other results.
+        """
+        return (
+            left - left % 2,
+            top - top % 2,
+            min(right + right % 2, self.width),
+            min(bottom + bottom % 2, self.height),
+        )
 
     def copy(self, left: int, top: int, right: int, bottom: int) -> "PlanarPixels":
         """Return a rectangle that does not keep the rest in memory; left and top are even."""
@@ -172,9 +183,10 @@ class Frame:
         return self.pixels.bgr(0, 0, self.pixels.width, self.pixels.height)
 
     def part(self, left: int, top: int, right: int, bottom: int) -> Part:
-        """Return a rectangle that outlives the frame; it may be a pixel larger at left and top."""
+        """Return a rectangle that outlives the frame; it may be a pixel larger on every side."""
         left, top = max(0, left - left % 2), max(0, top - top % 2)
-        right, bottom = min(right, self.pixels.width), min(bottom, self.pixels.height)
+        right = min(right + right % 2, self.pixels.width)
+        bottom = min(bottom + bottom % 2, self.pixels.height)
         return Part(left, top, self.pixels.copy(left, top, right, bottom))
 
 
