@@ -8,6 +8,8 @@ Video is stored as YUV. Its luma plane is a grey picture already, and to convert
 a face to colour costs a fraction of converting all of a frame. Other pixels are BGR from the start.
 """
 
+import functools
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -16,6 +18,7 @@ import av
 import av.error
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 # Formats of 8 bits a sample, and how many columns and rows of pixels share a chroma sample.
 PLANAR_FORMATS = {
@@ -26,6 +29,9 @@ PLANAR_FORMATS = {
     "yuv444p": (1, 1),
     "yuvj444p": (1, 1),
 }
+# To prepare FFmpeg's converter takes longer than to convert a face. Pictures of the same size share
+# it, so the sides of parts are rounded up.
+SIDES_STEP = 64
 UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED, no matrix is named
 
 
@@ -75,9 +81,13 @@ class PlanarPixels:
         self.nbytes = sum(plane.buffer_size for plane in planes.planes)
 
     @cached_property
+    def _arrays(self) -> list[np.ndarray]:
+        return [_plane_array(self._planes, number) for number in range(3)]
+
+    @property
     def grey(self) -> np.ndarray:
         """`(height, width) uint8`: the luma plane, a view."""
-        return _plane_array(self._planes, 0)
+        return self._arrays[0]
 
     def bgr(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
         """Return a rectangle, `(bottom - top, right - left, 3) uint8`.
@@ -85,10 +95,9 @@ class PlanarPixels:
         The result is equal to that part of the whole frame converted, with the matrix and the range
         of colours that the video names.
         """
-        planes, even = self._planes, self._even(left, top, right, bottom)
-        if even != (0, 0, self.width, self.height):
-            planes = self.copy(*even)._planes
-        image_bgr = convert(planes)
+        even = self._even(left, top, right, bottom)
+        whole = even == (0, 0, self.width, self.height)
+        image_bgr = convert(self._planes if whole else self._copied(*even, SIDES_STEP))
         return image_bgr[top - even[1] : bottom - even[1], left - even[0] : right - even[0]]
 
     def _even(self, left: int, top: int, right: int, bottom: int) -> tuple[int, int, int, int]:
@@ -105,26 +114,38 @@ class PlanarPixels:
 
     def copy(self, left: int, top: int, right: int, bottom: int) -> "PlanarPixels":
         """Return a rectangle that does not keep the rest in memory; left and top are even."""
-        part = av.VideoFrame(right - left, bottom - top, self._planes.format.name)
+        return PlanarPixels(self._copied(left, top, right, bottom))
+
+    def _copied(self, left: int, top: int, right: int, bottom: int, step: int = 1) -> av.VideoFrame:
+        """Return a copy of a rectangle whose sides are rounded up to multiples of `step`."""
+        width, height = (-(-side // step) * step for side in (right - left, bottom - top))
+        part = av.VideoFrame(width, height, self._planes.format.name)
         part.colorspace, part.color_range = self._planes.colorspace, self._planes.color_range
         chroma = PLANAR_FORMATS[part.format.name]
         for number, (columns, rows) in enumerate(((1, 1), chroma, chroma)):
-            whole = _plane_array(self._planes, number)
-            _plane_array(part, number)[:] = whole[
+            pixels = self._arrays[number][
                 top // rows : -(-bottom // rows), left // columns : -(-right // columns)
             ]
-        return PlanarPixels(part)
+            _plane_array(part, number)[: pixels.shape[0], : pixels.shape[1]] = pixels
+        return part
 
 
 def convert(planes: av.VideoFrame, width: int = 0, height: int = 0) -> np.ndarray:
     """Return a decoded picture of any format as `(height, width, 3) uint8` BGR; 0 keeps a side."""
-    width, height = width or planes.width, height or planes.height
+    size = (width or planes.width, height or planes.height)
+    reformat = _reformatter(threading.get_ident()).reformat
     try:
-        return planes.reformat(width, height, "bgr24").to_ndarray()
+        return reformat(planes, *size, "bgr24", threads=1).to_ndarray()
     except av.error.FFmpegError:
         # A matrix that FFmpeg cannot undo, often named by mistake: as if none was named.
         planes.colorspace = UNSPECIFIED
-        return planes.reformat(width, height, "bgr24").to_ndarray()
+        return reformat(planes, *size, "bgr24", threads=1).to_ndarray()
+
+
+@functools.cache
+def _reformatter(thread: int) -> VideoReformatter:
+    """Return the converter of this thread, which is prepared for the size it was used for last."""
+    return VideoReformatter()
 
 
 def _plane_array(planes: av.VideoFrame, number: int) -> np.ndarray:
