@@ -53,6 +53,28 @@ def time_baseline(videos: Sequence[Video], work: Path) -> tuple[float, int]:
     return seconds / count, count
 
 
+def time_mtcnn(videos: Sequence[Video], every: int) -> tuple[float, int, int]:
+    """Return seconds, frames looked at, and frames with a face, of MTCNN on every n-th frame.
+
+    Zhang et al. 2016, doi:10.1109/LSP.2016.2603342, in the package `mtcnn`, on the CPU.
+    """
+    from mtcnn import MTCNN  # with TensorFlow, and not installed with ours
+
+    detector = MTCNN(device="CPU:0")
+    seconds, frames, seen = 0.0, 0, 0
+    for video in videos:
+        with open_video(video.path) as reader:
+            for frame in reader.frames(CAPTURE_SEC, None):
+                if frame.index % every:
+                    continue
+                image_rgb = np.ascontiguousarray(frame.image_bgr[:, :, ::-1])
+                started = time.perf_counter()
+                found = detector.detect_faces(image_rgb)
+                seconds += time.perf_counter() - started
+                frames, seen = frames + 1, seen + bool(found)
+    return seconds, frames, seen
+
+
 def compare_boxes(path: Path) -> tuple[dict, dict]:
     """Return frames, detections and jitter of our boxes, and of the baseline's.
 
