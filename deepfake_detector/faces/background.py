@@ -21,11 +21,11 @@ import numpy as np
 from deepfake_detector.decoding.frame import Frame
 
 MOMENTS_SEC = (0.0, 1.0, 2.0)
-GRID = 16  # rows and columns of bits
+GRID = 24  # rows and columns of bits
 LEAST_CHANGE = 3.0  # grey levels between neighbouring cells; less is a wall, and noise
-FACE_MARGIN = 0.6  # of the side of the box, on every side: hair and chin are re-drawn, too
+FACE_MARGIN = 0.4  # of the side of the box, on every side: hair and chin are re-drawn, too
 LEAST_BITS = 40  # that two videos must both have at a moment
-MOST_UNEQUAL = 0.06  # share of the bits; same place and camera, another take: 0.1 and more
+MOST_UNEQUAL = 0.1  # share of the bits
 
 
 @dataclass
