@@ -47,7 +47,13 @@ def arguments() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--model", type=Path, required=True, metavar="FILE", help="model.keras of a run")
+    add(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="model.keras of a run, or the run folder",
+    )
     add("--data", type=Path, nargs="+", required=True, metavar="DIR", help="folders of faces")
     add("--out", type=Path, required=True, metavar="DIR", help="report folder")
     add(
@@ -135,7 +141,7 @@ def evaluate(
     Raises UserError for an argument out of range, a model or a folder that cannot be read, faces
     that were not made for the model, a split without videos, and an `out` that cannot be written.
     """
-    model, out = Path(model), Path(out)
+    model, out = trained_model.find_model(Path(model)), Path(out)
     folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
     check_options(split, operating_point, strips, batch_size)
     settings = trained_model.read_model_settings(model)

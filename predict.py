@@ -111,9 +111,9 @@ def predict(
 ) -> list[VideoVerdict]:
     """Return the verdict on each video, in the order of `videos`; the command gives the same.
 
-    `model` is the model.keras of a run, `videos` a video, a folder that is searched for videos, or
-    a list of these. A video given twice is in the result once. A video that cannot be read is no
-    error but a verdict, "UNREADABLE", and its `note` says why.
+    `model` is the model.keras of a run, or the run folder, `videos` a video, a folder that is
+    searched for videos, or a list of these. A video given twice is in the result once. A video that
+    cannot be read is no error but a verdict, "UNREADABLE", and its `note` says why.
 
     `operating_point` names the threshold, one of `calibration.OPERATING_POINTS` (default: that of
     equal errors, or a half where the model has none). `faces` is "all" or "main". `whole` scores
@@ -125,11 +125,12 @@ def predict(
     By default everything happens in this process. With `workers`, that many processes read the
     videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
 
-    Raises UserError where the model or an option cannot be used, and where there is no video.
+    Raises UserError where the model or an option cannot be used, where there is no video, and for
+    an address or a camera in place of one.
     """
     task = prepare_task(Path(model), operating_point, faces, whole, windows, workers, timeout_sec)
     places = [videos] if isinstance(videos, (str, Path)) else videos
-    paths = search.find_videos([Path(place) for place in places])
+    paths = search.find_videos(places)
     results = {
         number: plain_result(judged) for number, judged in judge_videos(task, paths, timeline)
     }
@@ -175,8 +176,14 @@ def main_arguments() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("videos", type=Path, nargs="+", metavar="VIDEO_OR_FOLDER", help="what to score")
-    add("--model", type=Path, required=True, metavar="FILE", help="model.keras of a run")
+    add("videos", nargs="+", metavar="VIDEO_OR_FOLDER", help="what to score")
+    add(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="model.keras of a run, or the run folder",
+    )
     add(
         "--operating-point",
         type=calibration.current_name,

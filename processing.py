@@ -52,6 +52,7 @@ from deepfake_detector.faces.detector import check_detector
 from deepfake_detector.faces.extraction import Task, process_video, too_slow
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
+from deepfake_detector.videos.addresses import local_path
 from deepfake_detector.videos.listing import parse_shard, select_videos, unlisted_files
 from deepfake_detector.videos.metadata import Video
 
@@ -60,6 +61,7 @@ from deepfake_detector.videos.metadata import Video
 def main(argv: Sequence[str] | None = None) -> int:
     """Choose the videos, extract their faces, and say what came of it."""
     args = main_arguments().parse_args(argv)
+    args.location = [local_path(folder) for folder in args.location]
     settings = FaceSettings(
         args.capture_sec,
         args.fps,
@@ -99,7 +101,7 @@ def main_arguments() -> argparse.ArgumentParser:
     )
     defaults = FaceSettings()
     add = parser.add_argument_group("videos").add_argument
-    add("--location", type=Path, nargs="+", required=True, metavar="DIR", help="video folders")
+    add("--location", nargs="+", required=True, metavar="DIR", help="video folders")
     add("--layout", choices=layouts.LAYOUTS, help="layout of the folders (default: recognised)")
     add("--num-vids", type=int, help="videos of each class, chosen by --seed (default: all)")
     add("--seed", type=int, default=0, help="seed of the choice of --num-vids (%(default)s)")
@@ -186,7 +188,9 @@ def processing(
     settings = FaceSettings(
         float(capture_sec), fps, margin_ratio, face_size, faces=faces, share_boxes=share_boxes
     )
-    videos = select_videos([Path(folder) for folder in folders], num_vids, seed, layout, shard)
+    videos = select_videos(
+        [local_path(folder) for folder in folders], num_vids, seed, layout, shard
+    )
     machines = Machines(workers or 0, scheduler, timeout_sec)
     return extract(videos, Path(save_path), settings, machines, overwrite)[0]
 

@@ -22,6 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import deepfake_detector  # noqa: F401  it says what is missing before the next import fails
+
+# isort: split
 import cv2
 import numpy as np
 

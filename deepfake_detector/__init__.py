@@ -1,6 +1,7 @@
 """The rooms behind the scripts. Data goes one way:
 
-    videos        which videos there are, what they are labelled, how their frames are read
+    decoding      a video, a picture or a folder of pictures to frames with times
+    videos        which videos there are, and what they are labelled
     face_dataset  the folder of faces on disk: settings, manifest, boxes, face tracks, splits
     faces         from frames to faces: detections, tracklets, averaged boxes, square crops
     clips         from face tracks to clips: pairs, sampling, decoding, augmentation, self-blending
@@ -11,9 +12,15 @@
     prediction    windows, verdicts, annotated videos, pictures
     synthetic     synthetic people for the demo and the tests
 
-Rooms import downwards only: console, files, images, charts, parallel < videos, networks, synthetic
-< face_dataset < faces, clips < scoring < training, evaluation, prediction. No room imports a
-script, and nothing that processing.py needs imports TensorFlow.
+Rooms import downwards only: libraries < console, files, images, charts, parallel < decoding < videos,
+networks, synthetic < face_dataset < faces, clips < scoring < training, evaluation, prediction. No
+room imports a script, and nothing that processing.py needs imports TensorFlow.
 """
 
+from deepfake_detector import libraries
+
 __version__ = "1.0.0"
+
+# Before any file below imports them.
+libraries.require(*libraries.NEEDED)
+libraries.require_opencv()

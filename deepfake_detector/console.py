@@ -26,6 +26,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from deepfake_detector import libraries
+
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 EXIT_BROKEN_PIPE = 141  # ... and for one that wrote to a closed pipe
@@ -129,8 +131,9 @@ def quiet_tensorflow() -> Iterator[None]:
 
     They are written before any log level is read, so stderr itself is redirected. If the import
     fails, all that was written to it is shown. --verbose on the command line, or
-    TF_CPP_MIN_LOG_LEVEL, shows the notes.
+    TF_CPP_MIN_LOG_LEVEL, shows the notes. Where TensorFlow is not installed, one sentence says so.
     """
+    libraries.require("tensorflow")
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "--verbose" in sys.argv[1:]:
         yield
         return

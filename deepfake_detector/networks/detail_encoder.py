@@ -78,7 +78,8 @@ def detail_maps(image: keras.KerasTensor) -> keras.KerasTensor:
         maps.append(_sparsity(detail[..., :1], BLOCK >> octave))
         x = _average(smooth, 2)
     valid = _valid_mask(detail[..., :1])
-    features = layers.Concatenate(dtype="float32")(maps)
+    # A name of its own: when a file is opened, Keras numbers the operations "concatenate" again.
+    features = layers.Concatenate(dtype="float32", name="all_maps")(maps)
     num_valid = keras.ops.maximum(keras.ops.sum(valid, axis=(1, 2), keepdims=True), 1.0)
     mean = keras.ops.sum(features * valid, axis=(1, 2), keepdims=True) / num_valid
     deviations = (features - mean) / FEATURE_STD

@@ -50,6 +50,7 @@ def prepare_task(
     if windows not in WINDOW_RULES:
         raise UserError(f"windows is {windows!r}; it must be one of {', '.join(WINDOW_RULES)}")
     machines = Machines(workers, None, timeout_sec)
+    model_path = trained_model.find_model(model_path)
     settings = trained_model.read_model_settings(model_path)
     operating_point, threshold = calibration.threshold_of(settings, operating_point)
     face_settings = replace(_face_settings(settings, model_path), faces=faces)

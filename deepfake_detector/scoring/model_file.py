@@ -1,12 +1,15 @@
-"""Opens, calibrates and exports the .keras file of a training.
+"""Writes, opens, calibrates and exports the .keras file of a training.
 
+save(network, Path("run/model.keras"))
 model = load(Path("run/model.keras"), settings)
 """
 
 import json
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +23,55 @@ from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 from deepfake_detector.scoring.trained_model import read_model_settings
 from deepfake_detector.scoring.video_scores import highest_scoring_tracks
+
+# What Keras 3.9 to 3.15 write about every layer that has it, with the defaults. Keras 3.8 refuses
+# arguments that it does not know.
+NEWER_ARGUMENTS = {
+    "input_axes": None,
+    "output_axes": None,
+    "quantization_config": None,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+}
+
+
+def save(network: keras.Model, path: Path) -> None:
+    """Write a model as a .keras file, whole, that Keras 3.8 and every later version opens.
+
+    benchmarks/keras_versions.py shows it.
+    """
+    with written_whole(path) as plain:
+        network.save(plain)
+        with (
+            written_whole(plain) as partial,
+            zipfile.ZipFile(plain) as source,
+            zipfile.ZipFile(partial, "w") as target,
+        ):
+            for entry in source.infolist():
+                with source.open(entry) as old, target.open(entry.filename, "w") as new:
+                    if entry.filename == "config.json":
+                        new.write(json.dumps(_without_newer_arguments(json.load(old))).encode())
+                    else:
+                        shutil.copyfileobj(old, new)
+
+
+def _without_newer_arguments(node: Any) -> Any:
+    """Return a Keras configuration without arguments that Keras 3.8 does not know, where they have
+    their default values."""
+    if isinstance(node, list):
+        return [_without_newer_arguments(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {
+        name: _without_newer_arguments(value)
+        for name, value in node.items()
+        if name not in NEWER_ARGUMENTS or value != NEWER_ARGUMENTS[name]
+    }
+    # An operation takes either arguments or a name there; Keras finds it by the name outside.
+    if str(kept.get("module")).startswith("keras.src.ops") and len(kept["config"]) > 1:
+        kept["config"].pop("name", None)
+    return kept
 
 
 def open_model(model_path: Path) -> keras.Model:

@@ -18,23 +18,44 @@ MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
 
 
+def find_model(path: Path) -> Path:
+    """Return the .keras file that is meant by its path or by that of its run folder.
+
+    Raises UserError where there is none.
+    """
+    if path.is_dir():
+        path, folder = path / MODEL_NAME, path
+        if not path.is_file():
+            raise UserError(
+                f"{folder} is a folder without {MODEL_NAME}; give the .keras file of a training, "
+                "or the run folder that train.py wrote"
+            )
+    if not path.exists():
+        raise UserError(f"{path} does not exist; train a model with train.py first")
+    return path
+
+
 def read_model_settings(model_path: Path) -> dict:
     """Return the settings.json next to a model.
 
-    Raises UserError where the model or that file is missing, or the file is not that of a model.
+    Raises UserError where that file is missing or is not that of a model.
     """
-    if not model_path.exists():
-        raise UserError(f"{model_path} does not exist; train a model with train.py first")
     path = model_path.parent / SETTINGS_NAME
+    if not path.exists():
+        raise UserError(
+            f"{model_path} has no {SETTINGS_NAME} next to it, which says what faces the model "
+            "takes and what its scores mean; copy it from the run folder where train.py wrote both"
+        )
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"faces", "num_frames", "img_size"} - settings.keys()
-    except (OSError, ValueError, AttributeError):
-        settings, missing = {}, {"everything"}
+        missing = {"faces", "num_frames", "img_size"}.difference(settings)
+        reason = f"it lacks {', '.join(sorted(missing))}"
+    except (OSError, ValueError, TypeError) as error:
+        missing, reason = {"everything"}, " ".join(str(error).split())
     if missing:
         raise UserError(
-            f"{path} lacks {', '.join(sorted(missing))}; train.py writes it, and it must stay next "
-            "to its model"
+            f"{path} is not the file that train.py wrote for {model_path.name}: {reason}; copy "
+            "that one from the run folder"
         )
     return settings
 

@@ -143,7 +143,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--initial-model",
         type=Path,
         metavar="FILE",
-        help="begin with the weights of this .keras file",
+        help="begin with the weights of this .keras file, or of this run folder",
     )
     add(
         "--deterministic",

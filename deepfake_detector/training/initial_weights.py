@@ -12,17 +12,19 @@ import numpy as np
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
 from deepfake_detector.scoring import model_file
-from deepfake_detector.scoring.trained_model import read_model_settings
+from deepfake_detector.scoring.trained_model import find_model, read_model_settings
 
 OPEN_GATE = 5.0  # before the sigmoid: 0.993
 LINEAR_SCALE = 0.25  # of a mean logit: so small that the tanh of an LSTM is still nearly linear
 
 
 def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
-    """Return the weights of a .keras file, and print a note where it was trained on other faces.
+    """Return the weights of a .keras file, or of that in a run folder, and print a note where they
+    were trained on other faces.
 
-    Raises UserError where it is no model, or the settings.json next to it cannot be read.
+    Raises UserError where there is no model, or the settings.json next to it cannot be read.
     """
+    path = find_model(path)
     weights = model_file.open_model(path).get_weights()
     if (path.parent / SETTINGS_NAME).exists():
         differences = setting_differences(

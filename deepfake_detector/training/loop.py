@@ -23,9 +23,8 @@ import numpy as np
 import tensorflow as tf
 
 from deepfake_detector.console import UserError
-from deepfake_detector.files import written_whole
 from deepfake_detector.networks.folding import fold_time
-from deepfake_detector.scoring import metrics
+from deepfake_detector.scoring import metrics, model_file
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 from deepfake_detector.scoring.distributed import gather, timed
 
@@ -96,8 +95,7 @@ class Trainer:
         """Write the network with the weights trained so far, in float32."""
         if self._trained is not self.network:
             self.network.set_weights(self._trained.get_weights())
-        with written_whole(path) as partial:
-            self.network.save(partial)
+        model_file.save(self.network, path)
 
     def restore(self, progress: Progress, values: Sequence[np.ndarray]) -> None:
         """Go on from `progress` with these values of the `variables`.

@@ -13,19 +13,20 @@ from pathlib import Path
 
 from deepfake_detector.console import UserError, say
 from deepfake_detector.videos import layouts
+from deepfake_detector.videos.addresses import local_path
 
 LONGEST_STEM_BYTES = 200  # file systems allow 255, and endings are added
 
 
-def find_videos(places: Sequence[Path], left_out: Path | None = None) -> list[Path]:
+def find_videos(places: Sequence[Path | str], left_out: Path | None = None) -> list[Path]:
     """Return the videos to score: files as given, folders searched for what has a video's suffix.
 
     Hidden files and folders, the folder `left_out`, and files found before are skipped; those of a
     folder are sorted. A path without a file stays in, and will be unreadable. Raises UserError
-    where nothing is left.
+    where nothing is left, and for an address or a camera.
     """
     found: dict[Path, Path] = {}
-    for place in places:
+    for place in map(local_path, places):
         videos = _videos_below(place, left_out) if _is_folder(place) else [place]
         if not videos:
             say(f"note: {place} holds no videos", sys.stderr)

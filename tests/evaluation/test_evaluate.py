@@ -166,8 +166,8 @@ def test_faces_made_with_other_settings_are_refused_with_both_values(
     [
         (lambda run: (run / "model.keras").unlink(), "does not exist; train a model"),
         (lambda run: (run / "model.keras").write_bytes(b"junk"), "cannot be opened as a Keras"),
-        (lambda run: (run / "settings.json").unlink(), "must stay next to its model"),
-        (lambda run: (run / "settings.json").write_text("[]"), "must stay next to its model"),
+        (lambda run: (run / "settings.json").unlink(), "has no settings.json next to it"),
+        (lambda run: (run / "settings.json").write_text("[]"), "is not the file that train.py"),
         (lambda run: (run / "split.json").unlink(), "--split all scores every video"),
         (lambda run: (run / "split.json").write_text("[]"), "--split all scores every video"),
     ],

@@ -1,0 +1,47 @@
+"""Libraries that are missing or do not load: one sentence instead of the traceback of an import.
+
+require("numpy")      # nothing, or "numpy is not installed; ..."
+require_opencv()
+"""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parents[1]  # where the scripts are
+# All that requirements.txt installs but TensorFlow, without which videos can be read.
+NEEDED = ("av", "filelock", "jinja2", "matplotlib", "numpy", "rich", "scipy", "sklearn")
+INSTALL = "run: pip install -r requirements.txt"
+
+
+def require(*names: str) -> None:
+    """End one of the scripts with a sentence where a library is not installed; anywhere else raise
+    ImportError with it."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        _give_up(f"{', '.join(missing)}: not installed for {sys.executable}; {INSTALL}")
+
+
+def require_opencv() -> None:
+    """Import OpenCV, or end as `require` does: its usual wheel needs libraries of the system that
+    containers and servers often lack, and the headless one does not."""
+    try:
+        importlib.import_module("cv2")
+    except ImportError as error:
+        if ".so" not in str(error):
+            _give_up(f"OpenCV cannot be imported: {error}; {INSTALL}")
+        _give_up(
+            f"OpenCV cannot be imported: {error}; install what the system lacks (apt-get install "
+            "libgl1 libglib2.0-0), or the OpenCV that does without it (pip uninstall "
+            'opencv-python, then pip install "opencv-python-headless>=4.8,<5")'
+        )
+
+
+def _give_up(sentence: str) -> NoReturn:
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is None or Path(script).resolve().parent != ROOT:
+        raise ImportError(sentence)
+    print(f"error: {sentence}", file=sys.stderr)
+    raise SystemExit(2)

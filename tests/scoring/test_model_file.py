@@ -1,0 +1,118 @@
+"""The .keras file: which versions of Keras open it, and how it is found."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import model as networks
+from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.networks import catalogue
+from deepfake_detector.prediction.task import prepare_task
+from deepfake_detector.scoring import model_file, trained_model
+from deepfake_detector.training.initial_weights import initial_weights
+
+SLOW = ("mobilenetv3-small", "resnet50", "convnext-tiny")
+
+
+def saved(architecture: str, folder: Path) -> tuple[keras.Model, Path]:
+    network = networks.build_model(2, (32, 32), architecture)
+    model_file.save(network, folder / "model.keras")
+    return network, folder / "model.keras"
+
+
+def parts_of(node: object) -> Iterator[dict]:
+    """Yield every dict in a configuration."""
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from parts_of(part)
+    if isinstance(node, dict):
+        yield node
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [*catalogue.ARCHITECTURES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)],
+)
+def test_keras_3_8_finds_no_argument_that_it_does_not_know(architecture, tmp_path):
+    """Keras 3.15 wrote GlorotUniform(input_axes=None), and 3.8 to 3.13 refused the file.
+    benchmarks/keras_versions.py opens the files in all versions."""
+    _, path = saved(architecture, tmp_path)
+    with zipfile.ZipFile(path) as file:
+        parts = list(parts_of(json.loads(file.read("config.json"))))
+    newer = {"input_axes", "output_axes", "quantization_config", "renorm", "renorm_momentum"}
+    assert not [part for part in parts if newer & part.keys()]
+    operations = [part for part in parts if str(part.get("module")).startswith("keras.src.ops")]
+    # Concatenate(name=..., axis=...) is too much for it, too.
+    assert not [part for part in operations if {"name"} < part["config"].keys()]
+
+
+@pytest.mark.parametrize("architecture", catalogue.ARCHITECTURES)
+def test_a_saved_model_opens_twice_and_scores_the_same(architecture, tmp_path):
+    """Operations are numbered again when a file is opened, and must not take a layer's name."""
+    network, path = saved(architecture, tmp_path)
+    clips = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32, 3), np.uint8)
+    for _ in range(3):
+        opened = keras.models.load_model(path)
+        assert np.array_equal(opened(clips), network(clips))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_values_than_the_default_are_kept(tmp_path):
+    number = keras.Input((1,))
+    initializer = keras.initializers.VarianceScaling(seed=3)
+    layer = keras.layers.Dense(1, kernel_initializer=initializer)
+    rate = keras.layers.BatchNormalization(momentum=0.5)
+    model_file.save(keras.Model(number, rate(layer(number))), tmp_path / "model.keras")
+    opened = keras.models.load_model(tmp_path / "model.keras")
+    assert opened.layers[1].kernel_initializer.seed == 3
+    assert opened.layers[2].momentum == 0.5
+
+
+def run_folder(folder: Path) -> Path:
+    folder.mkdir()
+    settings = {"faces": asdict(FaceSettings()), "num_frames": 2, "img_size": [32, 32]}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    (folder / "model.keras").touch()
+    return folder
+
+
+def test_a_run_folder_stands_for_its_model(tmp_path):
+    run = run_folder(tmp_path / "run")
+    assert prepare_task(run).model_path == run / "model.keras"
+    assert trained_model.find_model(run / "model.keras") == run / "model.keras"
+
+
+def test_a_folder_without_a_model_is_one_sentence(tmp_path):
+    sentence = "is a folder without model.keras; give the .keras file of a training, or the run"
+    with pytest.raises(UserError, match=sentence):
+        prepare_task(tmp_path)
+    with pytest.raises(UserError, match=sentence):
+        initial_weights(tmp_path, {})
+
+
+def test_a_model_without_its_settings_is_told_what_is_missing(tmp_path):
+    run = run_folder(tmp_path / "run")
+    (run / "settings.json").unlink()
+    with pytest.raises(UserError, match="has no settings.json next to it.*copy it from the run"):
+        prepare_task(run / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "it lacks faces, img_size, num_frames"),
+        ('{"face_size": 224}', "it lacks faces, img_size, num_frames"),
+    ],
+)
+def test_settings_that_are_none_of_a_model_are_refused_with_the_reason(tmp_path, text, reason):
+    run = run_folder(tmp_path / "run")
+    (run / "settings.json").write_text(text)
+    with pytest.raises(UserError, match=f"is not the file that train.py wrote.*{reason}"):
+        prepare_task(run)
