@@ -12,9 +12,9 @@
     prediction    windows, verdicts, annotated videos, pictures
     synthetic     synthetic people for the demo and the tests
 
-Rooms import downwards only: libraries < console, files, images, charts, parallel < decoding < videos,
-networks, synthetic < face_dataset < faces, clips < scoring < training, evaluation, prediction. No
-room imports a script, and nothing that processing.py needs imports TensorFlow.
+Rooms import downwards only: libraries < console, files, images, charts, parallel < decoding <
+videos, networks, synthetic < face_dataset < faces, clips < scoring < training, evaluation,
+prediction. No room imports a script, and nothing that processing.py needs imports TensorFlow.
 """
 
 from deepfake_detector import libraries
