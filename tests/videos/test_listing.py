@@ -71,13 +71,15 @@ def test_an_entry_that_is_no_object_has_a_problem(tmp_path):
     assert [bool(video.problem) for video in list_videos([tmp_path])] == [False, True]
 
 
-def test_the_same_name_in_two_parts_is_refused_because_both_would_share_a_folder(tmp_path):
+def test_the_same_name_in_two_parts_gets_the_path_and_the_folder_of_the_location(tmp_path):
     folders = [tmp_path / "part_0", tmp_path / "part_1"]
     for folder in folders:
         folder.mkdir()
-        write_metadata(folder, {"a.mp4": "REAL"})
-    with pytest.raises(UserError, match=r"'a.mp4' is listed in both .*part_0 and .*part_1"):
-        list_videos(folders)
+        write_metadata(folder, {"a.mp4": "REAL", f"{folder.name}.mp4": "REAL"})
+    names = ["part_0.mp4", "part_0__a.mp4", "part_1.mp4", "part_1__a.mp4"]
+    assert [video.name for video in list_videos(folders)] == names
+    assert [video.name for video in list_videos([tmp_path])] == names
+    assert [video.name for video in list_videos([*folders, tmp_path, folders[0]])] == names
 
 
 # The layouts
@@ -237,12 +239,9 @@ def test_plain_real_and_fake_folders_pair_fakes_with_real_videos_by_name(tmp_pat
     }
 
 
-def test_two_files_that_would_share_a_folder_of_faces_are_refused(tmp_path):
+def test_two_files_whose_paths_give_one_name_are_two_videos(tmp_path):
     make_files(tmp_path, "real/a/b.mp4", "real/a__b.mp4", "fake/c.mp4")
-    with pytest.raises(
-        UserError, match=r"'real__a__b.mp4' is listed in both .*/real and .*/real/a"
-    ):
-        list_videos([tmp_path])
+    assert list(entries(tmp_path)) == ["fake__c.mp4", "real__a__b.mp4", "real__a__b__2.mp4"]
 
 
 def test_strange_file_names_are_taken_but_not_those_of_further_faces(tmp_path):
@@ -261,7 +260,7 @@ def test_strange_file_names_are_taken_but_not_those_of_further_faces(tmp_path):
 
 
 def test_a_folder_of_no_known_layout_is_told_all_of_them(tmp_path):
-    make_files(tmp_path, "a.mp4", "real/b.mp4")
+    make_files(tmp_path, "a.mp4", "holiday/b.mp4")
     with pytest.raises(UserError, match="is laid out in none of the known ways") as caught:
         list_videos([tmp_path])
     first, *trees = str(caught.value).splitlines()

@@ -1,0 +1,217 @@
+"""What the names of videos say: who is in them, which video a fake was made from; and the names
+that their faces get.
+
+    469.mp4  469_481.mp4      FaceForensics++: the face of 481 on the video of 469
+    id13_0011.mp4  id13_id10_0011.mp4     Celeb-DF
+    x.mp4  x_fake.mp4         any data set: the part before an underscore
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from deepfake_detector.videos.layouts import PICTURE, Found
+from deepfake_detector.videos.metadata import FAKE, REAL
+
+
+class Pattern(NamedTuple):
+    """A form of file names without suffix, after anything that ends in `__`."""
+
+    family: str
+    label: str  # of the videos that are called so
+    form: str
+    people: tuple[str, ...]
+    original: str  # the video itself, or the one that it was made from
+    is_distinct: bool = True  # else it counts only next to fakes of the family
+
+
+PATTERNS = (
+    Pattern("faceforensics", REAL, r"(?P<a>\d{3})", ("youtube {a}",), "{a}", is_distinct=False),
+    Pattern(
+        "faceforensics",
+        FAKE,
+        r"(?P<a>\d{3})_(?P<b>\d{3})",
+        ("youtube {a}", "youtube {b}"),
+        "{a}",
+    ),
+    Pattern(  # DeeperForensics: an actor's face on a video of FaceForensics++
+        "faceforensics",
+        FAKE,
+        r"(?P<a>\d{3})_(?P<b>[MW]\d{3})",
+        ("youtube {a}", "{b}"),
+        "{a}",
+    ),
+    Pattern(
+        "deeperforensics",
+        REAL,
+        r"(?P<a>[MW]\d{3})_(light|BlendShape)_.*",
+        ("{a}",),
+        "",
+    ),
+    Pattern("dfd", REAL, r"(?P<a>\d\d)__(?P<scene>[a-z_]+)", ("actor {a}",), "{a}__{scene}", False),
+    Pattern(
+        "dfd",
+        FAKE,
+        r"(?P<a>\d\d)_(?P<b>\d\d)__(?P<scene>.+)__[^_]+",
+        ("actor {a}", "actor {b}"),
+        "{a}__{scene}",
+    ),
+    Pattern("celebdf", REAL, r"(?P<a>id\d+)_(?P<n>\d{4})", ("{a}",), "{a}_{n}"),
+    Pattern(
+        "celebdf",
+        FAKE,
+        r"(?P<a>id\d+)_(?P<b>id\d+)_(?P<n>\d{4})(_.*)?",
+        ("{a}", "{b}"),
+        "{a}_{n}",
+    ),
+    Pattern("celebdf", FAKE, r"(?P<a>id\d+)_(?P<n>\d{4})(_.*)?", ("{a}",), "{a}_{n}"),
+)
+# Folders of FaceForensics++ and DFD, where no fakes need be next to the originals.
+FOLDERS_OF_ORIGINALS = frozenset({"youtube", "actors", "original_sequences"})
+PERSON_IN_PATH = re.compile(r"(?<![A-Za-z0-9])id\d{5}(?!\d)")  # VoxCeleb2, and FakeAVCeleb of it
+
+# The names of before a name was the path below the location, in layouts that keep them: faces that
+# are there already are known by these. The last group is what the name is made of.
+NAME_RULES = (
+    r"(?:original|manipulated)_sequences/([^/]+/(?:raw|c0|c23|c40))/videos/([^/]+)",
+    r"(?:celeb-real|celeb-synthesis|youtube-real)/(?:.*/)?([^/]+)",
+)
+
+
+def know_from_names(found: Sequence[Found]) -> None:
+    """Add people and originals by file names, where no index file has said who and which.
+
+    Searches in all the videos of one run.
+    """
+    matches = {video: list(_matches(video)) for video in found}
+    families = {p.family for v, of_it in matches.items() for p, _ in of_it if p.label == FAKE}
+    real: dict[tuple[str, str], list[Found]] = defaultdict(list)
+    for video, of_it in matches.items():
+        of_it[:] = [(p, m) for p, m in of_it if _counts(p, video, families)]
+        for pattern, match in of_it:
+            if not (video.said.get("people") or video.said.get("group")):
+                video.people = [person.format(**match.groupdict()) for person in pattern.people]
+            if pattern.label == REAL:
+                real[pattern.family, pattern.original.format(**match.groupdict())].append(video)
+        if not (of_it or video.said.get("people") or video.said.get("group")):
+            video.people = sorted(set(PERSON_IN_PATH.findall("/".join(video.parts))))
+    stems: dict[tuple[object, str], list[Found]] = defaultdict(list)
+    for video in found:
+        if video.label == REAL:
+            stems[video.location, video.stem].append(video)
+    for video, of_it in matches.items():
+        if video.label == FAKE and not video.original:
+            for pattern, match in of_it:
+                original = pattern.original.format(**match.groupdict())
+                video.original = _nearest(video, real[pattern.family, original])
+                video.original = video.original or original + video.path.suffix
+            if not of_it:
+                video.original = _by_stem(video, stems)
+
+
+def _matches(video: Found) -> Iterator[tuple[Pattern, re.Match]]:
+    """Yield the first pattern that its name has, if there is one."""
+    for pattern in PATTERNS:
+        if pattern.label == video.label:
+            match = re.fullmatch(r"(?:.*__)?" + pattern.form, video.stem, re.DOTALL)
+            if match:
+                yield pattern, match
+                return
+
+
+def _counts(pattern: Pattern, video: Found, families: set[str]) -> bool:
+    folders = {name.lower() for name in video.parts[:-1]}
+    return pattern.is_distinct or pattern.family in families or bool(folders & FOLDERS_OF_ORIGINALS)
+
+
+def _by_stem(video: Found, stems: dict[tuple[object, str], list[Found]]) -> Found | None:
+    """Return the real video of the same file name without suffix, or of the part before the last
+    underscore, or the one before that; of the same official split, and not of other people."""
+    stem = video.stem
+    if video.kind == PICTURE and stem.isdecimal():
+        return None  # a place in a list, not a name
+    while stem:
+        candidates = [
+            real
+            for real in stems.get((video.location, stem), ())
+            if real.split == video.split
+            and not (real.people and video.people and not set(real.people) & set(video.people))
+        ]
+        if candidates:
+            return _nearest(video, candidates)
+        stem = stem.rpartition("_")[0]
+    return None
+
+
+def _nearest(video: Found, candidates: Sequence[Found]) -> Found | None:
+    """Return the candidate of the same location, split and quality with most folders in common."""
+
+    def nearness(other: Found) -> tuple:
+        return (
+            other.location == video.location,
+            other.split == video.split,
+            other.node.quality == video.node.quality,
+            len(set(other.parts[:-1]) & set(video.parts[:-1])),
+        )
+
+    return max(candidates, key=nearness, default=None)
+
+
+def give_names(found: Sequence[Found]) -> None:
+    """Give every video a name that no other has.
+
+    A name is the path below the location, joined by two underscores, but the file name alone where
+    a metadata.json next to the file lists it, and as in NAME_RULES. Videos that would have the same
+    name get the path, all of them, with the folder name of the location in front if that is still
+    the same, and else a number.
+    """
+    free = dict.fromkeys(video for video in found if not video.name)
+    for video in free:
+        video.name = _short_name(video)
+    for same in _of_one_name(found):
+        for video in same:
+            if video in free:
+                video.name = plain_name(*video.parts)
+    for same in _of_one_name(found):
+        if len({video.location for video in same}) > 1:
+            for video in same:
+                if video in free:
+                    video.name = plain_name(video.location.resolve().name, *video.parts)
+    taken: set[str] = {video.name for video in found if video not in free}
+    for video in free:
+        stem, suffix, number = *os.path.splitext(video.name), 1  # noqa: PTH122
+        while video.name in taken:
+            number += 1
+            video.name = f"{stem}__{number}{suffix}"
+        taken.add(video.name)
+
+
+def _of_one_name(found: Sequence[Found]) -> list[list[Found]]:
+    """Return the videos that have the same name, where there are several."""
+    by_name = defaultdict(list)
+    for video in found:
+        by_name[video.name].append(video)
+    return [same for same in by_name.values() if len(same) > 1]
+
+
+def _short_name(video: Found) -> str:
+    if video.listed_in is not None and (*video.listed_in.parts, video.parts[-1]) == video.parts:
+        return video.parts[-1]
+    path = "/".join(video.parts)
+    for rule in NAME_RULES:
+        match = re.fullmatch(rule, path, re.IGNORECASE | re.DOTALL)
+        if match:
+            return plain_name(*"/".join(match.groups()).split("/"))
+    first, *rest = video.parts
+    return plain_name(first.lower() if first.lower() in {"real", "fake"} else first, *rest)
+
+
+def plain_name(*parts: str) -> str:
+    """Return the parts as one name; bytes that are no UTF-8 become question marks."""
+    name = "__".join(parts)
+    try:
+        return os.fsencode(name).decode("utf-8", errors="replace").replace("\ufffd", "?")
+    except UnicodeEncodeError:  # half a character, which no file has in its name
+        return name
