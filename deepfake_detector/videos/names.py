@@ -14,10 +14,14 @@ from typing import NamedTuple
 
 from deepfake_detector.videos.layouts import PICTURE, Found
 from deepfake_detector.videos.metadata import FAKE, REAL
+from deepfake_detector.videos.vocabulary import METHODS
+
+# Files are often renamed so, when the files of several folders are put into one.
+PREFIX = rf"(?i:(?:.*__)?(?:(?:youtube|actors|original|{'|'.join(sorted(METHODS))})_)?)"
 
 
 class Pattern(NamedTuple):
-    """A form of file names without suffix, after anything that ends in `__`."""
+    """A form of file names without suffix, after anything that PREFIX allows."""
 
     family: str
     label: str  # of the videos that are called so
@@ -115,7 +119,7 @@ def _matches(video: Found) -> Iterator[tuple[Pattern, re.Match]]:
     """Yield the first pattern that its name has, if there is one."""
     for pattern in PATTERNS:
         if pattern.label == video.label:
-            match = re.fullmatch(r"(?:.*__)?" + pattern.form, video.stem, re.DOTALL)
+            match = re.fullmatch(PREFIX + pattern.form, video.stem, re.DOTALL)
             if match:
                 yield pattern, match
                 return

@@ -87,7 +87,7 @@ def left_out_lines(folder: Path, left_out: Mapping[str, Sequence[Path]]) -> list
         counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common(6))
         names = ", ".join(str(path.relative_to(folder)) for path in sorted(paths)[:MOST_NAMED])
         more = ", ..." if len(paths) > MOST_NAMED else ""
-        lines.append(f"note: {folder}: left out {len(paths)} {reason} ({counts}): {names}{more}")
+        lines.append(f"note: {folder}: {reason}, left out: {len(paths)} ({counts}): {names}{more}")
     return lines
 
 

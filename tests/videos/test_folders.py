@@ -140,10 +140,10 @@ def test_folders_that_say_nothing_are_left_out_counted_and_named(tmp_path):
     listing = read_locations([tmp_path])
     assert [video.name for video in listing.videos] == ["fake__b.mp4", "real__a.mp4"]
     assert listing.left_out == [
-        f"note: {tmp_path}: left out 1 files in folders of masks, landmarks, sound (.mp4 1): "
+        f"note: {tmp_path}: files in folders of masks, landmarks, sound, left out: 1 (.mp4 1): "
         "masks/e.mp4",
-        f"note: {tmp_path}: left out 2 videos that no folder name and no index file calls real or "
-        "fake (.mkv 1, .mp4 1): extra/d.mkv, surreal/c.mp4",
+        f"note: {tmp_path}: videos that no folder name and no index file calls real or "
+        "fake, left out: 2 (.mkv 1, .mp4 1): extra/d.mkv, surreal/c.mp4",
     ]
 
 
@@ -354,6 +354,15 @@ def test_names_of_benchmarks_say_who_is_in_real_and_fake_folders(
     assert fake_video.entry["original"] == real_video.name
 
 
+def test_files_renamed_after_the_folders_they_were_in_are_known(tmp_path):
+    found = videos_of(tmp_path, "real/a__youtube_183.mp4", "fake/a__Face2Face_183_253.mp4")
+    assert list(known(found, "people").values()) == [
+        ["youtube 183", "youtube 253"],
+        ["youtube 183"],
+    ]
+    assert list(known(found, "original").values()) == ["real__a__youtube_183.mp4", None]
+
+
 def test_people_are_the_same_in_two_locations(tmp_path):
     """The numbers of FaceForensics++ are no names on their own."""
     make_files(tmp_path, "one/real/469.mp4", "two/fake/469_481.mp4", "two/real/20.mp4")
@@ -392,7 +401,7 @@ def test_whatever_ffmpeg_opens_is_a_video(tmp_path, mp4):
     listing = read_locations([tmp_path])
     assert {v.path.name for v in listing.videos} == {*names, "j.y4m", "no_suffix", "odd.suffix"}
     assert listing.left_out == [
-        f"note: {tmp_path}: left out 6 files that are no videos (no suffix 1, .xyz 1, .other 1, "
+        f"note: {tmp_path}: files that are no videos, left out: 6 (no suffix 1, .xyz 1, .other 1, "
         ".txt 1, .mp3 1, .csv 1): real/LICENSE, real/blob.xyz, real/list.other, ..."
     ]
 
@@ -465,9 +474,9 @@ def test_predict_takes_what_processing_takes_and_counts_the_rest(tmp_path, capsy
     assert names == ["a.m2ts", "crops/x.png", "frames/001.png", "frames/002.png", "photo.png"]
     assert find_videos([tmp_path / "frames"]) == [tmp_path / "frames"]
     assert capsys.readouterr().err.splitlines() == [
-        f"note: {tmp_path}: left out 2 files that are no videos (.md 1, .txt 1): more.md, "
+        f"note: {tmp_path}: files that are no videos, left out: 2 (.md 1, .txt 1): more.md, "
         "notes.txt",
-        f"note: {tmp_path}: left out 1 pictures of a video next to them (.jpg 1): a.jpg",
+        f"note: {tmp_path}: pictures of a video next to them, left out: 1 (.jpg 1): a.jpg",
     ]
 
 
