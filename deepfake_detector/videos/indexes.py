@@ -22,6 +22,7 @@ from deepfake_detector.videos.vocabulary import CLASSES, SPLITS, VIDEO_SUFFIXES,
 
 Rows = list[tuple[str, object]]
 LABELS_IN_TABLES = {"0": REAL, "1": FAKE}
+INDEX_SUFFIX = re.compile(r"(?i)\.(csv|json|txt)$")
 PATH_COLUMNS = ("path", "filename", "file", "video", "name")
 
 
@@ -32,9 +33,16 @@ def _metadata(path: Path) -> Rows | None:
         return [(row["file"], _of_lav_df(row)) for row in content]
     if path.name != METADATA_NAME:
         return None
+    entries = dict[str, object](read_metadata(path.parent))
+    if entries and not any(
+        Path(name).suffix.lower() in VIDEO_SUFFIXES
+        or (isinstance(entry, dict) and "label" in entry)
+        for name, entry in entries.items()
+    ):
+        return None  # about something else
     return [
         (name, {"label": entry} if isinstance(entry, str) else entry)
-        for name, entry in dict[str, object](read_metadata(path.parent)).items()
+        for name, entry in entries.items()
     ]
 
 
@@ -182,20 +190,21 @@ def apply_indexes(root: Node, found: list[Found], layout: str) -> list[Path]:
     Videos that they list and that were not found are added: files of other suffixes, hidden ones,
     missing ones. Raises UserError where an index file is damaged.
     """
-    nodes = list(root.tree())
     used = []
     lookup = _Lookup(found)
+    files = [
+        (node, name) for node in root.tree() for name in node.files if INDEX_SUFFIX.search(name)
+    ]
     for reader in READERS:
         if layout not in reader.layouts:
             continue
-        for node in nodes:
-            for name in node.files:
-                path = node.path / name
-                rows = reader.read(path) if re.fullmatch(reader.file_name, name.lower()) else None
-                if rows is not None:
-                    used.append(path)
-                    for text, says in rows:
-                        _apply_row(text, says, node, reader, lookup)
+        for node, name in files:
+            matches = re.fullmatch(reader.file_name, name.lower())
+            rows = reader.read(node.path / name) if matches else None
+            if rows is not None:
+                used.append(node.path / name)
+                for text, says in rows:
+                    _apply_row(text, says, node, reader, lookup)
     lookup.resolve_originals()
     return used
 

@@ -11,7 +11,7 @@ say. The folders are walked once; hidden files and folders of faces are skipped.
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -121,12 +121,17 @@ class Node:
         return tuple(node.path.name for node in self.lineage)
 
     @cached_property
+    def names_within(self) -> set[str]:
+        """The names of the folders in this one, in lower case."""
+        return {child.path.name.lower() for child in self.folders}
+
+    @cached_property
     def classes(self) -> frozenset[str]:
         """The classes that its own name says, perhaps together with the name next to it."""
-        siblings = {n.path.name.lower() for n in self.parent.folders} if self.parent else set()
+        name = self.path.name.lower()
         for pair in PAIRS_OF_NAMES:
-            if siblings >= pair.keys() and self.path.name.lower() in pair:
-                return frozenset({pair[self.path.name.lower()]})
+            if self.parent and name in pair and pair.keys() <= self.parent.names_within:
+                return frozenset({pair[name]})
         return self.reading.classes
 
     @cached_property
@@ -140,34 +145,43 @@ class Node:
             yield from child.tree()
 
     @cached_property
+    def said_within(self) -> dict[str, set[str]]:
+        """The classes and splits that the names of the folders in this one say."""
+        return {
+            kind: set().union(*(getattr(child, kind) for child in self.folders))
+            for kind in ("classes", "splits")
+        }
+
+    @cached_property
     def said_below(self) -> dict[str, set[str]]:
-        """The classes and splits that the names of folders below this one say."""
-        below: dict[str, set[str]] = {"classes": set(), "splits": set()}
-        for child in self.folders:
-            for kind, said in below.items():
-                said |= getattr(child, kind) | child.said_below[kind]
-        return below
+        """The same of the folders at any depth."""
+        return {
+            kind: said.union(*(child.said_below[kind] for child in self.folders))
+            for kind, said in self.said_within.items()
+        }
 
     def deciding(self, kind: str) -> list["Node"]:
         """Return the folders of the lineage whose names decide a class or a split.
 
         A name that says two things, such as `real_vs_fake`, decides nothing. Neither does the name
-        of a folder that holds folders of several classes, such as `deepfake_data/real`, unless a
-        folder next to it is of another class.
+        of a folder that holds folders of several classes, such as `deepfake_data`, unless a folder
+        next to it is of another class. A name that says nothing else, such as `fake`, counts before
+        others, such as `real_person`.
         """
         found = []
         for node in self.lineage:
             said = getattr(node, kind)
-            siblings = node.parent.folders if node.parent else []
-            others = set().union(*(getattr(s, kind) for s in siblings)) - said
-            if len(said) == 1 and (others or len(node.said_below[kind]) < 2):
-                found.append(node)
-        return found
+            if len(said) == 1 and node.parent:
+                others = node.parent.said_within[kind] - said
+                if others or len(node.said_below[kind]) < 2:
+                    found.append(node)
+        plain = [node for node in found if node.reading.says_nothing_else]
+        return plain if plain and len(_united(found, kind)) > 1 else found
 
     @cached_property
     def label(self) -> str | None:
         """The class by folder words; None where they say nothing, or contradict each other."""
-        said = set().union(*(node.classes for node in self.deciding("classes")))
+        said = _united(self.deciding("classes"), "classes")
         if not said and any(node.reading.is_method for node in self.lineage):
             said = {FAKE} if REAL in self.root.said_below["classes"] else set()
         return said.pop() if len(said) == 1 else None
@@ -175,18 +189,20 @@ class Node:
     @cached_property
     def split(self) -> str | None:
         """The official split by folder words; raises UserError where they say two."""
-        nodes = self.deciding("splits")
-        if len(set().union(*(node.splits for node in nodes))) > 1:
+        said = _united(self.deciding("splits"), "splits")
+        if len(said) > 1:
             raise UserError(self.contradiction("splits"))
-        return next(iter(nodes[0].splits)) if nodes else None
+        return said.pop() if said else None
 
     def contradiction(self, kind: str = "classes") -> str:
         """Return a sentence where the words of this path say two things, else an empty string."""
-        said = {node.path.name: sorted(getattr(node, kind)) for node in self.lineage}
-        said = {name: values for name, values in said.items() if values}
-        if len(set().union(*said.values())) < 2:
+        saying = [node for node in self.lineage if getattr(node, kind)]
+        if len(_united(saying, kind)) < 2:
             return ""
-        what = ", ".join(f"{name!r} says {' and '.join(v).lower()}" for name, v in said.items())
+        what = ", ".join(
+            f"{node.path.name!r} says {' and '.join(sorted(getattr(node, kind))).lower()}"
+            for node in saying
+        )
         return (
             f"{self.path}: the names of the folders contradict each other: {what}; rename one, or "
             "give a videos.csv that lists the videos"
@@ -217,6 +233,10 @@ class Node:
             if not node.reading.says_nothing_else and not PERSON_FOLDER.fullmatch(node.path.name)
         ]
         return named[0].path.name if named else None
+
+
+def _united(nodes: Sequence[Node], kind: str) -> set[str]:
+    return set().union(*(getattr(node, kind) for node in nodes))
 
 
 PERSON_FOLDER = re.compile(r"id\d+")  # of FakeAVCeleb
@@ -275,7 +295,7 @@ class Found:
     original: "Found | str | None" = None
     people: list[str] = field(default_factory=list)  # by its name
 
-    @property
+    @cached_property
     def stem(self) -> str:
         last = self.parts[-1]
         return last if self.kind == FRAMES else Path(last).stem

@@ -21,6 +21,7 @@ from deepfake_detector.videos.names import give_names, know_from_names
 from deepfake_detector.videos.search import PICTURE_CHOICES, contents, left_out_lines
 
 NO_LABEL = "videos that no folder name and no index file calls real or fake"
+MOST_WORDS = 8  # of each kind in a line
 SKIPPED = "files in folders of masks, landmarks, sound"
 
 
@@ -50,9 +51,9 @@ def read_locations(
     listing = Listing()
     found: dict[tuple[str, ...], Found] = {}
     for folder in folders:
+        place = folder.resolve().parts if folder.is_dir() else ()
         for video in _read_location(folder, layout, pictures, listing):
-            # One location may lie in another.
-            found.setdefault((*folder.resolve().parts, *video.parts), video)
+            found.setdefault((*place, *video.parts), video)  # one location may lie in another
     videos = list(found.values())
     know_from_names(videos)
     give_names(videos)
@@ -78,6 +79,8 @@ def _read_location(
 ) -> list[Found]:
     """Return the videos of one folder, and add to the listing what there is to say about it."""
     root = layouts.walk(folder)
+    if layouts.is_faces_folder(folder):
+        raise UserError(f"{folder} is a folder of faces; give the folder that holds their videos")
     if layout is not None:
         layouts.check_layout(root, layout)
     found: list[Found] = []
@@ -93,6 +96,8 @@ def _read_location(
             parts = node.parts if kind == FRAMES else (*node.parts, path.name)
             found.append(Found(folder, parts, node, path, kind))
     used = apply_indexes(root, found, layout or "folders")
+    for video in found if layout and LAYOUTS[layout] else ():
+        video.said.setdefault("label", next(iter(video.node.lineage[0].classes)))
     if layout == "dfdc":
         without_label = [video for video in found if video.listed_in is None]
     else:
@@ -132,15 +137,17 @@ def _understood(root: Node, layout: str | None, kept: Sequence[Found], used: Seq
         "folder words": [
             node.path.name
             for video in by_words
-            for node in video.node.deciding("classes")
+            for node in video.node.deciding("classes")[:1]
             or [n for n in video.node.lineage if n.reading.is_method]
         ],
         "splits": [video.split for video in kept if video.said.get("split") or video.node.split],
         "index": [path.name for path in used],
     }
     for name, values in words.items():
-        if values:
-            parts.append(f"{name} {', '.join(sorted(set(values)))}")
+        most = [value for value, _ in Counter(values).most_common(MOST_WORDS)]
+        more = f" and {len(set(values)) - MOST_WORDS} more" if len(set(values)) > MOST_WORDS else ""
+        if most:
+            parts.append(f"{name} {', '.join(sorted(most))}{more}")
     return (
         f"{root.path}: layout {layout or layouts.layout_of(root)}; {'; '.join(filter(None, parts))}"
     )

@@ -18,7 +18,7 @@ import av
 
 from deepfake_detector.console import UserError, say
 from deepfake_detector.videos import diagnosis
-from deepfake_detector.videos.layouts import FRAMES, PICTURE, VIDEO, Node, walk
+from deepfake_detector.videos.layouts import FRAMES, PICTURE, VIDEO, Node, is_faces_folder, walk
 from deepfake_detector.videos.vocabulary import OTHER_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 PICTURE_CHOICES = ("auto", "frames", "single")
@@ -63,7 +63,7 @@ def _videos_below(folder: Path, left_out: Path | None, pictures: str) -> list[Pa
     own = left_out.resolve() if left_out is not None else None
     if folder.resolve() == own:
         return []
-    root = walk(folder, lambda path: path.resolve() == own)
+    root = walk(folder, lambda path: path.resolve() == own or is_faces_folder(path))
     found: list[Path] = []
     others: dict[str, list[Path]] = defaultdict(list)
     for node in root.tree():

@@ -118,7 +118,8 @@ def test_celeb_df_pp_names_recur_in_every_method(tmp_path):
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("fake/real_person/a.mp4", "'fake' says fake, 'real_person' says real"),
+        ("fake/real/a.mp4", "'fake' says fake, 'real' says real"),
+        ("my_fakes/real_person/a.mp4", "'my_fakes' says fake, 'real_person' says real"),
         ("real_and_fake/a.mp4", "'real_and_fake' says fake and real"),
     ],
 )
@@ -127,6 +128,34 @@ def test_folders_that_contradict_each_other_are_shown_with_what_was_read(tmp_pat
     with pytest.raises(UserError, match=sentence) as caught:
         list_videos([tmp_path])
     assert str((tmp_path / path).parent) in str(caught.value)
+
+
+def test_a_name_that_says_nothing_but_the_class_counts_before_others(tmp_path):
+    found = videos_of(tmp_path, "real/a.mp4", "fake/real_person/b.mp4", "fake/take_test/c.mp4")
+    assert list(known(found, "label").values()) == [F, F, R]
+    assert list(known(found, "method").values()) == ["real_person", "take_test", None]
+
+
+def test_a_layout_that_is_asked_for_knows_the_class_by_its_own_folders(tmp_path):
+    make_files(tmp_path, "real/a.mp4", "fake/real/b.mp4", "fakes/c.mp4")
+    videos = list_videos([tmp_path], "real-fake")
+    assert [(video.name, video.label) for video in videos] == [
+        ("fake__real__b.mp4", 1),
+        ("real__a.mp4", 0),
+    ]
+
+
+def test_a_metadata_json_about_something_else_is_no_index(tmp_path):
+    make_files(tmp_path, "real/a.mp4", "fake/b.mp4")
+    (tmp_path / "real" / "metadata.json").write_text('{"fps": 25, "camera": "mine"}')
+    assert len(list_videos([tmp_path])) == 2
+
+
+def test_a_folder_of_faces_is_no_location(tmp_path):
+    make_files(tmp_path, "a.mp4/000.jpeg", "a.mp4/001.jpeg", "settings.json", "manifest.csv")
+    write_metadata(tmp_path, {"a.mp4": "REAL"})
+    with pytest.raises(UserError, match="is a folder of faces; give the folder that holds"):
+        list_videos([tmp_path])
 
 
 def test_a_path_of_two_splits_is_refused(tmp_path):
