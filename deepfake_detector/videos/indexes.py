@@ -249,7 +249,7 @@ class _Lookup:
         parts = (*node.parts, *(text.split("/") if below else [text]))
         if parts not in self.by_parts:
             path = node.path / text if below else node.path
-            video = Found(node.root.path, parts, node, path, VIDEO)
+            video = Found(node.root.path, parts, _deepest(node, parts), path, VIDEO)
             # A name that leads elsewhere stays as it is, and is no usable one.
             video.name = "" if below else text
             self.found.append(video)
@@ -278,6 +278,13 @@ class _Lookup:
         for video, (text, node) in self.originals.items():
             matches = self.match(text, node) if isinstance(text, str) and _is_below(text) else []
             video.original = matches[0] if len(matches) == 1 else text  # type: ignore[assignment]
+
+
+def _deepest(node: Node, parts: Sequence[str]) -> Node:
+    """Return the folder, `node` or below it, in which the file at `parts` lies, or would lie."""
+    for name in parts[len(node.parts) : -1]:
+        node = next((child for child in node.folders if child.path.name == name), node)
+    return node
 
 
 def _is_stem(video: Found, last: Path) -> bool:

@@ -96,17 +96,7 @@ def _read_location(
             parts = node.parts if kind == FRAMES else (*node.parts, path.name)
             found.append(Found(folder, parts, node, path, kind))
     used = apply_indexes(root, found, layout or "folders")
-    for video in found if layout and LAYOUTS[layout] else ():
-        video.said.setdefault("label", next(iter(video.node.lineage[0].classes)))
-    if layout == "dfdc":
-        without_label = [video for video in found if video.listed_in is None]
-    else:
-        without_label = [v for v in found if v.label is None and not v.no_entry and not v.listed_in]
-    for video in without_label:
-        if layout is None and video.node.contradiction():
-            raise UserError(video.node.contradiction())
-    dropped = set(without_label)
-    kept = [video for video in found if video not in dropped]
+    kept, without_label = _by_label(found, layout)
     if not kept and not used:
         raise UserError(
             f"{folder} is laid out in none of the known ways; arrange it as one of these, or give "
@@ -116,9 +106,27 @@ def _read_location(
     left_out = {why: [p for p in paths if p not in listed] for why, paths in left_out.items()}
     left_out[NO_LABEL] = [video.path for video in without_label]
     listing.without_label += left_out[NO_LABEL]
-    listing.left_out += left_out_lines(folder, {why: ps for why, ps in left_out.items() if ps})
+    listing.left_out += left_out_lines(folder, left_out)
     listing.lines.append(_understood(root, layout, kept, used))
     return kept
+
+
+def _by_label(found: Sequence[Found], layout: str | None) -> tuple[list[Found], list[Found]]:
+    """Return the videos that have a label or stand in an index file, and the others.
+
+    Raises UserError where the names of folders contradict each other.
+    """
+    kept: list[Found] = []
+    without_label: list[Found] = []
+    for video in found:
+        if layout and LAYOUTS[layout] and video.node.lineage:
+            video.said.setdefault("label", next(iter(video.node.lineage[0].classes)))
+        by_words = layout != "dfdc" and video.label is not None
+        (kept if by_words or video.listed_in else without_label).append(video)
+    for video in without_label:
+        if layout is None and video.node.contradiction():
+            raise UserError(video.node.contradiction())
+    return kept, without_label
 
 
 def _nodes_of(root: Node, layout: str | None) -> list[Node]:

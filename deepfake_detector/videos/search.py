@@ -17,11 +17,11 @@ from typing import NamedTuple
 import av
 
 from deepfake_detector.console import UserError, say
-from deepfake_detector.videos import diagnosis
 from deepfake_detector.videos.layouts import FRAMES, PICTURE, VIDEO, Node, is_faces_folder, walk
 from deepfake_detector.videos.vocabulary import OTHER_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 PICTURE_CHOICES = ("auto", "frames", "single")
+LISTS_OF_FILES = (b"ffconcat", b"#extm3u")  # FFmpeg would open the files that they name
 LONGEST_STEM_BYTES = 200  # file systems allow 255, and endings are added
 MOST_NAMED = 3  # of the files that are left out for one reason
 
@@ -82,7 +82,7 @@ def left_out_lines(folder: Path, left_out: Mapping[str, Sequence[Path]]) -> list
     The paths are below `folder`.
     """
     lines = []
-    for reason, paths in sorted(left_out.items()):
+    for reason, paths in sorted((reason, paths) for reason, paths in left_out.items() if paths):
         kinds = Counter(path.suffix.lower() or "no suffix" for path in sorted(paths))
         counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common(6))
         names = ", ".join(str(path.relative_to(folder)) for path in sorted(paths)[:MOST_NAMED])
@@ -122,7 +122,8 @@ def contents(node: Node, pictures: str = "auto", top: bool = False) -> Contents:
     if pictures == "auto":
         is_frames = may_be_frames and not kinds[VIDEO] and _are_numbered(photos)
     else:
-        is_frames = pictures == "frames" and len(photos) > 1
+        numbered = [path for path in photos if re.search(r"\d", path.stem)]
+        is_frames = pictures == "frames" and len(numbered) > 1
     if is_frames:
         return Contents([*((p, VIDEO) for p in kinds[VIDEO]), (node.path, FRAMES)], left_out)
     return Contents(
@@ -157,8 +158,11 @@ def kind_of(path: Path) -> str:
 def opens_as_video(path: Path) -> bool:
     """Return whether FFmpeg opens this file and finds moving pictures in it."""
     try:
-        if not path.is_file() or diagnosis.is_playlist(path):
+        if not path.is_file():  # opening a pipe would block
             return False
+        with path.open("rb") as file:
+            if file.read(16).lstrip().lower().startswith(LISTS_OF_FILES):
+                return False
         # The protocol in front, or FFmpeg takes "12:30" for an address on the network.
         with av.open(f"file:{path.absolute()}") as container:
             still = container.format.name.startswith("image2") or "_pipe" in container.format.name

@@ -338,6 +338,18 @@ def test_a_videos_csv_alone_is_enough_and_counts_before_metadata(tmp_path):
     assert labels_of(tmp_path, "a.mp4", "sub/b.bin") == {"a.mp4": F, "sub/b.bin": R}
 
 
+def test_a_videos_csv_may_name_any_file_and_folder_words_say_the_rest(tmp_path):
+    (tmp_path / "videos.csv").write_text("path,people\ntest/fake/mine/a.dat,Ann\n")
+    found = videos_of(tmp_path, "test/fake/mine/a.dat", "train/real/b.mp4")
+    assert found["test/fake/mine/a.dat"].entry == {
+        "label": F,
+        "split": "test",
+        "original": None,
+        "people": ["Ann"],
+        "method": "mine",
+    }
+
+
 def test_a_videos_csv_works_in_a_layout_that_is_asked_for(tmp_path):
     (tmp_path / "videos.csv").write_text("path,people\nreal/a.mp4,Ann\n")
     make_files(tmp_path, "real/a.mp4", "fake/b.mp4")
