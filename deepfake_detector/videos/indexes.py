@@ -116,7 +116,8 @@ def _fakeavceleb(path: Path) -> Rows | None:
     rows: Rows = []
     for line in table:
         people = [line[key] for key in ("source", "target1", "target2") if line.get(key)]
-        (label,) = read_name(line["type"]).classes or {None}
+        classes = read_name(line["type"]).classes
+        label = next(iter(classes)) if len(classes) == 1 else None
         method = {"method": line["method"]} if label == FAKE else {}
         entry = {"people": [person for person in people if re.fullmatch(r"id\d+", person)]}
         name = "/".join(filter(None, [line.get("", "").strip("/"), line["path"]]))
@@ -219,6 +220,8 @@ def _apply_row(text: str, says: object, node: Node, reader: Reader, lookup: "_Lo
     for video in videos:
         if reader.lists_videos and video.listed_in is None:
             video.listed_in = node
+        # The videos of a part of DFDC are known by their file names.
+        video.is_in_part |= reader.read is _metadata and video.parts == (*node.parts, text)
         if not isinstance(says, dict):
             video.no_entry = video.no_entry or (says,)
             continue
@@ -325,14 +328,13 @@ def _end_alike(there: list[str], wanted: list[str]) -> bool:
 def _table(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV by lower-case names of columns; without a byte order mark."""
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        reader = csv.reader(file)
-        columns = [name.strip().lower() for name in next(reader, [])]
-        return [
-            dict(zip(columns, (cell.strip() for cell in line), strict=False))
-            | {name: "" for name in columns[len(line) :]}
-            for line in reader
-            if any(cell.strip() for cell in line)
-        ]
+        try:
+            lines = [[cell.strip() for cell in line] for line in csv.reader(file)]
+        except csv.Error as error:
+            raise UserError(f"{path} is no table: {error}; correct it or leave it out") from error
+    columns = [name.lower() for name in lines[0]] if lines else []
+    empty = dict.fromkeys(columns, "")
+    return [empty | dict(zip(columns, line, strict=False)) for line in lines[1:] if any(line)]
 
 
 def _label(text: str) -> str:

@@ -134,7 +134,7 @@ class Node:
                 return frozenset({pair[name]})
         return self.reading.classes
 
-    @cached_property
+    @property
     def splits(self) -> frozenset[str]:
         return self.reading.splits
 
@@ -290,6 +290,7 @@ class Found:
     kind: str
     said: dict = field(default_factory=dict)  # by index files: an entry of a metadata.json
     listed_in: "Node | None" = None  # the folder of the index file that lists it
+    is_in_part: bool = False  # a metadata.json next to it lists it
     no_entry: tuple = ()  # what an index says instead of an entry
     name: str = ""
     original: "Found | str | None" = None

@@ -69,11 +69,6 @@ def list_videos(folders: Sequence[Path], layout: str | None = None) -> list[Vide
     return read_locations(folders, layout).videos
 
 
-def unlisted_files(folders: Sequence[Path], layout: str | None = None) -> list[Path]:
-    """Return the videos in these folders that have no label, sorted; they are left out."""
-    return sorted(read_locations(folders, layout).without_label)
-
-
 def _read_location(
     folder: Path, layout: str | None, pictures: str, listing: Listing
 ) -> list[Found]:

@@ -31,35 +31,19 @@ class Pattern(NamedTuple):
     is_distinct: bool = True  # else it counts only next to fakes of the family
 
 
+YOUTUBE, ACTOR = "youtube {a}", "actor {a}"
 PATTERNS = (
-    Pattern("faceforensics", REAL, r"(?P<a>\d{3})", ("youtube {a}",), "{a}", is_distinct=False),
-    Pattern(
-        "faceforensics",
-        FAKE,
-        r"(?P<a>\d{3})_(?P<b>\d{3})",
-        ("youtube {a}", "youtube {b}"),
-        "{a}",
-    ),
-    Pattern(  # DeeperForensics: an actor's face on a video of FaceForensics++
-        "faceforensics",
-        FAKE,
-        r"(?P<a>\d{3})_(?P<b>[MW]\d{3})",
-        ("youtube {a}", "{b}"),
-        "{a}",
-    ),
-    Pattern(
-        "deeperforensics",
-        REAL,
-        r"(?P<a>[MW]\d{3})_(light|BlendShape)_.*",
-        ("{a}",),
-        "",
-    ),
-    Pattern("dfd", REAL, r"(?P<a>\d\d)__(?P<scene>[a-z_]+)", ("actor {a}",), "{a}__{scene}", False),
+    Pattern("faceforensics", REAL, r"(?P<a>\d{3})", (YOUTUBE,), "{a}", is_distinct=False),
+    Pattern("faceforensics", FAKE, r"(?P<a>\d{3})_(?P<b>\d{3})", (YOUTUBE, "youtube {b}"), "{a}"),
+    # DeeperForensics: the face of an actor on a video of FaceForensics++.
+    Pattern("faceforensics", FAKE, r"(?P<a>\d{3})_(?P<b>[MW]\d{3})", (YOUTUBE, "{b}"), "{a}"),
+    Pattern("deeperforensics", REAL, r"(?P<a>[MW]\d{3})_(light|BlendShape)_.*", ("{a}",), ""),
+    Pattern("dfd", REAL, r"(?P<a>\d\d)__(?P<scene>[a-z_]+)", (ACTOR,), "{a}__{scene}", False),
     Pattern(
         "dfd",
         FAKE,
         r"(?P<a>\d\d)_(?P<b>\d\d)__(?P<scene>.+)__[^_]+",
-        ("actor {a}", "actor {b}"),
+        (ACTOR, "actor {b}"),
         "{a}__{scene}",
     ),
     Pattern("celebdf", REAL, r"(?P<a>id\d+)_(?P<n>\d{4})", ("{a}",), "{a}_{n}"),
@@ -77,7 +61,7 @@ FOLDERS_OF_ORIGINALS = frozenset({"youtube", "actors", "original_sequences"})
 PERSON_IN_PATH = re.compile(r"(?<![A-Za-z0-9])id\d{5}(?!\d)")  # VoxCeleb2, and FakeAVCeleb of it
 
 # The names of before a name was the path below the location, in layouts that keep them: faces that
-# are there already are known by these. The last group is what the name is made of.
+# are there already are known by these. The groups are what the name is made of.
 NAME_RULES = (
     r"(?:original|manipulated)_sequences/([^/]+/(?:raw|c0|c23|c40))/videos/([^/]+)",
     r"(?:celeb-real|celeb-synthesis|youtube-real)/(?:.*/)?([^/]+)",
@@ -201,15 +185,15 @@ def _of_one_name(found: Sequence[Found]) -> list[list[Found]]:
 
 
 def _short_name(video: Found) -> str:
-    if video.listed_in is not None and (*video.listed_in.parts, video.parts[-1]) == video.parts:
-        return video.parts[-1]
     path = "/".join(video.parts)
     for rule in NAME_RULES:
         match = re.fullmatch(rule, path, re.IGNORECASE | re.DOTALL)
         if match:
             return plain_name(*"/".join(match.groups()).split("/"))
     first, *rest = video.parts
-    return plain_name(first.lower() if first.lower() in {"real", "fake"} else first, *rest)
+    if rest and first.lower() in {"real", "fake"}:
+        return plain_name(first.lower(), *rest)
+    return video.parts[-1] if video.is_in_part else plain_name(*video.parts)
 
 
 def plain_name(*parts: str) -> str:

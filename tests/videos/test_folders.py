@@ -350,6 +350,18 @@ def test_a_videos_csv_may_name_any_file_and_folder_words_say_the_rest(tmp_path):
     }
 
 
+def test_a_videos_csv_changes_no_names(tmp_path):
+    part = tmp_path / "part_0"
+    make_files(tmp_path, "part_0/a.mp4", "real/b.mp4")
+    write_metadata(part, {"a.mp4": "REAL"})
+    before = [video.name for video in list_videos([tmp_path])]
+    (tmp_path / "videos.csv").write_text("path,people\npart_0/a.mp4,Ann\n")
+    (tmp_path / "real" / "videos.csv").write_text("path,people\nb.mp4,Ann\n")
+    videos = list_videos([tmp_path])
+    assert [video.name for video in videos] == before == ["a.mp4", "real__b.mp4"]
+    assert [video.entry["people"] for video in videos] == [["Ann"], ["Ann"]]
+
+
 def test_a_videos_csv_works_in_a_layout_that_is_asked_for(tmp_path):
     (tmp_path / "videos.csv").write_text("path,people\nreal/a.mp4,Ann\n")
     make_files(tmp_path, "real/a.mp4", "fake/b.mp4")

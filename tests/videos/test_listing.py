@@ -11,8 +11,8 @@ from deepfake_detector.videos.listing import (
     choose_videos,
     list_videos,
     parse_shard,
+    read_locations,
     take_shard,
-    unlisted_files,
 )
 
 
@@ -106,7 +106,7 @@ def test_dfdc_parts_are_found_in_the_folders_that_their_archives_unpack_to(tmp_p
         write_metadata(part, {name: "REAL"})
     assert layouts.recognise(tmp_path) == "dfdc"
     assert list(entries(tmp_path)) == ["a.mp4", "b.mp4"]
-    assert [path.parent.name for path in unlisted_files([tmp_path])] == [
+    assert [path.parent.name for path in read_locations([tmp_path]).without_label] == [
         "dfdc_train_part_0",
         "dfdc_train_part_1",
     ]
@@ -135,7 +135,7 @@ def faceforensics(root: Path) -> Path:
 
 def test_faceforensics_names_tell_method_original_and_people(tmp_path):
     assert layouts.recognise(faceforensics(tmp_path)) == "faceforensics"
-    assert unlisted_files([tmp_path]) == []
+    assert read_locations([tmp_path]).without_label == []
     assert entries(tmp_path) == {
         "DeepFakeDetection__c23__01_02__walking_outside__YVGY8LOK.mp4": {
             "label": "FAKE",
@@ -289,7 +289,7 @@ def test_a_given_layout_wins_over_the_one_recognised(tmp_path):
     write_metadata(tmp_path, {"c.mp4": "REAL"})
     assert layouts.recognise(tmp_path) == "dfdc"
     assert list(entries(tmp_path, "real-fake")) == ["fake__b.mp4", "real__a.mp4"]
-    assert unlisted_files([tmp_path], "real-fake") == []
+    assert read_locations([tmp_path], "real-fake").without_label == []
 
 
 # A choice of them
@@ -312,7 +312,7 @@ def test_videos_on_disk_that_no_metadata_lists_are_reported(tmp_path):
     write_metadata(tmp_path, {"a.mp4": "REAL"})
     for name in ("a.mp4", "extra.MOV", "notes.txt"):
         (tmp_path / name).touch()
-    assert unlisted_files([tmp_path]) == [tmp_path / "extra.MOV"]
+    assert read_locations([tmp_path]).without_label == [tmp_path / "extra.MOV"]
 
 
 def test_shards_are_disjoint_keep_families_together_and_leave_nothing_out(tmp_path):
