@@ -58,6 +58,7 @@ PATTERNS = (
 )
 # Folders of FaceForensics++ and DFD, where no fakes need be next to the originals.
 FOLDERS_OF_ORIGINALS = frozenset({"youtube", "actors", "original_sequences"})
+HOMES = {"faceforensics": "youtube", "dfd": "actors"}  # of the originals of each family
 PERSON_IN_PATH = re.compile(r"(?<![A-Za-z0-9])id\d{5}(?!\d)")  # VoxCeleb2, and FakeAVCeleb of it
 
 # The names of before a name was the path below the location, in layouts that keep them: faces that
@@ -94,7 +95,7 @@ def know_from_names(found: Sequence[Found]) -> None:
             for pattern, match in of_it:
                 original = pattern.original.format(**match.groupdict())
                 video.original = _nearest(video, real[pattern.family, original])
-                video.original = video.original or original + video.path.suffix
+                video.original = video.original or _absent(video, pattern.family, original)
             if not of_it:
                 video.original = _by_stem(video, stems)
 
@@ -112,6 +113,14 @@ def _matches(video: Found) -> Iterator[tuple[Pattern, re.Match]]:
 def _counts(pattern: Pattern, video: Found, families: set[str]) -> bool:
     folders = {name.lower() for name in video.parts[:-1]}
     return pattern.is_distinct or pattern.family in families or bool(folders & FOLDERS_OF_ORIGINALS)
+
+
+def _absent(video: Found, family: str, original: str) -> str:
+    """Return the name that the original of a fake would have, where it is not in the listing."""
+    name = original + video.path.suffix
+    if family in HOMES and re.fullmatch(NAME_RULES[0], "/".join(video.parts), re.IGNORECASE):
+        return plain_name(HOMES[family], video.node.quality, name)
+    return name
 
 
 def _by_stem(video: Found, stems: dict[tuple[object, str], list[Found]]) -> Found | None:

@@ -172,6 +172,13 @@ def test_faceforensics_names_tell_method_original_and_people(tmp_path):
     }
 
 
+def test_originals_of_faceforensics_that_are_elsewhere_have_the_name_they_get_there(tmp_path):
+    """Originals and fakes may be processed one after the other, from two disks."""
+    make_files(tmp_path, "manipulated_sequences/Deepfakes/c40/videos/000_003.mp4")
+    (entry,) = entries(tmp_path).values()
+    assert entry["original"] == "youtube__c40__000.mp4"
+
+
 @pytest.mark.parametrize("place", [".", "splits", "dataset/splits"])
 def test_official_faceforensics_splits_mark_originals_and_fakes(tmp_path, place):
     faceforensics(tmp_path)
