@@ -133,8 +133,8 @@ def _tested(path: Path) -> Rows:
 
 def _pairs(path: Path) -> Rows | None:
     """FaceForensics++: the pairs of people of one split. Raises UserError where it is damaged."""
-    parents = list(path.parents)[:3]
-    if not any((parent / name).is_dir() for parent in parents for name in FACEFORENSICS):
+    names, parents = LAYOUTS["faceforensics"], list(path.parents)[:3]
+    if not any((parent / name).is_dir() for parent in parents for name in names):
         return None
     try:
         pairs = read_json(path)
@@ -147,11 +147,8 @@ def _pairs(path: Path) -> Rows | None:
             f'{path} is no JSON list of pairs such as [["720", "672"]]; download it again, or '
             "remove it to choose the splits at random"
         )
-    names = [name for a, b in pairs for name in (f"{a}", f"{b}", f"{a}_{b}", f"{b}_{a}")]
-    return [(name, {"split": _split(path.stem)}) for name in names]
-
-
-FACEFORENSICS = LAYOUTS["faceforensics"]
+    split = {"split": _split(path.stem)}
+    return [(n, split) for a, b in pairs for n in (f"{a}", f"{b}", f"{a}_{b}", f"{b}_{a}")]
 
 
 def _split_list(path: Path) -> Rows | None:
@@ -280,7 +277,7 @@ class _Lookup:
         """Put the videos in the place of the names of originals, where there is exactly one."""
         for video, (text, node) in self.originals.items():
             matches = self.match(text, node) if isinstance(text, str) and _is_below(text) else []
-            video.original = matches[0] if len(matches) == 1 else text  # type: ignore[assignment]
+            video.original = matches[0] if len(matches) == 1 else text
 
 
 def _deepest(node: Node, parts: Sequence[str]) -> Node:

@@ -293,7 +293,7 @@ class Found:
     is_in_part: bool = False  # a metadata.json next to it lists it
     no_entry: tuple = ()  # what an index says instead of an entry
     name: str = ""
-    original: "Found | str | None" = None
+    original: object = None  # a Found, or a name as an index file has it
     people: list[str] = field(default_factory=list)  # by its name
 
     @cached_property

@@ -9,7 +9,7 @@ that their faces get.
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from deepfake_detector.videos.layouts import PICTURE, Found
@@ -74,40 +74,41 @@ def know_from_names(found: Sequence[Found]) -> None:
 
     Searches in all the videos of one run.
     """
-    matches = {video: list(_matches(video)) for video in found}
-    families = {p.family for v, of_it in matches.items() for p, _ in of_it if p.label == FAKE}
-    real: dict[tuple[str, str], list[Found]] = defaultdict(list)
-    for video, of_it in matches.items():
-        of_it[:] = [(p, m) for p, m in of_it if _counts(p, video, families)]
-        for pattern, match in of_it:
-            if not (video.said.get("people") or video.said.get("group")):
-                video.people = [person.format(**match.groupdict()) for person in pattern.people]
-            if pattern.label == REAL:
-                real[pattern.family, pattern.original.format(**match.groupdict())].append(video)
-        if not (of_it or video.said.get("people") or video.said.get("group")):
-            video.people = sorted(set(PERSON_IN_PATH.findall("/".join(video.parts))))
-    stems: dict[tuple[object, str], list[Found]] = defaultdict(list)
+    matches = {video: match for video in found if (match := _match(video))}
+    families = {pattern.family for pattern, _ in matches.values() if pattern.label == FAKE}
+    matches = {v: (p, words) for v, (p, words) in matches.items() if _counts(p, v, families)}
+    real: dict[tuple[object, str], list[Found]] = defaultdict(list)  # by pattern, or by stem
     for video in found:
+        pattern, words = matches.get(video, (None, {}))
+        if not (video.said.get("people") or video.said.get("group")):
+            video.people = (
+                [person.format(**words) for person in pattern.people]
+                if pattern
+                else sorted(set(PERSON_IN_PATH.findall("/".join(video.parts))))
+            )
         if video.label == REAL:
-            stems[video.location, video.stem].append(video)
-    for video, of_it in matches.items():
+            real[video.location, video.stem].append(video)
+            if pattern:
+                real[pattern.family, pattern.original.format(**words)].append(video)
+    for video in found:
         if video.label == FAKE and not video.original:
-            for pattern, match in of_it:
-                original = pattern.original.format(**match.groupdict())
-                video.original = _nearest(video, real[pattern.family, original])
-                video.original = video.original or _absent(video, pattern.family, original)
-            if not of_it:
-                video.original = _by_stem(video, stems)
+            if video in matches:
+                pattern, words = matches[video]
+                original = pattern.original.format(**words)
+                nearest = _nearest(video, real[pattern.family, original])
+                video.original = nearest or _absent(video, pattern.family, original)
+            else:
+                video.original = _by_stem(video, real)
 
 
-def _matches(video: Found) -> Iterator[tuple[Pattern, re.Match]]:
-    """Yield the first pattern that its name has, if there is one."""
+def _match(video: Found) -> tuple[Pattern, dict[str, str]] | None:
+    """Return the first pattern that its name has and the parts of the name, or None."""
     for pattern in PATTERNS:
         if pattern.label == video.label:
             match = re.fullmatch(PREFIX + pattern.form, video.stem, re.DOTALL)
             if match:
-                yield pattern, match
-                return
+                return pattern, match.groupdict()
+    return None
 
 
 def _counts(pattern: Pattern, video: Found, families: set[str]) -> bool:
@@ -123,7 +124,7 @@ def _absent(video: Found, family: str, original: str) -> str:
     return name
 
 
-def _by_stem(video: Found, stems: dict[tuple[object, str], list[Found]]) -> Found | None:
+def _by_stem(video: Found, real: dict[tuple[object, str], list[Found]]) -> Found | None:
     """Return the real video of the same file name without suffix, or of the part before the last
     underscore, or the one before that; of the same official split, and not of other people."""
     stem = video.stem
@@ -131,10 +132,10 @@ def _by_stem(video: Found, stems: dict[tuple[object, str], list[Found]]) -> Foun
         return None  # a place in a list, not a name
     while stem:
         candidates = [
-            real
-            for real in stems.get((video.location, stem), ())
-            if real.split == video.split
-            and not (real.people and video.people and not set(real.people) & set(video.people))
+            other
+            for other in real.get((video.location, stem), ())
+            if other.split == video.split
+            and not (other.people and video.people and not set(other.people) & set(video.people))
         ]
         if candidates:
             return _nearest(video, candidates)

@@ -124,15 +124,12 @@ def contents(node: Node, pictures: str = "auto", top: bool = False) -> Contents:
     else:
         numbered = [path for path in photos if re.search(r"\d", path.stem)]
         is_frames = pictures == "frames" and len(numbered) > 1
-    if is_frames:
-        return Contents([*((p, VIDEO) for p in kinds[VIDEO]), (node.path, FRAMES)], left_out)
-    return Contents(
-        [*((p, VIDEO) for p in kinds[VIDEO]), *((p, PICTURE) for p in photos)], left_out
-    )
+    stills = [(node.path, FRAMES)] if is_frames else [(path, PICTURE) for path in photos]
+    return Contents([*((path, VIDEO) for path in kinds[VIDEO]), *stills], left_out)
 
 
 def _is_a_level(node: Node) -> bool:
-    """Return whether a folder is one of many videos, by its name: `fake`, `c23`, `frames`; not
+    """Return whether a folder's name is one for many videos: `fake`, `c23`, `frames`; but not
     `video_07`, nor `0000_fake` in a folder of fakes."""
     reading, above = node.reading, node.parent.label if node.parent else None
     if reading.is_method or reading.quality or reading.splits or (reading.classes and not above):
