@@ -107,7 +107,7 @@ with quiet_tensorflow():
         score_videos,
     )
     from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
-    from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS
+    from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
     from deepfake_detector.scoring import metrics, model_file, trained_model
     from deepfake_detector.scoring.clip_scorer import ClipScorer
 
@@ -146,7 +146,8 @@ def evaluate(
     check_options(split, operating_point, strips, batch_size)
     settings = trained_model.read_model_settings(model)
     operating_point, threshold = calibration.threshold_of(settings, operating_point)
-    tracks = choose_split(list_tracks(folders, settings), model, split)
+    listed = list_tracks(folders, settings)
+    tracks = choose_split(listed, model, split)
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
         network = model_file.load(model, settings)
@@ -154,6 +155,7 @@ def evaluate(
 
     videos = score_videos(scorer, tracks, folders)
     result = all_metrics(videos, threshold, operating_point)
+    result["leak_warning"] = leak_warning(listed, split)
     if robustness:
         result["robustness"] = robustness_table(scorer, tracks)
     shown = largest_errors_first(videos)[:strips]
@@ -225,6 +227,13 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
             "originals or people"
         )
     return chosen
+
+
+def leak_warning(tracks: Sequence[FaceTrack], split: str) -> str | None:
+    """Return what of these videos is not known, so that people of the training may be scored."""
+    if split in {ALL, "train"}:
+        return None
+    return what_is_known(tracks, "in training and in this evaluation")[1] or None
 
 
 def read_split(path: Path) -> dict[str, set[str]]:

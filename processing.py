@@ -1,7 +1,7 @@
 """Videos in, faces out: one folder of face crops per video.
 
-Goes in: folders of videos (whatever OpenCV opens) in the layout of DFDC, FaceForensics++ or
-Celeb-DF, or as real/ and fake/. They are only read. Comes out, under the save path:
+Goes in: folders of videos, pictures or numbered frames, as data sets have them, or any folders
+whose names say what is real and what is fake. They are only read. Comes out, under the save path:
 
     a.mp4/000.jpeg 001.jpeg ...   square RGB face crops, in order
     a.mp4/boxes.csv               frame,time_sec,x,y,w,h,source (detected or averaged)
@@ -43,6 +43,7 @@ from deepfake_detector.console import (
     command,
     print_table,
     progress,
+    say,
 )
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
@@ -53,8 +54,9 @@ from deepfake_detector.faces.extraction import Task, process_video, too_slow
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.addresses import local_path
-from deepfake_detector.videos.listing import parse_shard, select_videos, unlisted_files
+from deepfake_detector.videos.listing import parse_shard, read_locations, select_videos
 from deepfake_detector.videos.metadata import Video
+from deepfake_detector.videos.search import PICTURE_CHOICES
 
 
 @command
@@ -71,9 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         share_boxes=args.share_boxes,
     )
     shard = parse_shard(args.shard) if args.shard else (1, 1)
-    videos = select_videos(args.location, args.num_vids, args.seed, args.layout, shard)
-    for folder in args.location:
-        print(f"{folder}: layout {args.layout or layouts.recognise(folder)}")
+    listing = read_locations(args.location, args.layout, args.pictures)
+    for line in listing.lines:
+        say(line)
+    videos = select_videos(listing.videos, args.num_vids, args.seed, shard)
     started = time.perf_counter()
     machines = Machines(max(1, args.workers), args.scheduler, args.timeout_sec)
     rows, new_rows = extract(videos, args.save_path, settings, machines, args.overwrite)
@@ -84,8 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         tracks = [track for track in list_faces(args.save_path) if track.video in usable]
         for page in write_contact_sheets(args.save_path, tracks):
             print(f"contact sheet: {page}")
-    for path in unlisted_files(args.location, args.layout)[:5]:
-        print(f"note: {path} stands in no metadata.json and was left out")
+    for line in listing.left_out:
+        say(line)
     if rows and not usable:
         manifest_path = summary["manifest"]
         raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
@@ -103,6 +106,13 @@ def main_arguments() -> argparse.ArgumentParser:
     add = parser.add_argument_group("videos").add_argument
     add("--location", nargs="+", required=True, metavar="DIR", help="video folders")
     add("--layout", choices=layouts.LAYOUTS, help="layout of the folders (default: recognised)")
+    add(
+        "--pictures",
+        choices=PICTURE_CHOICES,
+        default="auto",
+        help="numbered pictures in one folder: the frames of one video, or single pictures "
+        "(%(default)s: by the folder's name)",
+    )
     add("--num-vids", type=int, help="videos of each class, chosen by --seed (default: all)")
     add("--seed", type=int, default=0, help="seed of the choice of --num-vids (%(default)s)")
     add("--shard", metavar="I/N", help="process the I-th of N parts of the videos (default: all)")
@@ -166,6 +176,7 @@ def processing(
     faces: str = "main",
     share_boxes: bool = False,
     layout: str | None = None,
+    pictures: str = "auto",
     seed: int = 0,
     shard: tuple[int, int] = (1, 1),
     workers: int | None = None,
@@ -175,11 +186,12 @@ def processing(
 ) -> list[dict]:
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
-    `location` is one folder of videos, or several, in one of `layouts.LAYOUTS`. `num_vids` is per
-    class; `shard` is (i, n) for the i-th of n parts. Without `workers` everything happens in this
-    process, and a video that crashes the decoder ends it. With `workers` the videos go to that many
-    new processes; the calling script then needs `if __name__ == "__main__":` around the call.
-    `scheduler` is the address of a Dask cluster that does the work instead.
+    `location` is one folder of videos, or several, in one of `layouts.LAYOUTS`. `pictures` is
+    "auto", "frames" or "single". `num_vids` is per class; `shard` is (i, n) for the i-th of n
+    parts. Without `workers` everything happens in this process, and a video that crashes the
+    decoder ends it. With `workers` the videos go to that many new processes; the calling script
+    then needs `if __name__ == "__main__":` around the call. `scheduler` is the address of a Dask
+    cluster that does the work instead.
 
     Raises UserError for input that cannot work: no known layout, faces of other settings at
     `save_path`, a full disk. A video that cannot be used is a row with a status and a reason.
@@ -188,9 +200,8 @@ def processing(
     settings = FaceSettings(
         float(capture_sec), fps, margin_ratio, face_size, faces=faces, share_boxes=share_boxes
     )
-    videos = select_videos(
-        [local_path(folder) for folder in folders], num_vids, seed, layout, shard
-    )
+    listing = read_locations([local_path(folder) for folder in folders], layout, pictures)
+    videos = select_videos(listing.videos, num_vids, seed, shard)
     machines = Machines(workers or 0, scheduler, timeout_sec)
     return extract(videos, Path(save_path), settings, machines, overwrite)[0]
 

@@ -7,6 +7,7 @@
 Files are only read. Only frames that decode count, whatever the headers promise.
 """
 
+import contextlib
 import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -71,6 +72,16 @@ class Reader:
             if wanted is None or index in wanted:
                 yield Frame(index, time_sec, picture.pixels())
         self.ended = True
+
+
+def holds_video(path: Path) -> bool:
+    """Return whether FFmpeg opens a file and finds moving pictures in it; decodes none of them."""
+    try:
+        diagnosis.check_is_file(path)
+        with contextlib.closing(VideoFile(path)) as video:
+            return video.is_moving
+    except UnreadableError:
+        return False
 
 
 def open_video(path: Path) -> Reader:

@@ -89,6 +89,12 @@ class VideoFile:
         return next((float(rate) for rate in rates if rate and 0 < rate <= MOST_FPS), math.nan)
 
     @property
+    def is_moving(self) -> bool:
+        """Whether this is more than a single picture, as far as FFmpeg knows without decoding."""
+        kind = self._container.format.name
+        return self._stream.codec_context.width > 0 and not kind.endswith("_pipe")
+
+    @property
     def length_sec(self) -> float:
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)

@@ -93,6 +93,8 @@ def print_metrics(result: Mapping, written: Sequence[Path]) -> None:
             rows.append((f"{label}, predicted {predicted}", str(count)))
     rows += [("written", str(path)) for path in written]
     print_table("evaluation, one score per video", rows)
+    if result.get("leak_warning"):
+        print(f"note: {result['leak_warning']}")
     for name, groups in result["groups"].items():
         print_groups(f"by {GROUP_TITLES[name]}", groups)
     print_robustness(result.get("robustness", []))

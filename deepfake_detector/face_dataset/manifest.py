@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.videos.metadata import METADATA_NAME, Video, read_metadata
+from deepfake_detector.videos.vocabulary import PICTURE_SUFFIXES
 
 MANIFEST_NAME = "manifest.csv"
 MANIFEST_FIELDS = [
@@ -50,9 +51,15 @@ def new_row(video: Video) -> dict:
 
 
 def file_bytes(path: Path) -> int | str:
-    """Return the size of a file, or an empty string where there is none or it is not readable."""
+    """Return the size of a video: of a file, or of all pictures of a folder of frames.
+
+    An empty string where there is none or it is not readable.
+    """
     try:
-        return path.stat().st_size if path.is_file() else ""
+        if path.is_file():
+            return path.stat().st_size
+        pictures = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES]
+        return sum(picture.stat().st_size for picture in pictures) if pictures else ""
     except (OSError, ValueError):
         return ""
 

@@ -204,6 +204,38 @@ def _needed_keys(videos: Sequence[FaceTrack]) -> list[set[str]]:
     ]
 
 
+def what_is_known(tracks: Sequence[FaceTrack], two_sides: str = "in two splits") -> tuple[str, str]:
+    """Return what a split of these videos rules out, and a warning about what it cannot.
+
+    The first is a clause, "no original and no person is in two of them" where everything is known.
+    The second is a sentence, or empty. Who is in a video is known where people are named, or a
+    group, in it or in a video of its source group. An original is known where a fake shares its
+    source group, or people, with another video.
+    """
+    groups = Counter(group for group, _ in {(t.source_group, t.video_key) for t in tracks})
+    with_people = {track.source_group for track in tracks if track.people}
+    videos = {track.video_key: track for track in tracks}.values()
+    nobody = [track for track in videos if track.source_group not in with_people]
+    lonely = [
+        track
+        for track in nobody
+        if track.label and track.source_group == track.video and groups[track.source_group] == 1
+    ]
+    fakes = sum(track.label for track in videos)
+    claim = f"no {'known ' if lonely else ''}original"
+    if with_people:
+        claim += f" and no {'known ' if nobody else ''}person"
+    if not nobody:
+        return f"{claim} is in two of them", ""
+    warning = (
+        f"who is in {len(nobody):,} of {len(videos):,} videos is not known, so a person may be "
+        f"{two_sides}"
+    )
+    if lonely:
+        warning += f"; nor is the original of {len(lonely):,} of {fakes:,} fakes"
+    return f"{claim} is in two of them", warning
+
+
 def check_no_leak(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
     """Raise UserError where a source group or a person has videos in two splits, and name them."""
     _check_apart(

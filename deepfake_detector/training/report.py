@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from deepfake_detector.charts import save_figure
 from deepfake_detector.console import print_table
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
-from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS
+from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
 from deepfake_detector.scoring.calibration import operating_points
 from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_settings
 from deepfake_detector.training.callbacks import MONITOR
@@ -35,7 +35,10 @@ def print_splits(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
         if people:
             text += f", {len(people)} people"
         rows.append((split, text))
-    print_table("videos by split; no original and no person is in two of them", rows)
+    claim, warning = what_is_known([track for split in SPLITS for track in splits[split]])
+    print_table(f"videos by split; {claim}", rows)
+    if warning:
+        print(f"note: {warning}; a videos.csv can say it, see docs/data.md")
     left_out = count_videos(splits[LEFT_OUT])
     if left_out:
         print(f"{left_out:,} videos show people of two splits and are left out")

@@ -1,28 +1,39 @@
-"""How data sets lay out their videos, and what their folders and file names say about each.
+"""What the folders of a location say about the videos in them.
 
-Goes in: a folder. Comes out: the name of its layout, and for every layout but DFDC's, which has its
-metadata.json, one `Found` per video file: the name its faces get, its path, and an entry as a
-metadata.json would hold it, with `people` and `method` where the layout names them:
+    root = walk(Path("my_videos"))
+    for node in root.tree():
+        node.label, node.split, node.method     # by the words of `vocabulary.py`
 
-    {"label": "FAKE", "split": "train", "original": "youtube__c23__000.mp4",
-     "people": ["youtube 000", "youtube 003"], "method": "Deepfakes"}
-
-A video without an official split says "train", as in DFDC; other splits are chosen from those.
-Hidden files and files without the suffix of a video are skipped.
+Goes in: a folder. Comes out: a tree of `Node`, each folder with what its name and those above it
+say. The folders are walked once; hidden files and folders of faces are skipped.
 """
 
-import json
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from deepfake_detector.console import UserError
-from deepfake_detector.videos.metadata import FAKE, METADATA_NAME, REAL, check_is_folder
+from deepfake_detector.videos.metadata import (
+    FAKE,
+    METADATA_NAME,
+    REAL,
+    check_is_folder,
+    plain_label,
+)
+from deepfake_detector.videos.vocabulary import PAIRS_OF_NAMES, Reading, read_name
 
-# In the order in which they are tried: DFDC's last, because the search for it goes deepest.
-LAYOUTS = ("faceforensics", "celebdf", "real-fake", "dfdc")
+# The folders by which each layout is known; --layout takes videos from these only.
+LAYOUTS = {
+    "faceforensics": ("original_sequences", "manipulated_sequences"),
+    "celebdf": ("Celeb-real", "Celeb-synthesis", "YouTube-real"),
+    "real-fake": ("real", "fake"),
+    "dfdc": (),
+    "folders": (),
+}
 TREES = """
   dfdc           metadata.json  aaa.mp4  bbb.mp4
                  (or folders that hold these, such as dfdc_train_part_0/)
@@ -31,277 +42,284 @@ TREES = """
   celebdf        Celeb-real/id0_0000.mp4  YouTube-real/00000.mp4
                  Celeb-synthesis/id0_id1_0000.mp4  List_of_testing_videos.txt
   real-fake      real/a.mp4
-                 fake/b.mp4  fake/some_method/c.mp4"""
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".avi",
-        ".flv",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".ts",
-        ".webm",
-        ".wmv",
-    ]
-)
-# Depth of the search below a folder; it also ends a loop of links.
-LEVELS_BELOW = 4
-# The folders next to these hold masks, which are videos too.
-FACEFORENSICS_COMPRESSIONS = ("raw", "c0", "c23", "c40")
-FACEFORENSICS_SPLITS = {"train.json": "train", "val.json": "validation", "test.json": "test"}
-# 000_003, or 01_02__walking_outside_cafe_disgusted__YVGY8LOK: whose video, then whose face.
-FACEFORENSICS_PAIR = re.compile(r"(?P<target>\d+)_(?P<source>\d+)(__(?P<scene>.+)__[^_]+)?")
-CELEBDF_TEST_LIST = "List_of_testing_videos.txt"
-CELEBDF_SWAP = re.compile(r"(?P<target>id\d+)_(?P<source>id\d+)_(?P<number>\d+)")
-
-
-class Found(NamedTuple):
-    name: str  # of the folder of its faces
-    path: Path
-    entry: dict
+                 fake/b.mp4  fake/some_method/c.mp4
+  folders        any folders whose names say which videos are real and which are fake, such as
+                 train/original/a.mp4  train/Face2Face/b.mp4  test/0_real/c.mp4; or a videos.csv"""
+VIDEO, PICTURE, FRAMES = "video", "picture", "folder of frames"
+MOST_LEVELS = 10  # below a location
 
 
 def recognise(folder: Path) -> str:
-    """Return the name of a folder's layout, one of LAYOUTS; with a metadata.json it is "dfdc".
+    """Return the name of a folder's layout, one of LAYOUTS; "folders" for all but the known ones.
 
-    Raises UserError where there is no such folder, or where it fits no layout.
+    Raises UserError where there is no such folder.
     """
-    check_is_folder(folder)
-    if _holds_videos_of_dfdc(folder):
+    return layout_of(walk(folder))
+
+
+def layout_of(root: "Node") -> str:
+    """Return what `recognise` does, of a folder that has been walked."""
+    if METADATA_NAME in root.files and not is_faces_folder(root.path):
         return "dfdc"
-    for layout in LAYOUTS:
-        if not missing(folder, layout):
-            return layout
-    raise UserError(
-        f"{folder} is laid out in none of the known ways; arrange it as one of these, or give the "
-        f"folder that is:{TREES}"
-    )
+    return next((name for name in LAYOUTS if not missing(root, name)), "folders")
 
 
-def check_layout(folder: Path, layout: str) -> None:
-    """Raise UserError where there is no such folder, or it does not have the layout."""
-    check_is_folder(folder)
-    lacking = missing(folder, layout)
+def check_layout(root: "Node", layout: str) -> None:
+    """Raise UserError where there is no such layout, or the folder does not have it."""
+    if layout not in LAYOUTS:
+        raise UserError(f"layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}")
+    lacking = missing(root, layout)
     if lacking:
-        raise UserError(f"{folder} is not laid out as {layout}: it holds no {lacking}")
+        raise UserError(f"{root.path} is not laid out as {layout}: it holds no {lacking}")
 
 
-def missing(folder: Path, layout: str) -> str:
+def missing(root: "Node", layout: str) -> str:
     """Return in words what a folder lacks for that layout, or an empty string."""
     if layout == "dfdc":
-        return "" if dfdc_parts(folder) else f"{METADATA_NAME}, nor do the folders below it"
+        found = any(METADATA_NAME in node.files for node in root.tree())
+        return "" if found else f"{METADATA_NAME}, nor do the folders below it"
+    there = {child.path.name.lower() for child in root.folders}
+    names = [name for name in LAYOUTS[layout] if name.lower() not in there]
     if layout == "real-fake":
-        lacking = [name for name in ("real", "fake") if not _named(folder, name)]
-        return " and no ".join(f"folder {name}" for name in lacking)
-    # A download of these may leave out some of the folders.
-    names = {
-        "faceforensics": ("original_sequences", "manipulated_sequences"),
-        "celebdf": ("Celeb-real", "Celeb-synthesis", "YouTube-real"),
-    }[layout]
-    return "" if _named(folder, *names) else f"folder {' or '.join(names)}"
+        return " and no ".join(f"folder {name}" for name in names)
+    # A download of the others may leave out some of the folders.
+    return f"folder {' or '.join(names)}" if names and len(names) == len(LAYOUTS[layout]) else ""
 
 
-# DFDC
+def is_faces_folder(folder: Path) -> bool:
+    """Return whether this is a folder of faces: it has a metadata.json and a file of ours."""
+    ours = any((folder / name).is_file() for name in ("settings.json", "manifest.csv"))
+    return ours and (folder / METADATA_NAME).is_file()
 
 
-def dfdc_parts(folder: Path, levels_below: int = LEVELS_BELOW) -> list[Path]:
-    """Return the folder if it has a metadata.json, else all below it that have one, sorted."""
-    if _holds_videos_of_dfdc(folder):
-        return [folder]
-    if levels_below == 0:
-        return []
-    return [part for child in _subfolders(folder) for part in dfdc_parts(child, levels_below - 1)]
+@dataclass(eq=False)
+class Node:
+    """A folder, the files in it, and what its name and the names above it say."""
 
+    path: Path
+    parent: "Node | None" = None
+    files: list[str] = field(default_factory=list)  # sorted, without hidden ones
+    folders: list["Node"] = field(default_factory=list)
 
-def _holds_videos_of_dfdc(folder: Path) -> bool:
-    # A folder of faces has a metadata.json too, next to files that no part of DFDC has.
-    names = {METADATA_NAME, "settings.json", "manifest.csv"}
-    return {name for name in names if (folder / name).is_file()} == {METADATA_NAME}
+    @cached_property
+    def reading(self) -> Reading:
+        """What its own name says; that of the location says nothing."""
+        return read_name(self.path.name) if self.parent else Reading(says_nothing_else=True)
 
+    @cached_property
+    def lineage(self) -> list["Node"]:
+        """The folders from below the location to this one."""
+        return [*self.parent.lineage, self] if self.parent else []
 
-# FaceForensics++
+    @property
+    def root(self) -> "Node":
+        """The location."""
+        return self.parent.root if self.parent else self
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(node.path.name for node in self.lineage)
 
-def faceforensics(folder: Path) -> Iterator[Found]:
-    """Yield the videos of FaceForensics++ and of DeepFakeDetection, which comes with it.
+    @cached_property
+    def names_within(self) -> set[str]:
+        """The names of the folders in this one, in lower case."""
+        return {child.path.name.lower() for child in self.folders}
 
-    Names hold folder and compression: `Deepfakes__c23__000_003.mp4`. The original of a fake is the
-    video that the face was put into, at the same compression. People are called by their numbers,
-    "youtube 000" or "actor 01". A fake is in the official split of the person whose video it was;
-    the official pairs have both people in one split.
+    @cached_property
+    def classes(self) -> frozenset[str]:
+        """The classes that its own name says, perhaps together with the name next to it."""
+        name = self.path.name.lower()
+        for pair in PAIRS_OF_NAMES:
+            if self.parent and name in pair and pair.keys() <= self.parent.names_within:
+                return frozenset({pair[name]})
+        return self.reading.classes
 
-    Raises UserError where a split file is damaged.
-    """
-    official_splits = _faceforensics_splits(folder)
-    for kind in _named(folder, "original_sequences", "manipulated_sequences"):
-        label = REAL if kind.name.lower() == "original_sequences" else FAKE
-        for path in sorted(filter(is_video_file, kind.glob("*/*/videos/*"))):
-            sequences, compression = path.parts[-4:-2]
-            if compression not in FACEFORENSICS_COMPRESSIONS:
-                continue
-            original = None
-            if label == FAKE:
-                original, people = _original_and_people(path, compression)
-            elif sequences == "actors":
-                people = [f"actor {path.stem.partition('__')[0]}"]
-            else:
-                people = [f"{sequences} {path.stem}"]
-            split = official_splits.get(people[0], "train") if people else "train"
-            method = sequences if label == FAKE else None
-            entry = _entry(label, original, people, split, method)
-            yield Found(plain_name(sequences, compression, path.name), path, entry)
+    @property
+    def splits(self) -> frozenset[str]:
+        return self.reading.splits
 
+    def tree(self) -> Iterator["Node"]:
+        """Yield this folder and all below it."""
+        yield self
+        for child in self.folders:
+            yield from child.tree()
 
-def _original_and_people(path: Path, compression: str) -> tuple[str | None, list[str]]:
-    """Return original and people by the file name of a fake; None and [] if it has another form."""
-    pair = FACEFORENSICS_PAIR.fullmatch(path.stem)
-    if pair is None:
-        return None, []
-    target, source, scene = pair["target"], pair["source"], pair["scene"]
-    if scene:
-        original = plain_name("actors", compression, f"{target}__{scene}{path.suffix}")
-        return original, [f"actor {target}", f"actor {source}"]
-    original = plain_name("youtube", compression, f"{target}{path.suffix}")
-    return original, [f"youtube {target}", f"youtube {source}"]
+    @cached_property
+    def said_within(self) -> dict[str, set[str]]:
+        """The classes and splits that the names of the folders in this one say."""
+        return {
+            kind: set().union(*(getattr(child, kind) for child in self.folders))
+            for kind in ("classes", "splits")
+        }
 
+    @cached_property
+    def said_below(self) -> dict[str, set[str]]:
+        """The same of the folders at any depth."""
+        return {
+            kind: said.union(*(child.said_below[kind] for child in self.folders))
+            for kind, said in self.said_within.items()
+        }
 
-def _faceforensics_splits(folder: Path) -> dict[str, str]:
-    """Return the split of every person in the official split files, as far as these exist."""
-    splits: dict[str, str] = {}
-    for name, split in FACEFORENSICS_SPLITS.items():
-        places = [folder / name, folder / "splits" / name, folder / "dataset" / "splits" / name]
-        path = next(filter(Path.is_file, places), None)
-        if path is not None:
-            splits |= {f"youtube {number}": split for number in _numbers_of_pairs(path)}
-    return splits
+    def deciding(self, kind: str) -> list["Node"]:
+        """Return the folders of the lineage whose names decide a class or a split.
 
+        A name that says two things, such as `real_vs_fake`, decides nothing. Neither does the name
+        of a folder that holds folders of several classes, such as `deepfake_data`, unless a folder
+        next to it is of another class. A name that says nothing else, such as `fake`, counts before
+        others, such as `real_person`.
+        """
+        found = []
+        for node in self.lineage:
+            said = getattr(node, kind)
+            if len(said) == 1 and node.parent:
+                others = node.parent.said_within[kind] - said
+                if others or len(node.said_below[kind]) < 2:
+                    found.append(node)
+        plain = [node for node in found if node.reading.says_nothing_else]
+        return plain if plain and len(_united(found, kind)) > 1 else found
 
-def _numbers_of_pairs(path: Path) -> list[str]:
-    try:
-        pairs = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        pairs = None
-    if not isinstance(pairs, list) or not all(isinstance(pair, list) for pair in pairs):
-        raise UserError(
-            f'{path} is no JSON list of pairs such as [["720", "672"]]; download it again, or '
-            "remove it to choose the splits at random"
+    @cached_property
+    def label(self) -> str | None:
+        """The class by folder words; None where they say nothing, or contradict each other."""
+        said = _united(self.deciding("classes"), "classes")
+        if not said and any(node.reading.is_method for node in self.lineage):
+            said = {FAKE} if REAL in self.root.said_below["classes"] else set()
+        return said.pop() if len(said) == 1 else None
+
+    @cached_property
+    def split(self) -> str | None:
+        """The official split by folder words; raises UserError where they say two."""
+        said = _united(self.deciding("splits"), "splits")
+        if len(said) > 1:
+            raise UserError(self.contradiction("splits"))
+        return said.pop() if said else None
+
+    def contradiction(self, kind: str = "classes") -> str:
+        """Return a sentence where the words of this path say two things, else an empty string."""
+        saying = [node for node in self.lineage if getattr(node, kind)]
+        if len(_united(saying, kind)) < 2:
+            return ""
+        what = ", ".join(
+            f"{node.path.name!r} says {' and '.join(sorted(getattr(node, kind))).lower()}"
+            for node in saying
         )
-    return [str(number) for pair in pairs for number in pair]
+        return (
+            f"{self.path}: the names of the folders contradict each other: {what}; rename one, or "
+            "give a videos.csv that lists the videos"
+        )
+
+    @property
+    def quality(self) -> str:
+        return next((n.reading.quality for n in reversed(self.lineage) if n.reading.quality), "")
+
+    @property
+    def method(self) -> str | None:
+        """The method of the fakes in this folder, or None.
+
+        It is the deepest folder with the name of a known method, else the first folder below the
+        class whose name is no word of the vocabulary, else the name of the class folder if there is
+        more in it than its class, such as Celeb-synthesis.
+        """
+        known = [node for node in self.lineage if node.reading.is_method]
+        if known:
+            return known[-1].path.name
+        decides = self.deciding("classes")
+        if not decides:
+            return None
+        below = self.lineage[self.lineage.index(decides[-1]) + 1 :]
+        named = [
+            node
+            for node in [*below, decides[-1]]
+            if not node.reading.says_nothing_else and not PERSON_FOLDER.fullmatch(node.path.name)
+        ]
+        return named[0].path.name if named else None
 
 
-# Celeb-DF
+def _united(nodes: Sequence[Node], kind: str) -> set[str]:
+    return set().union(*(getattr(node, kind) for node in nodes))
 
 
-def celebdf(folder: Path) -> Iterator[Found]:
-    """Yield the videos of Celeb-DF, version 1 or 2, under their own names.
+PERSON_FOLDER = re.compile(r"id\d+")  # of FakeAVCeleb
 
-    `id0_id1_0000.mp4` was made from `id0_0000.mp4`, and both people are in it. Who is in the videos
-    of YouTube-real is not known. The videos in List_of_testing_videos.txt are the test split.
+
+def walk(folder: Path, skip: Callable[[Path], bool] = is_faces_folder) -> Node:
+    """Return the tree of a folder, sorted, links followed, without hidden files and folders.
+
+    Folders of faces are left out, or those that `skip` names. Raises UserError where there is no
+    such folder.
     """
-    tested = _celebdf_tested(folder)
-    for kind in _named(folder, "Celeb-real", "Celeb-synthesis", "YouTube-real"):
-        fake = kind.name.lower() == "celeb-synthesis"
-        for path in _video_files_below(kind):
-            swap = CELEBDF_SWAP.fullmatch(path.stem) if fake else None
-            original = f"{swap['target']}_{swap['number']}{path.suffix}" if swap else None
-            entry = _entry(
-                FAKE if fake else REAL,
-                original,
-                re.findall(r"id\d+", path.stem),
-                "test" if path.name in tested else "train",
-                "Celeb-synthesis" if fake else None,
-            )
-            yield Found(plain_name(path.name), path, entry)
+    check_is_folder(folder)
+    root = Node(folder)
+    _fill(root, skip, frozenset())
+    return root
 
 
-def _celebdf_tested(folder: Path) -> set[str]:
-    """Return the file names in the list of testing videos; their label is that of their folder."""
-    path = folder / CELEBDF_TEST_LIST
-    if not path.is_file():
-        return set()
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return {line.split()[-1].rpartition("/")[2] for line in lines if line.strip()}
+def _fill(node: Node, skip: Callable[[Path], bool], above: frozenset[tuple[int, int]]) -> None:
+    status = node.path.stat()
+    this = (status.st_dev, status.st_ino)
+    if this in above or len(node.lineage) > MOST_LEVELS:  # a loop of links
+        return
+    with os.scandir(node.path) as entries:
+        found = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    for entry in found:
+        path = node.path / entry.name
+        if not _is_folder(entry):
+            node.files.append(entry.name)
+        elif not skip(path):
+            child = Node(path, node)
+            node.folders.append(child)
+            with contextlib.suppress(PermissionError):  # it holds nothing that we could read
+                _fill(child, skip, above | {this})
 
 
-# Folders real and fake
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link into a folder that may not be entered
+        return False
 
 
-def real_fake(folder: Path) -> Iterator[Found]:
-    """Yield the videos below real/ and fake/, in upper or lower case, at any depth.
+@dataclass(eq=False)
+class Found:
+    """A video of a location, while what is known about it is put together."""
 
-    Names hold the folders: `fake/method/a.mp4` becomes `fake__method__a.mp4`, and the first folder
-    below fake/ is the method. The original of a fake is the real video of the same file name
-    without suffix. If there is none, the part after the last underscore is cut off, again and
-    again: a_b.mp4 is made from a_b.mov, or else from a.mp4. Of several the first one counts.
-    """
-    originals: dict[str, str] = {}
-    for kind in _named(folder, "real"):
-        for path in _video_files_below(kind):
-            name = plain_name("real", *path.relative_to(kind).parts)
-            originals.setdefault(path.stem, name)
-            yield Found(name, path, _entry(REAL))
-    for kind in _named(folder, "fake"):
-        for path in _video_files_below(kind):
-            stem = path.stem
-            while stem and stem not in originals:
-                stem = stem.rpartition("_")[0]
-            way = path.relative_to(kind).parts
-            method = way[0] if len(way) > 1 else None
-            name = plain_name("fake", *way)
-            yield Found(name, path, _entry(FAKE, originals.get(stem), method=method))
+    location: Path
+    parts: tuple[str, ...]  # below the location
+    node: Node  # the folder whose words count for it
+    path: Path  # a file, or a folder of frames
+    kind: str
+    said: dict = field(default_factory=dict)  # by index files: an entry of a metadata.json
+    listed_in: "Node | None" = None  # the folder of the index file that lists it
+    is_in_part: bool = False  # a metadata.json next to it lists it
+    no_entry: tuple = ()  # what an index says instead of an entry
+    name: str = ""
+    original: object = None  # a Found, or a name as an index file has it
+    people: list[str] = field(default_factory=list)  # by its name
 
+    @cached_property
+    def stem(self) -> str:
+        last = self.parts[-1]
+        return last if self.kind == FRAMES else Path(last).stem
 
-# Files and names
+    @property
+    def label(self) -> object:
+        """FAKE or REAL; None where nothing says it; as the index has it where that is neither."""
+        return plain_label(self.said.get("label", self.node.label))
 
+    @property
+    def split(self) -> str:
+        """The official split; "train" where there is none, as in DFDC."""
+        return self.said.get("split") or self.node.split or "train"
 
-def is_video_file(path: Path) -> bool:
-    """Return whether this is a file with the suffix of a video, and not hidden."""
-    hidden = path.name.startswith(".")
-    return not hidden and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
-
-
-def plain_name(*parts: str) -> str:
-    """Return the parts as one name; bytes that are no UTF-8 become question marks."""
-    return os.fsencode("__".join(parts)).decode("utf-8", errors="replace").replace("\ufffd", "?")
-
-
-def _entry(
-    label: str,
-    original: str | None = None,
-    people: Iterable[str] = (),
-    split: str = "train",
-    method: str | None = None,
-) -> dict:
-    entry: dict = {"label": label, "split": split, "original": original}
-    if people:
-        entry["people"] = list(people)
-    if method:
-        entry["method"] = method
-    return entry
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-
-
-def _named(folder: Path, *names: str) -> list[Path]:
-    """Return the folders in a folder that have one of the names, in upper or lower case."""
-    wanted = {name.lower() for name in names}
-    return [path for path in _subfolders(folder) if path.name.lower() in wanted]
-
-
-def _video_files_below(folder: Path, levels_below: int = LEVELS_BELOW) -> list[Path]:
-    files = sorted(filter(is_video_file, folder.iterdir()))
-    if levels_below:
-        for child in _subfolders(folder):
-            files += _video_files_below(child, levels_below - 1)
-    return files
-
-
-# The function that reads each layout; for DFDC, listing.py reads metadata.json.
-READERS = {"faceforensics": faceforensics, "celebdf": celebdf, "real-fake": real_fake}
+    def entry(self) -> object:
+        """Return the entry that a metadata.json would have for it."""
+        if self.no_entry:
+            return self.no_entry[0]
+        original = self.original.name if isinstance(self.original, Found) else self.original
+        entry = {"label": self.label, "split": self.split, "original": original}
+        if self.people:
+            entry["people"] = self.people
+        if self.label == FAKE and self.node.method:
+            entry["method"] = self.node.method
+        more = {key: value for key, value in self.said.items() if key not in entry or value}
+        return entry | more | {"original": original}

@@ -1,92 +1,177 @@
 """Which videos processing.py takes: those of some folders, a random choice of them, one shard.
 
-videos = select_videos([Path("dfdc_train_part_0")], num_vids=500, seed=0, shard=(2, 8))
+listing = read_locations([Path("dfdc_train_part_0")])
+listing.videos, listing.lines        # what there is, what was understood and left out
+videos = select_videos(listing.videos, num_vids=500, seed=0, shard=(2, 8))
 """
 
 import random
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deepfake_detector.console import UserError
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.groups import find_source_groups
-from deepfake_detector.videos.layouts import LAYOUTS, recognise
-from deepfake_detector.videos.metadata import Video, is_path, make_video, read_metadata
+from deepfake_detector.videos.indexes import apply_indexes
+from deepfake_detector.videos.layouts import FRAMES, LAYOUTS, PICTURE, VIDEO, Found, Node
+from deepfake_detector.videos.metadata import Video, make_video
+from deepfake_detector.videos.names import give_names, know_from_names
+from deepfake_detector.videos.search import PICTURE_CHOICES, contents, left_out_lines
+
+NO_LABEL = "videos that no folder name and no index file calls real or fake"
+MOST_WORDS = 8  # of each kind in a line
+SKIPPED = "files in folders of masks, landmarks, sound"
+
+
+@dataclass
+class Listing:
+    """The videos of some locations, and what to say about them."""
+
+    videos: list[Video] = field(default_factory=list)  # sorted by name
+    lines: list[str] = field(default_factory=list)  # what was understood, a line for each location
+    left_out: list[str] = field(default_factory=list)  # lines about files that are left out
+    without_label: list[Path] = field(default_factory=list)  # videos among these
+
+
+def read_locations(
+    folders: Sequence[Path], layout: str | None = None, pictures: str = "auto"
+) -> Listing:
+    """Return the videos of all folders; unusable ones carry their problem.
+
+    Each folder is walked once. Class, split and method come from index files (`indexes.py`), then
+    from the names of folders (`layouts.py`, `vocabulary.py`); people and originals from index
+    files, then from file names (`names.py`). With a `layout`, one of LAYOUTS, a folder must have
+    it. `pictures` says how numbered pictures are read: "auto", "frames" or "single". Raises
+    UserError for a folder without labels, or with contradictory ones, and for a damaged index file.
+    """
+    if pictures not in PICTURE_CHOICES:
+        raise UserError(f"pictures is {pictures!r}; it must be one of {', '.join(PICTURE_CHOICES)}")
+    listing = Listing()
+    found: dict[tuple[str, ...], Found] = {}
+    for folder in folders:
+        place = folder.resolve().parts if folder.is_dir() else ()
+        for video in _read_location(folder, layout, pictures, listing):
+            found.setdefault((*place, *video.parts), video)  # one location may lie in another
+    videos = list(found.values())
+    know_from_names(videos)
+    give_names(videos)
+    listing.videos = sorted(
+        (make_video(video.path, video.name, video.entry()) for video in videos),
+        key=lambda video: video.name,
+    )
+    return listing
+
+
+def list_videos(folders: Sequence[Path], layout: str | None = None) -> list[Video]:
+    """Return the videos that `read_locations` finds."""
+    return read_locations(folders, layout).videos
+
+
+def _read_location(
+    folder: Path, layout: str | None, pictures: str, listing: Listing
+) -> list[Found]:
+    """Return the videos of one folder, and add to the listing what there is to say about it."""
+    root = layouts.walk(folder)
+    if layouts.is_faces_folder(folder):
+        raise UserError(f"{folder} is a folder of faces; give the folder that holds their videos")
+    if layout is not None:
+        layouts.check_layout(root, layout)
+    found: list[Found] = []
+    left_out: dict[str, list[Path]] = defaultdict(list)
+    for node in _nodes_of(root, layout):
+        if any(above.reading.is_skipped for above in node.lineage):
+            left_out[SKIPPED] += [node.path / name for name in node.files]
+            continue
+        inside = contents(node, pictures)
+        for reason, paths in inside.left_out.items():
+            left_out[reason] += paths
+        for path, kind in inside.videos:
+            parts = node.parts if kind == FRAMES else (*node.parts, path.name)
+            found.append(Found(folder, parts, node, path, kind))
+    used = apply_indexes(root, found, layout or "folders")
+    kept, without_label = _by_label(found, layout)
+    if not kept and not used:
+        raise UserError(
+            f"{folder} is laid out in none of the known ways; arrange it as one of these, or give "
+            f"the folder that is:{layouts.TREES}"
+        )
+    listed = {video.path for video in kept} | set(used)
+    left_out = {why: [p for p in paths if p not in listed] for why, paths in left_out.items()}
+    left_out[NO_LABEL] = [video.path for video in without_label]
+    listing.without_label += left_out[NO_LABEL]
+    listing.left_out += left_out_lines(folder, left_out)
+    listing.lines.append(_understood(root, layout, kept, used))
+    return kept
+
+
+def _by_label(found: Sequence[Found], layout: str | None) -> tuple[list[Found], list[Found]]:
+    """Return the videos that have a label or stand in an index file, and the others.
+
+    Raises UserError where the names of folders contradict each other.
+    """
+    kept: list[Found] = []
+    without_label: list[Found] = []
+    for video in found:
+        if layout and LAYOUTS[layout] and video.node.lineage:
+            video.said.setdefault("label", next(iter(video.node.lineage[0].classes)))
+        by_words = layout != "dfdc" and video.label is not None
+        (kept if by_words or video.listed_in else without_label).append(video)
+    for video in without_label:
+        if layout is None and video.node.contradiction():
+            raise UserError(video.node.contradiction())
+    return kept, without_label
+
+
+def _nodes_of(root: Node, layout: str | None) -> list[Node]:
+    """Return the folders whose videos count: all, or those by which the layout is known."""
+    names = {name.lower() for name in LAYOUTS[layout]} if layout else set()
+    return [n for n in root.tree() if not names or (n.parts and n.parts[0].lower() in names)]
+
+
+def _understood(root: Node, layout: str | None, kept: Sequence[Found], used: Sequence[Path]) -> str:
+    """Return in one line what a location holds and how it was read."""
+    kinds = Counter(video.kind for video in kept)
+    names = {VIDEO: "videos", PICTURE: "single pictures", FRAMES: "folders of frames"}
+    parts = [", ".join(f"{kinds[kind]} {name}" for kind, name in names.items() if kinds[kind])]
+    by_words = [video for video in kept if "label" not in video.said]
+    words = {
+        "folder words": [
+            node.path.name
+            for video in by_words
+            for node in video.node.deciding("classes")[:1]
+            or [n for n in video.node.lineage if n.reading.is_method]
+        ],
+        "splits": [video.split for video in kept if video.said.get("split") or video.node.split],
+        "index": [path.name for path in used],
+    }
+    for name, values in words.items():
+        most = [value for value, _ in Counter(values).most_common(MOST_WORDS)]
+        more = f" and {len(set(values)) - MOST_WORDS} more" if len(set(values)) > MOST_WORDS else ""
+        if most:
+            parts.append(f"{name} {', '.join(sorted(most))}{more}")
+    return (
+        f"{root.path}: layout {layout or layouts.layout_of(root)}; {'; '.join(filter(None, parts))}"
+    )
 
 
 def select_videos(
-    folders: Sequence[Path],
+    videos: Sequence[Video],
     num_vids: int | None = None,
     seed: int = 0,
-    layout: str | None = None,
     shard: tuple[int, int] = (1, 1),
 ) -> list[Video]:
-    """Return the videos to process: list them, choose `num_vids` of each class, take the shard.
+    """Return the videos to process: choose `num_vids` of each class, take the shard.
 
     Raises UserError where there are none, or where `num_vids` is below 1.
     """
     if num_vids is not None and num_vids < 1:
         raise UserError(f"num_vids is {num_vids}; it must be at least 1, or left out for all")
-    videos = choose_videos(list_videos(folders, layout), num_vids, seed)
-    if not videos:
-        raise UserError(f"{', '.join(map(str, folders))}: no video to take in there")
-    return take_shard(videos, *shard)
-
-
-def list_videos(folders: Sequence[Path], layout: str | None = None) -> list[Video]:
-    """Return the videos of all folders, sorted by name; unusable ones carry their problem.
-
-    Without a `layout` (one of LAYOUTS) each folder's own is recognised. Raises UserError where a
-    folder does not have it, as `read_metadata` does, and where two videos have the same name,
-    because both would write to the same folder of faces.
-    """
-    videos: dict[str, Video] = {}
-    for folder in folders:
-        for video in _videos_of(folder, layout):
-            other = videos.setdefault(video.name, video)
-            if other is not video:
-                raise UserError(
-                    f"{video.name!r} is listed in both {other.path.parent} and "
-                    f"{video.path.parent}; give each folder its own save path, or rename one"
-                )
-    return [videos[name] for name in sorted(videos)]
-
-
-def _videos_of(folder: Path, layout: str | None) -> list[Video]:
-    layout = _layout_of(folder, layout)
-    if layout == "dfdc":
-        return [
-            # A name with a path in it could make us read outside the folders we were given.
-            make_video(part if is_path(name) else part / name, name, entry)
-            for part in layouts.dfdc_parts(folder)
-            for name, entry in read_metadata(part).items()
-        ]
-    return [make_video(path, name, entry) for name, path, entry in layouts.READERS[layout](folder)]
-
-
-def _layout_of(folder: Path, layout: str | None) -> str:
-    if layout is None:
-        return recognise(folder)
-    if layout not in LAYOUTS:
-        raise UserError(f"layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}")
-    layouts.check_layout(folder, layout)
-    return layout
-
-
-def unlisted_files(folders: Sequence[Path], layout: str | None = None) -> list[Path]:
-    """Return the video files in folders of DFDC that no metadata.json lists, sorted.
-
-    The other layouts take every video file where videos belong.
-    """
-    found = []
-    for folder in folders:
-        if _layout_of(folder, layout) != "dfdc":
-            continue
-        for part in layouts.dfdc_parts(folder):
-            listed = read_metadata(part).keys()
-            files = filter(layouts.is_video_file, part.iterdir())
-            found += [path for path in files if path.name not in listed]
-    return sorted(found)
+    chosen = choose_videos(videos, num_vids, seed)
+    if not chosen:
+        raise UserError("no video to take in there")
+    return take_shard(chosen, *shard)
 
 
 def choose_videos(videos: Sequence[Video], num_vids: int | None, seed: int) -> list[Video]:
@@ -106,7 +191,7 @@ def choose_videos(videos: Sequence[Video], num_vids: int | None, seed: int) -> l
 
 def _is_there(video: Video) -> bool:
     try:
-        return video.path.is_file()
+        return video.path.exists()
     except OSError:
         return False
 

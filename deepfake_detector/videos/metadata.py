@@ -60,12 +60,7 @@ def read_metadata(folder: Path) -> dict[str, dict]:
             f"{folder} holds no {METADATA_NAME}; it needs one of the form "
             '{"a.mp4": {"label": "FAKE", "original": "b.mp4"}, "b.mp4": {"label": "REAL"}}'
         )
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is not valid JSON ({error}); correct it or download it again"
-        ) from error
+    metadata = read_json(path)
     if not isinstance(metadata, dict):
         raise UserError(
             f"{path} holds a JSON {type(metadata).__name__}; it must be an object that maps video "
@@ -74,14 +69,31 @@ def read_metadata(folder: Path) -> dict[str, dict]:
     return metadata
 
 
+def read_json(path: Path) -> object:
+    """Return the content of a JSON file; raises UserError where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not valid JSON ({error}); correct it or download it again"
+        ) from error
+
+
 def make_video(path: Path, name: str, entry: object) -> Video:
     """Return the video of an entry of a metadata.json; its problem says whether it is usable."""
+    if isinstance(entry, dict) and "label" in entry:
+        entry = entry | {"label": plain_label(entry["label"])}
     problem = _problem_of_name(name) or _problem_of_entry(entry)
     if problem or not isinstance(entry, dict):
         # JSON can name a video by what no file can hold: half a character, a zero byte.
         name = name.encode(errors="backslashreplace").decode().replace("\0", "\\0")
         return Video(name, path, problem=problem)
     return Video(name, path, entry)
+
+
+def plain_label(label: object) -> object:
+    """Return FAKE or REAL for these words in any case, and anything else as it is."""
+    return label.upper() if isinstance(label, str) and label.upper() in {FAKE, REAL} else label
 
 
 def is_path(name: str) -> bool:

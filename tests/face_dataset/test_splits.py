@@ -16,8 +16,10 @@ from deepfake_detector.face_dataset.splits import (
     SPLITS,
     check_no_leak,
     split_tracks,
+    what_is_known,
     without_official_splits,
 )
+from deepfake_detector.videos.listing import list_videos
 
 
 def video(name, label=0, original=None, split="train", people=(), video=None):
@@ -324,3 +326,56 @@ def test_a_few_clusters_of_swapped_people_do_not_make_a_split_far_too_large():
             )
     splits = split_tracks(videos, 0.15, 0.15, seed=0)
     assert len(splits["train"]) > 3 * len(splits["test"]) > 0
+
+
+# What is known
+
+
+def test_where_everybody_is_named_nobody_is_in_two_splits():
+    claim, warning = what_is_known(celeb_df()[12:])
+    assert (claim, warning) == ("no original and no person is in two of them", "")
+
+
+def test_originals_alone_do_not_say_who_is_in_a_video():
+    claim, warning = what_is_known(dfdc_part(5, 2))
+    assert claim == "no original is in two of them"
+    assert warning == ("who is in 15 of 15 videos is not known, so a person may be in two splits")
+
+
+def test_where_nothing_is_known_nothing_is_claimed():
+    videos = [video("real.mp4"), video("fake.mp4", 1), video("fake.mp4#1", 1, video="fake.mp4")]
+    videos[2] = replace(videos[2], source_group="fake.mp4")
+    claim, warning = what_is_known(videos, "in training and here")
+    assert claim == "no known original is in two of them"
+    assert warning == (
+        "who is in 2 of 2 videos is not known, so a person may be in training and here; nor is "
+        "the original of 1 of 1 fakes"
+    )
+
+
+def test_a_video_whose_original_names_people_is_known():
+    videos = [video("a.mp4", people=["Ann"]), video("b.mp4", 1, "a.mp4"), video("c.mp4")]
+    assert what_is_known(videos) == (
+        "no original and no known person is in two of them",
+        "who is in 1 of 3 videos is not known, so a person may be in two splits",
+    )
+
+
+def test_people_of_benchmarks_in_real_and_fake_folders_stay_on_one_side(tmp_path):
+    """Names of FaceForensics++ and Celeb-DF: 7 of 11 people were in several splits."""
+    for kind, names in {
+        "real": ["469", "481", "033", "097", "id13_0011", "id10_0000", "id2_0001", "id3_0002"],
+        "fake": ["469_481", "481_469", "033_097", "097_033", "id13_id10_0011", "id10_id13_0000",
+                 "id2_id3_0001", "id3_id2_0002"],
+    }.items():  # fmt: skip
+        (tmp_path / kind).mkdir()
+        for name in names:
+            (tmp_path / kind / f"prefix__{name}.mp4").touch()
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    tracks = faces_of(faces, {v.name: dict(v.entry) for v in list_videos([tmp_path])})
+    splits = split_tracks(list(tracks.values()), 0.25, 0.25, seed=0)
+    for one, other in itertools.combinations(SPLITS, 2):
+        assert splits[one] and splits[other]
+        assert people_of(splits[one]).isdisjoint(people_of(splits[other]))
+    assert what_is_known(list(tracks.values()))[1] == ""

@@ -27,7 +27,7 @@ def test_command_ends_with_a_summary_that_names_every_video_without_faces(
     assert "videos ok" in printed
     assert "frames detected" in printed
     assert "no faces: text.mp4: unreadable" in printed
-    assert "unlisted.mp4 stands in no metadata.json" in printed
+    assert "no index file calls real or fake, left out: 1 (.mp4 1): unlisted.mp4" in printed
 
 
 @pytest.mark.slow

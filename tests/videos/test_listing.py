@@ -11,8 +11,8 @@ from deepfake_detector.videos.listing import (
     choose_videos,
     list_videos,
     parse_shard,
+    read_locations,
     take_shard,
-    unlisted_files,
 )
 
 
@@ -71,13 +71,15 @@ def test_an_entry_that_is_no_object_has_a_problem(tmp_path):
     assert [bool(video.problem) for video in list_videos([tmp_path])] == [False, True]
 
 
-def test_the_same_name_in_two_parts_is_refused_because_both_would_share_a_folder(tmp_path):
+def test_the_same_name_in_two_parts_gets_the_path_and_the_folder_of_the_location(tmp_path):
     folders = [tmp_path / "part_0", tmp_path / "part_1"]
     for folder in folders:
         folder.mkdir()
-        write_metadata(folder, {"a.mp4": "REAL"})
-    with pytest.raises(UserError, match=r"'a.mp4' is listed in both .*part_0 and .*part_1"):
-        list_videos(folders)
+        write_metadata(folder, {"a.mp4": "REAL", f"{folder.name}.mp4": "REAL"})
+    names = ["part_0.mp4", "part_0__a.mp4", "part_1.mp4", "part_1__a.mp4"]
+    assert [video.name for video in list_videos(folders)] == names
+    assert [video.name for video in list_videos([tmp_path])] == names
+    assert [video.name for video in list_videos([*folders, tmp_path, folders[0]])] == names
 
 
 # The layouts
@@ -104,7 +106,7 @@ def test_dfdc_parts_are_found_in_the_folders_that_their_archives_unpack_to(tmp_p
         write_metadata(part, {name: "REAL"})
     assert layouts.recognise(tmp_path) == "dfdc"
     assert list(entries(tmp_path)) == ["a.mp4", "b.mp4"]
-    assert [path.parent.name for path in unlisted_files([tmp_path])] == [
+    assert [path.parent.name for path in read_locations([tmp_path]).without_label] == [
         "dfdc_train_part_0",
         "dfdc_train_part_1",
     ]
@@ -133,7 +135,7 @@ def faceforensics(root: Path) -> Path:
 
 def test_faceforensics_names_tell_method_original_and_people(tmp_path):
     assert layouts.recognise(faceforensics(tmp_path)) == "faceforensics"
-    assert unlisted_files([tmp_path]) == []
+    assert read_locations([tmp_path]).without_label == []
     assert entries(tmp_path) == {
         "DeepFakeDetection__c23__01_02__walking_outside__YVGY8LOK.mp4": {
             "label": "FAKE",
@@ -168,6 +170,13 @@ def test_faceforensics_names_tell_method_original_and_people(tmp_path):
             "people": ["youtube 000"],
         },
     }
+
+
+def test_originals_of_faceforensics_that_are_elsewhere_have_the_name_they_get_there(tmp_path):
+    """Originals and fakes may be processed one after the other, from two disks."""
+    make_files(tmp_path, "manipulated_sequences/Deepfakes/c40/videos/000_003.mp4")
+    (entry,) = entries(tmp_path).values()
+    assert entry["original"] == "youtube__c40__000.mp4"
 
 
 @pytest.mark.parametrize("place", [".", "splits", "dataset/splits"])
@@ -237,12 +246,9 @@ def test_plain_real_and_fake_folders_pair_fakes_with_real_videos_by_name(tmp_pat
     }
 
 
-def test_two_files_that_would_share_a_folder_of_faces_are_refused(tmp_path):
+def test_two_files_whose_paths_give_one_name_are_two_videos(tmp_path):
     make_files(tmp_path, "real/a/b.mp4", "real/a__b.mp4", "fake/c.mp4")
-    with pytest.raises(
-        UserError, match=r"'real__a__b.mp4' is listed in both .*/real and .*/real/a"
-    ):
-        list_videos([tmp_path])
+    assert list(entries(tmp_path)) == ["fake__c.mp4", "real__a__b.mp4", "real__a__b__2.mp4"]
 
 
 def test_strange_file_names_are_taken_but_not_those_of_further_faces(tmp_path):
@@ -261,7 +267,7 @@ def test_strange_file_names_are_taken_but_not_those_of_further_faces(tmp_path):
 
 
 def test_a_folder_of_no_known_layout_is_told_all_of_them(tmp_path):
-    make_files(tmp_path, "a.mp4", "real/b.mp4")
+    make_files(tmp_path, "a.mp4", "holiday/b.mp4")
     with pytest.raises(UserError, match="is laid out in none of the known ways") as caught:
         list_videos([tmp_path])
     first, *trees = str(caught.value).splitlines()
@@ -290,7 +296,7 @@ def test_a_given_layout_wins_over_the_one_recognised(tmp_path):
     write_metadata(tmp_path, {"c.mp4": "REAL"})
     assert layouts.recognise(tmp_path) == "dfdc"
     assert list(entries(tmp_path, "real-fake")) == ["fake__b.mp4", "real__a.mp4"]
-    assert unlisted_files([tmp_path], "real-fake") == []
+    assert read_locations([tmp_path], "real-fake").without_label == []
 
 
 # A choice of them
@@ -313,7 +319,7 @@ def test_videos_on_disk_that_no_metadata_lists_are_reported(tmp_path):
     write_metadata(tmp_path, {"a.mp4": "REAL"})
     for name in ("a.mp4", "extra.MOV", "notes.txt"):
         (tmp_path / name).touch()
-    assert unlisted_files([tmp_path]) == [tmp_path / "extra.MOV"]
+    assert read_locations([tmp_path]).without_label == [tmp_path / "extra.MOV"]
 
 
 def test_shards_are_disjoint_keep_families_together_and_leave_nothing_out(tmp_path):

@@ -185,7 +185,7 @@ def test_names_with_a_path_in_them_touch_nothing_outside(videos, tmp_path, mp4):
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ("real", "the label is 'real'"),
+        ("really", "the label is 'really'"),
         ({"split": "train"}, "the label is None"),
         ({"label": 1}, "the label is 1"),
         ({"label": ["FAKE"]}, "the label is ['FAKE']"),

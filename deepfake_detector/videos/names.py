@@ -1,0 +1,215 @@
+"""What the names of videos say: who is in them, which video a fake was made from; and the names
+that their faces get.
+
+    469.mp4  469_481.mp4      FaceForensics++: the face of 481 on the video of 469
+    id13_0011.mp4  id13_id10_0011.mp4     Celeb-DF
+    x.mp4  x_fake.mp4         any data set: the part before an underscore
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from deepfake_detector.videos.layouts import PICTURE, Found
+from deepfake_detector.videos.metadata import FAKE, REAL
+from deepfake_detector.videos.vocabulary import METHODS
+
+# Files are often renamed so, when the files of several folders are put into one.
+PREFIX = rf"(?i:(?:.*__)?(?:(?:youtube|actors|original|{'|'.join(sorted(METHODS))})_)?)"
+
+
+class Pattern(NamedTuple):
+    """A form of file names without suffix, after anything that PREFIX allows."""
+
+    family: str
+    label: str  # of the videos that are called so
+    form: str
+    people: tuple[str, ...]
+    original: str  # the video itself, or the one that it was made from
+    is_distinct: bool = True  # else it counts only next to fakes of the family
+
+
+YOUTUBE, ACTOR = "youtube {a}", "actor {a}"
+PATTERNS = (
+    Pattern("faceforensics", REAL, r"(?P<a>\d{3})", (YOUTUBE,), "{a}", is_distinct=False),
+    Pattern("faceforensics", FAKE, r"(?P<a>\d{3})_(?P<b>\d{3})", (YOUTUBE, "youtube {b}"), "{a}"),
+    # DeeperForensics: the face of an actor on a video of FaceForensics++.
+    Pattern("faceforensics", FAKE, r"(?P<a>\d{3})_(?P<b>[MW]\d{3})", (YOUTUBE, "{b}"), "{a}"),
+    Pattern("deeperforensics", REAL, r"(?P<a>[MW]\d{3})_(light|BlendShape)_.*", ("{a}",), ""),
+    Pattern("dfd", REAL, r"(?P<a>\d\d)__(?P<scene>[a-z_]+)", (ACTOR,), "{a}__{scene}", False),
+    Pattern(
+        "dfd",
+        FAKE,
+        r"(?P<a>\d\d)_(?P<b>\d\d)__(?P<scene>.+)__[^_]+",
+        (ACTOR, "actor {b}"),
+        "{a}__{scene}",
+    ),
+    Pattern("celebdf", REAL, r"(?P<a>id\d+)_(?P<n>\d{4})", ("{a}",), "{a}_{n}"),
+    Pattern(
+        "celebdf",
+        FAKE,
+        r"(?P<a>id\d+)_(?P<b>id\d+)_(?P<n>\d{4})(_.*)?",
+        ("{a}", "{b}"),
+        "{a}_{n}",
+    ),
+    Pattern("celebdf", FAKE, r"(?P<a>id\d+)_(?P<n>\d{4})(_.*)?", ("{a}",), "{a}_{n}"),
+)
+# Folders of FaceForensics++ and DFD, where no fakes need be next to the originals.
+FOLDERS_OF_ORIGINALS = frozenset({"youtube", "actors", "original_sequences"})
+HOMES = {"faceforensics": "youtube", "dfd": "actors"}  # of the originals of each family
+PERSON_IN_PATH = re.compile(r"(?<![A-Za-z0-9])id\d{5}(?!\d)")  # VoxCeleb2, and FakeAVCeleb of it
+
+# The names of before a name was the path below the location, in layouts that keep them: faces that
+# are there already are known by these. The groups are what the name is made of.
+NAME_RULES = (
+    r"(?:original|manipulated)_sequences/([^/]+/(?:raw|c0|c23|c40))/videos/([^/]+)",
+    r"(?:celeb-real|celeb-synthesis|youtube-real)/(?:.*/)?([^/]+)",
+)
+
+
+def know_from_names(found: Sequence[Found]) -> None:
+    """Add people and originals by file names, where no index file has said who and which.
+
+    Searches in all the videos of one run.
+    """
+    matches = {video: match for video in found if (match := _match(video))}
+    families = {pattern.family for pattern, _ in matches.values() if pattern.label == FAKE}
+    matches = {v: (p, words) for v, (p, words) in matches.items() if _counts(p, v, families)}
+    real: dict[tuple[object, str], list[Found]] = defaultdict(list)  # by pattern, or by stem
+    for video in found:
+        pattern, words = matches.get(video, (None, {}))
+        if not (video.said.get("people") or video.said.get("group")):
+            video.people = (
+                [person.format(**words) for person in pattern.people]
+                if pattern
+                else sorted(set(PERSON_IN_PATH.findall("/".join(video.parts))))
+            )
+        if video.label == REAL:
+            real[video.location, video.stem].append(video)
+            if pattern:
+                real[pattern.family, pattern.original.format(**words)].append(video)
+    for video in found:
+        if video.label == FAKE and not video.original:
+            if video in matches:
+                pattern, words = matches[video]
+                original = pattern.original.format(**words)
+                nearest = _nearest(video, real[pattern.family, original])
+                video.original = nearest or _absent(video, pattern.family, original)
+            else:
+                video.original = _by_stem(video, real)
+
+
+def _match(video: Found) -> tuple[Pattern, dict[str, str]] | None:
+    """Return the first pattern that its name has and the parts of the name, or None."""
+    for pattern in PATTERNS:
+        if pattern.label == video.label:
+            match = re.fullmatch(PREFIX + pattern.form, video.stem, re.DOTALL)
+            if match:
+                return pattern, match.groupdict()
+    return None
+
+
+def _counts(pattern: Pattern, video: Found, families: set[str]) -> bool:
+    folders = {name.lower() for name in video.parts[:-1]}
+    return pattern.is_distinct or pattern.family in families or bool(folders & FOLDERS_OF_ORIGINALS)
+
+
+def _absent(video: Found, family: str, original: str) -> str:
+    """Return the name that the original of a fake would have, where it is not in the listing."""
+    name = original + video.path.suffix
+    if family in HOMES and re.fullmatch(NAME_RULES[0], "/".join(video.parts), re.IGNORECASE):
+        return plain_name(HOMES[family], video.node.quality, name)
+    return name
+
+
+def _by_stem(video: Found, real: dict[tuple[object, str], list[Found]]) -> Found | None:
+    """Return the real video of the same file name without suffix, or of the part before the last
+    underscore, or the one before that; of the same official split, and not of other people."""
+    stem = video.stem
+    if video.kind == PICTURE and stem.isdecimal():
+        return None  # a place in a list, not a name
+    while stem:
+        candidates = [
+            other
+            for other in real.get((video.location, stem), ())
+            if other.split == video.split
+            and not (other.people and video.people and not set(other.people) & set(video.people))
+        ]
+        if candidates:
+            return _nearest(video, candidates)
+        stem = stem.rpartition("_")[0]
+    return None
+
+
+def _nearest(video: Found, candidates: Sequence[Found]) -> Found | None:
+    """Return the candidate of the same location, split and quality with most folders in common."""
+
+    def nearness(other: Found) -> tuple:
+        return (
+            other.location == video.location,
+            other.split == video.split,
+            other.node.quality == video.node.quality,
+            len(set(other.parts[:-1]) & set(video.parts[:-1])),
+        )
+
+    return max(candidates, key=nearness, default=None)
+
+
+def give_names(found: Sequence[Found]) -> None:
+    """Give every video a name that no other has.
+
+    A name is the path below the location, joined by two underscores, but the file name alone where
+    a metadata.json next to the file lists it, and as in NAME_RULES. Videos that would have the same
+    name get the path, all of them, with the folder name of the location in front if that is still
+    the same, and else a number.
+    """
+    free = dict.fromkeys(video for video in found if not video.name)
+    for video in free:
+        video.name = _short_name(video)
+    for same in _of_one_name(found):
+        for video in same:
+            if video in free:
+                video.name = plain_name(*video.parts)
+    for same in _of_one_name(found):
+        if len({video.location for video in same}) > 1:
+            for video in same:
+                if video in free:
+                    video.name = plain_name(video.location.resolve().name, *video.parts)
+    taken: set[str] = {video.name for video in found if video not in free}
+    for video in free:
+        stem, suffix, number = *os.path.splitext(video.name), 1  # noqa: PTH122
+        while video.name in taken:
+            number += 1
+            video.name = f"{stem}__{number}{suffix}"
+        taken.add(video.name)
+
+
+def _of_one_name(found: Sequence[Found]) -> list[list[Found]]:
+    """Return the videos that have the same name, where there are several."""
+    by_name = defaultdict(list)
+    for video in found:
+        by_name[video.name].append(video)
+    return [same for same in by_name.values() if len(same) > 1]
+
+
+def _short_name(video: Found) -> str:
+    path = "/".join(video.parts)
+    for rule in NAME_RULES:
+        match = re.fullmatch(rule, path, re.IGNORECASE | re.DOTALL)
+        if match:
+            return plain_name(*"/".join(match.groups()).split("/"))
+    first, *rest = video.parts
+    if rest and first.lower() in {"real", "fake"}:
+        return plain_name(first.lower(), *rest)
+    return video.parts[-1] if video.is_in_part else plain_name(*video.parts)
+
+
+def plain_name(*parts: str) -> str:
+    """Return the parts as one name; bytes that are no UTF-8 become question marks."""
+    name = "__".join(parts)
+    try:
+        return os.fsencode(name).decode("utf-8", errors="replace").replace("\ufffd", "?")
+    except UnicodeEncodeError:  # half a character, which no file has in its name
+        return name
