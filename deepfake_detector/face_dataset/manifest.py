@@ -16,9 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.videos.metadata import METADATA_NAME, Video, read_metadata
-from deepfake_detector.videos.vocabulary import PICTURE_SUFFIXES
 
 MANIFEST_NAME = "manifest.csv"
 MANIFEST_FIELDS = [
@@ -58,7 +58,7 @@ def file_bytes(path: Path) -> int | str:
     try:
         if path.is_file():
             return path.stat().st_size
-        pictures = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES]
+        pictures = [p for p in path.iterdir() if is_picture(p)]
         return sum(picture.stat().st_size for picture in pictures) if pictures else ""
     except (OSError, ValueError):
         return ""
