@@ -47,7 +47,7 @@ from deepfake_detector.console import (
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
-from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
 from deepfake_detector.faces.detector import check_detector
 from deepfake_detector.faces.extraction import Task, process_video, too_slow
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.face_size,
         faces=args.faces,
         share_boxes=args.share_boxes,
+        search_sec=args.search_sec,
     )
     shard = parse_shard(args.shard) if args.shard else (1, 1)
     videos = select_videos(args.location, args.num_vids, args.seed, args.layout, shard)
@@ -113,12 +114,20 @@ def main_arguments() -> argparse.ArgumentParser:
         default=defaults.capture_sec,
         help="seconds taken from the start of each video (%(default)s)",
     )
+    add(
+        "--search-sec",
+        type=float,
+        default=defaults.search_sec,
+        help="seconds that are searched for a face: where the first --capture-sec show none, the "
+        "next are looked at, and so on (%(default)s)",
+    )
     add("--fps", type=float, help="frames taken per second (default: all)")
     add(
         "--faces",
-        choices=["main", "all"],
+        choices=["main", "all", AS_IS],
         default=defaults.faces,
-        help="the main face of each video, or a folder for every face in it (%(default)s)",
+        help="the main face of each video, a folder for every face in it, or the central square of "
+        "each frame as it is, for pictures and frames that are faces already (%(default)s)",
     )
     add(
         "--share-boxes",
@@ -170,6 +179,7 @@ def processing(
     scheduler: str | None = None,
     timeout_sec: float | None = None,
     overwrite: bool = False,
+    search_sec: float = SEARCH_SEC,
 ) -> list[dict]:
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
@@ -184,7 +194,13 @@ def processing(
     """
     folders = [location] if isinstance(location, str | Path) else location
     settings = FaceSettings(
-        float(capture_sec), fps, margin_ratio, face_size, faces=faces, share_boxes=share_boxes
+        float(capture_sec),
+        fps,
+        margin_ratio,
+        face_size,
+        faces=faces,
+        share_boxes=share_boxes,
+        search_sec=float(search_sec),
     )
     videos = select_videos([Path(folder) for folder in folders], num_vids, seed, layout, shard)
     machines = Machines(workers or 0, scheduler, timeout_sec)
@@ -234,7 +250,7 @@ def process_videos(
     the end of manifest.csv at once, so that the next run knows it if this one is killed.
     """
     started, frames = time.perf_counter(), 0
-    limit_sec = machines.limit_sec(settings.capture_sec)
+    limit_sec = machines.limit_sec(settings.capture_sec, settings.search_end_sec)
 
     with (
         work_folder(save_path) as work_path,
@@ -290,6 +306,9 @@ def summarise(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
     """Return what --json-summary prints: counts of videos and frames, time and paths."""
     statuses = Counter(row["status"] for row in rows)
     frames = {name: _total(name, rows) for name in ("detected", "averaged")}
+    as_is = [row for row in rows if row["status"] == "ok" and row["detected"] == ""]
+    if as_is:
+        frames[AS_IS] = _total("frames_read", as_is)
     return {
         "videos": len(rows),
         "statuses": dict(sorted(statuses.items())),

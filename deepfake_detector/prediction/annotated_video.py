@@ -1,6 +1,6 @@
 """A copy of a video with what the detector saw drawn in: boxes, scores, a running timeline.
 
-    annotate_video(judged, Path("out.mp4"))
+    annotate_video(judged, Path("out.mp4"))     # or annotate_picture(judged, Path("out.png"))
 
 The copy is made with OpenCV's mp4v writer, without a display and without sound. It covers the
 seconds that were scored. What is at or above the threshold is red, what is below is green; a box
@@ -31,6 +31,14 @@ INK_BGR, PAPER_BGR, FAINT_BGR = (255, 255, 255), (32, 28, 28), (110, 100, 100)
 LEAST_WIDTH, LONGEST_SIDE = 480, 1280  # of the picture in pixels
 STRIP_SHARE, LEAST_STRIP, LARGEST_STRIP = 0.18, 72, 160  # height of the timeline below the picture
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def annotate_picture(judged: JudgedVideo, out: Path) -> None:
+    """Write the copy of a picture to `out`, a PNG; raises as `annotate_video` does."""
+    with open_video(judged.path) as reader, written_whole(out) as partial:
+        frame = next(reader.frames(math.inf, None))
+        image_bgr = Canvas(judged, frame.size).draw(frame)
+        partial.write_bytes(cv2.imencode(".png", image_bgr)[1].tobytes())
 
 
 def annotate_video(judged: JudgedVideo, out: Path) -> None:

@@ -198,7 +198,7 @@ def test_every_video_is_one_line_and_bad_ones_stop_nothing(quick_run, mixture, t
         "empty.mp4": "UNREADABLE      -      -",
         "words.mp4": "(text, not a video)",
         "gone.mp4": "(no such file)",
-        "grey.mp4": "(no face in any frame)",
+        "grey.mp4": "(no face in any of its 10 frames (0.5 seconds))",
         "two\\nlines.mp4": "100%",
         "видео и слова.mp4": "100%",
     }

@@ -8,7 +8,8 @@ from conftest import read_rgb, write_metadata
 
 import processing
 from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.prediction.windows import WindowFace, cv2, extraction, find_faces
+from deepfake_detector.faces import following
+from deepfake_detector.prediction.windows import WindowFace, cv2, find_faces
 from sample_data import write_video
 
 SETTINGS = FaceSettings(capture_sec=1.0, face_size=64)
@@ -74,14 +75,14 @@ def test_moments_are_a_second_long_and_half_a_second_apart(tmp_path, video):
 
 
 def test_a_failure_in_the_middle_keeps_the_windows_before_it(tmp_path, video, monkeypatch):
-    follow = extraction.follow
+    follow = following.follow
 
     def fail_in_the_second(frames, settings, folder):
         if folder.name.endswith("1"):
             raise cv2.error("bad\nframe")
         return follow(frames, settings, folder)
 
-    monkeypatch.setattr(extraction, "follow", fail_in_the_second)
+    monkeypatch.setattr(following, "follow", fail_in_the_second)
     found = find_faces(video, tmp_path, SETTINGS, num_frames=4, whole=True)
     assert (len(found.windows), found.problem) == (1, "bad frame")
 
