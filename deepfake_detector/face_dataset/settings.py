@@ -73,6 +73,22 @@ def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") 
     )
 
 
+def crop_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
+    """Return the differences that keep crops from being used together, as `setting_differences`.
+
+    How far was looked for the first face is none. Crops taken as-is go with detected ones, whatever
+    was set for detection.
+    """
+    ignored = {"search_sec"}
+    if AS_IS in {found.get("faces"), wanted.get("faces")}:
+        ignored |= {"faces", "share_boxes", "margin_ratio", "detector"}
+    found, wanted = (
+        {name: value for name, value in settings.items() if name not in ignored}
+        for settings in (found, wanted)
+    )
+    return setting_differences(found, wanted, by)
+
+
 def read_settings(faces_folder: Path) -> dict:
     """Return the settings.json of a folder of faces; raises UserError where there is none."""
     path = faces_folder / SETTINGS_NAME

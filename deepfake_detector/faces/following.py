@@ -116,7 +116,7 @@ class FaceSearch:
         if self.num_frames == 1:
             return "no face in its only frame"
         its = "its " if self._settings.fps is None else ""
-        length_sec = self._last_sec + 1 / self._reader.fps
+        length_sec = self._last_sec + 1 / min(self._reader.fps, self._settings.fps or math.inf)
         return f"no face in any of {its}{self.num_frames} frames ({length_sec:.1f} seconds)"
 
     def _window(

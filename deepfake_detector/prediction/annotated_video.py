@@ -34,10 +34,13 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def annotate_picture(judged: JudgedVideo, out: Path) -> None:
-    """Write the copy of a picture to `out`, a PNG; raises as `annotate_video` does."""
+    """Write the copy of a picture to `out`, a PNG without a timeline.
+
+    Raises as `annotate_video` does.
+    """
     with open_video(judged.path) as reader, written_whole(out) as partial:
         frame = next(reader.frames(math.inf, None))
-        image_bgr = Canvas(judged, frame.size).draw(frame)
+        image_bgr = Canvas(judged, frame.size).draw_picture(frame)
         partial.write_bytes(cv2.imencode(".png", image_bgr)[1].tobytes())
 
 
@@ -85,6 +88,10 @@ class Canvas:
 
     def draw(self, frame: Frame) -> np.ndarray:
         """Return the frame with all that is known about it, `(height, width, 3) uint8` BGR."""
+        return np.vstack([self.draw_picture(frame), self._strip.draw(frame.time_sec)])
+
+    def draw_picture(self, frame: Frame) -> np.ndarray:
+        """Return the same without the timeline."""
         picture = frame.image_bgr
         if picture.shape[:2] != self._frame_size:  # some videos change size on the way
             picture = cv2.resize(picture, self._frame_size[::-1])
@@ -95,7 +102,7 @@ class Canvas:
         verdict = self._judged.verdict
         words = verdict if self._judged.score is None else f"{verdict} {self._judged.score:.2f}"
         _draw_label(picture, words, (8, 8), _colour(verdict == FAKE), self._text_size * 1.3)
-        return np.vstack([picture, self._strip.draw(frame.time_sec)])
+        return picture
 
     def _draw_box(self, picture: np.ndarray, face: ScoredFace, crop: Crop, time_sec: float) -> None:
         x, y, w, h = (round(float(side) * self._scale) for side in crop.box_xywh)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from conftest import read_rgb, write_metadata
@@ -72,6 +73,21 @@ def test_moments_are_a_second_long_and_half_a_second_apart(tmp_path, video):
     (face,) = found.windows[0].faces
     assert [moment.time_sec for moment in face.moments] == pytest.approx([0.5, 1.0], abs=0.05)
     assert all(Path(path).is_file() for moment in face.moments for path in moment.paths)
+
+
+def test_a_broken_clock_leaves_few_frames_in_the_first_window(tmp_path, head_frames):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width = head_frames.shape[1:3]
+        for number, image_rgb in enumerate(head_frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image_rgb), format="rgb24")
+            frame.pts = number if number < 3 else number + 250
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    found = find_faces(tmp_path / "a.mp4", tmp_path, SETTINGS, num_frames=4)
+    (window,) = found.windows
+    assert [face.num_frames for face in window.faces] == [3]
+    assert window.end_sec == pytest.approx(0.08)
 
 
 def test_a_failure_in_the_middle_keeps_the_windows_before_it(tmp_path, video, monkeypatch):
