@@ -16,10 +16,10 @@ The same from Python, with one object per video (see `predict`):
         print(video.path, video.verdict, video.score)
 
 `face` is the share of frames in which a face was detected. Faces are cut out as the model's
-settings say, by the code of processing.py. Every face in a video is scored: the highest-scoring
-one decides, and the line of a video with several faces says which. The first seconds of a video
-are scored, as many as the model was trained on; where they show no face, the first such stretch
-that does, within --search-sec. With --whole all of it is scored, in windows of that length, and the
+settings say, by the code of processing.py. Every face in a video is scored: the highest-scoring one
+decides, and the line of a video with several faces says which. The first seconds of a video are
+scored, as many as the model was trained on; where they show no face, the first such stretch that
+does, within --search-sec. With --whole all of it is scored, in windows of that length, and the
 highest-scoring window decides. Every further window and face is one more chance of a false
 positive: the model's threshold is for one of each.
 
@@ -127,11 +127,11 @@ def predict(
     `operating_point` names the threshold, one of `calibration.OPERATING_POINTS` (default: that of
     equal errors, or a half where the model has none). `faces` is "all", "main" or "as-is", for
     pictures and frames that are faces already (default: "all", or "as-is" for a model trained on
-    such). `search_sec` is how far is looked for the first face. `whole` scores
-    all of a video instead of its first seconds, and `windows`, "worst" or "median", says which of
-    its windows decides. `timeline` also scores each face along the video, once every half second.
-    A video, or with `whole` a window, is given up after `timeout_sec` (default: by the seconds that
-    the model takes).
+    such). `search_sec` is how many seconds are searched for the first face (default: that of the
+    model). `whole` scores all of a video instead of its first seconds, and `windows`, "worst" or
+    "median", says which of its windows decides. `timeline` also scores each face along the video,
+    once every half second. A video, or with `whole` a window, is given up after `timeout_sec`
+    (default: by the seconds that the model takes, and `search_sec`).
 
     By default everything happens in this process. With `workers`, that many processes read the
     videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
@@ -249,7 +249,7 @@ def main_arguments() -> argparse.ArgumentParser:
         "--timeout-sec",
         type=float,
         help="seconds before a video, or with --whole a window, is given up (default: by the "
-        "model's capture_sec)",
+        "model's capture_sec and by --search-sec)",
     )
     add_output_arguments(parser, verbose="what TensorFlow says about the machine")
     return parser

@@ -4,7 +4,7 @@ Goes in: folders of videos (whatever OpenCV opens) in the layout of DFDC, FaceFo
 Celeb-DF, or as real/ and fake/. They are only read. Comes out, under the save path:
 
     a.mp4/000.jpeg 001.jpeg ...   square RGB face crops, in order
-    a.mp4/boxes.csv               frame,time_sec,x,y,w,h,source (detected or averaged)
+    a.mp4/boxes.csv               frame,time_sec,x,y,w,h,source (detected, averaged or as-is)
     metadata.json                 the DFDC entries of the folders of crops
     manifest.csv                  one row per video asked for: status, reason, counts, seconds
     settings.json                 what the crops depend on
@@ -17,6 +17,7 @@ machines that share the disk.
 How a video becomes faces, and where in deepfake_detector/ to read on:
 
     frames   the first seconds are decoded, by the video's own clock     decoding/reader.py
+             and, where they show no face, the next, and so on           faces/following.py
     Haar     OpenCV's cascades find the faces in a frame; each face is   faces/detector.py
              then searched for next to where it was                      faces/tracker.py
     face     the one that is large for a long time is the main face      faces/main_face.py
@@ -155,7 +156,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add(
         "--timeout-sec",
         type=float,
-        help="seconds before a video is given up (default: by --capture-sec)",
+        help="seconds before a video is given up (default: by --capture-sec and --search-sec)",
     )
     add_output_arguments(parser)
     return parser

@@ -111,7 +111,9 @@ def _find_and_cut(
     with open_video(path) as reader:
         search = FaceSearch(path, reader, settings, folder, limit)
         *_, window = search.windows()
-        properties = properties_of(reader, search.num_frames, window.frame_size, search.in_vain)
+        properties = properties_of(
+            reader, search.num_frames, window.frame_size, search.no_face_note
+        )
     return properties, window.faces
 
 

@@ -105,7 +105,7 @@ class FaceSearch:
                     return
 
     @property
-    def in_vain(self) -> str:
+    def no_face_note(self) -> str:
         """Where no face was found, in words; empty where the first window has one."""
         if self._first_face_sec is not None:
             start = f"{self._first_face_sec:.1f} seconds"

@@ -108,7 +108,7 @@ class Canvas:
         x, y, w, h = (round(float(side) * self._scale) for side in crop.box_xywh)
         score = score_at(face, time_sec)
         colour = _colour(score >= self._judged.rule.threshold)
-        thickness = 3 if crop.source == "detected" else 1
+        thickness = 1 if crop.source == "averaged" else 3
         cv2.rectangle(picture, (x, y), (x + w, y + h), colour, thickness, cv2.LINE_AA)
         number = f"{face.face.number + 1}: " if len(face.window.faces) > 1 else ""
         _draw_label(picture, f"{number}{score:.2f}", (x, y + h + 3), colour, self._text_size)

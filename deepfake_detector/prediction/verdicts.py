@@ -68,7 +68,7 @@ class JudgedVideo:
                     f"{self.windows_at_or_above_threshold} of {num_windows} windows at or above "
                     "the threshold"
                 )
-        return "; ".join(filter(None, [*notes, self.found.in_vain, self.found.problem]))
+        return "; ".join(filter(None, [*notes, self.found.no_face_note, self.found.problem]))
 
 
 def judge(

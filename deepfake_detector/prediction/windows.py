@@ -75,7 +75,7 @@ class VideoFaces:
 
     windows: list[Window] = field(default_factory=list)
     problem: str = ""
-    in_vain: str = ""  # where no face was found, in words
+    no_face_note: str = ""  # where no face was found, in words
     fps: float = 0.0
     seconds: float = 0.0  # taken
     folder: Path | None = None  # of all crops
@@ -140,7 +140,7 @@ class _WindowReader:
                 for window in search.windows(whole):
                     found.windows.append(self._window(len(found.windows), window))
             finally:
-                found.in_vain = search.in_vain if found.windows else ""
+                found.no_face_note = search.no_face_note if found.windows else ""
             found.problem = reader.damage
 
     def _window(self, number: int, window: FaceWindow) -> Window:

@@ -11,6 +11,7 @@ from conftest import SIZE, read_rgb
 
 import predict
 from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.prediction.outputs import line_of
 from deepfake_detector.prediction.task import prepare_task
 from deepfake_detector.prediction.windows import find_faces
 from deepfake_detector.scoring.trained_model import check_faces
@@ -94,6 +95,7 @@ def test_a_late_face_is_found_and_the_note_says_where(run, late_face, tmp_path):
 def test_a_model_of_faces_taken_as_they_are_takes_them_so(run, late_face, tmp_path):
     model = run_of(run, tmp_path / "as_is", faces="as-is", capture_sec=1.0)
     (video,) = predict.predict(model, late_face)
+    assert line_of(video).split()[2] == "as-is"
     (face,) = video.faces
     assert video.face_share == 1
     assert {crop.source for crop in face.crops} == {"as-is"}

@@ -68,7 +68,7 @@ def test_a_short_rest_at_the_end_does_not_decide_unless_it_has_the_only_face():
 
 
 def test_no_face_is_a_verdict_of_its_own_and_has_no_score():
-    result = judged([window(0, num_faces=0)], [], in_vain="no face in the first 5.0 seconds")
+    result = judged([window(0, num_faces=0)], [], no_face_note="no face in the first 5.0 seconds")
     assert (result.verdict, result.score) == ("NO FACE", None)
     assert result.note == "no face in the first 5.0 seconds"
 
