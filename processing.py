@@ -34,7 +34,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deepfake_detector.clips.strips import write_contact_sheets
@@ -50,7 +50,7 @@ from deepfake_detector.face_dataset.folder import is_settled, prepare, work_fold
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
 from deepfake_detector.faces.detector import check_detector
-from deepfake_detector.faces.extraction import Task, process_video, too_slow
+from deepfake_detector.faces.extraction import Task, process_video, task_batches, too_slow
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.listing import parse_shard, select_videos, unlisted_files
@@ -280,27 +280,6 @@ def process_videos(
         )
         for tasks in task_batches(videos, manifest, new_rows, settings):
             run_tasks(job, tasks, record, record_death, machines, limit_sec)
-
-
-def task_batches(
-    videos: Sequence[Video],
-    manifest: Mapping[str, Mapping],
-    new_rows: Mapping[str, Mapping],
-    settings: FaceSettings,
-) -> Iterator[list[Task]]:
-    """Yield all tasks, or the originals first and then the fakes that take their boxes."""
-    if not settings.share_boxes:
-        yield [Task(video) for video in videos]
-        return
-    names = {video.name for video in videos} | manifest.keys()
-    fakes = [video for video in videos if video.entry.get("original") in names]
-    yield [Task(video) for video in videos if video.entry.get("original") not in names]
-    rows = {**manifest, **new_rows}  # by now with those of the originals
-    originals = (rows.get(video.entry["original"]) for video in fakes)
-    yield [
-        Task(video, original if original and original["status"] == "ok" else None)
-        for video, original in zip(fakes, originals, strict=True)
-    ]
 
 
 def summarise(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:

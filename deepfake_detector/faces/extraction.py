@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,27 @@ def process_video(
         remove_faces(save_path, video.name, folder)
     shutil.rmtree(folder, ignore_errors=True)
     return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
+
+
+def task_batches(
+    videos: Sequence[Video],
+    manifest: Mapping[str, Mapping],
+    new_rows: Mapping[str, Mapping],
+    settings: FaceSettings,
+) -> Iterator[list[Task]]:
+    """Yield all tasks, or the originals first and then the fakes that take their boxes."""
+    if not settings.share_boxes:
+        yield [Task(video) for video in videos]
+        return
+    names = {video.name for video in videos} | manifest.keys()
+    fakes = [video for video in videos if video.entry.get("original") in names]
+    yield [Task(video) for video in videos if video.entry.get("original") not in names]
+    rows = {**manifest, **new_rows}  # by now with those of the originals
+    originals = (rows.get(video.entry["original"]) for video in fakes)
+    yield [
+        Task(video, original if original and original["status"] == "ok" else None)
+        for video, original in zip(fakes, originals, strict=True)
+    ]
 
 
 def too_slow(timeout_sec: float) -> dict:
