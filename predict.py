@@ -1,7 +1,7 @@
 """Predicts which videos are deepfakes: one line per video, FAKE or REAL with its score.
 
-Goes in: a model.keras with its settings.json, and videos, or folders that are searched for videos
-at any depth. They are only read. Comes out, per video:
+Goes in: a model.keras with its settings.json, and videos or pictures, or folders that are searched
+for them at any depth. They are only read. Comes out, per video:
 
     FAKE        P(fake) is at or above the threshold of the model
     REAL        it is below
@@ -16,11 +16,17 @@ The same from Python, with one object per video (see `predict`):
         print(video.path, video.verdict, video.score)
 
 `face` is the share of frames in which a face was detected. Faces are cut out as the model's
-settings say, by the code of processing.py. Every face in a video is scored: the highest-scoring
-one decides, and the line of a video with several faces says which. The first seconds of a video
-are scored, as many as the model was trained on. With --whole all of it is scored, in windows of
-that length, and the highest-scoring window decides. Every further window and face is one more
-chance of a false positive: the model's threshold is for one of each.
+settings say, by the code of processing.py. Every face in a video is scored: the highest-scoring one
+decides, and the line of a video with several faces says which. The first seconds of a video are
+scored, as many as the model was trained on; where they show no face, the first such stretch that
+does, within --search-sec. With --whole all of it is scored, in windows of that length, and the
+highest-scoring window decides. Every further window and face is one more chance of a false
+positive: the model's threshold is for one of each.
+
+A picture is a video of one frame, and a folder of numbered pictures a video without a clock, taken
+as 25 frames a second. The line of a verdict from fewer than five frames says from how many. With
+--faces as-is no face is searched for: the central square of each frame is scored, for pictures that
+are faces already, cut out as those that the model was trained on.
 
 --csv writes the form of Kaggle's DFDC, `filename,label`, label = P(fake). It needs a number for
 every video: one without a score gets --no-face-score. The name is the path as far as needed to
@@ -44,6 +50,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError, add_output_arguments, command, progress
+from deepfake_detector.face_dataset.settings import AS_IS
 from deepfake_detector.faces.detector import check_detector
 from deepfake_detector.prediction.outputs import Outputs
 from deepfake_detector.prediction.reading import read_videos
@@ -73,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.windows,
         args.workers,
         args.timeout_sec,
+        args.search_sec,
     )
     paths = search.find_videos(args.videos, left_out=args.annotate)
     outputs = Outputs(task, paths, args.csv, args.no_face_score, args.json, args.annotate)
@@ -102,12 +110,13 @@ def predict(
     videos: Path | str | Sequence[Path | str],
     *,
     operating_point: str | None = None,
-    faces: str = "all",
+    faces: str | None = None,
     whole: bool = False,
     windows: str = "worst",
     timeline: bool = False,
     workers: int = 0,
     timeout_sec: float | None = None,
+    search_sec: float | None = None,
 ) -> list[VideoVerdict]:
     """Return the verdict on each video, in the order of `videos`; the command gives the same.
 
@@ -116,11 +125,13 @@ def predict(
     cannot be read is no error but a verdict, "UNREADABLE", and its `note` says why.
 
     `operating_point` names the threshold, one of `calibration.OPERATING_POINTS` (default: that of
-    equal errors, or a half where the model has none). `faces` is "all" or "main". `whole` scores
-    all of a video instead of its first seconds, and `windows`, "worst" or "median", says which of
-    its windows decides. `timeline` also scores each face along the video, once every half second.
-    A video, or with `whole` a window, is given up after `timeout_sec` (default: by the seconds that
-    the model takes).
+    equal errors, or a half where the model has none). `faces` is "all", "main" or "as-is", for
+    pictures and frames that are faces already (default: "all", or "as-is" for a model trained on
+    such). `search_sec` is how many seconds are searched for the first face (default: that of the
+    model). `whole` scores all of a video instead of its first seconds, and `windows`, "worst" or
+    "median", says which of its windows decides. `timeline` also scores each face along the video,
+    once every half second. A video, or with `whole` a window, is given up after `timeout_sec`
+    (default: by the seconds that the model takes, and `search_sec`).
 
     By default everything happens in this process. With `workers`, that many processes read the
     videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
@@ -128,7 +139,9 @@ def predict(
     Raises UserError where the model or an option cannot be used, where there is no video, and for
     an address or a camera in place of one.
     """
-    task = prepare_task(Path(model), operating_point, faces, whole, windows, workers, timeout_sec)
+    task = prepare_task(
+        Path(model), operating_point, faces, whole, windows, workers, timeout_sec, search_sec
+    )
     places = [videos] if isinstance(videos, (str, Path)) else videos
     paths = search.find_videos(places)
     results = {
@@ -192,9 +205,14 @@ def main_arguments() -> argparse.ArgumentParser:
     )
     add(
         "--faces",
-        choices=["all", "main"],
-        default="all",
-        help="score every face of a video, or its main one only (%(default)s)",
+        choices=["all", "main", AS_IS],
+        help="score every face of a video, its main one only, or the central square of each frame "
+        "as it is (all; as-is if the model was trained on such)",
+    )
+    add(
+        "--search-sec",
+        type=float,
+        help="seconds that are searched for the first face (default: that of the model, mostly 60)",
     )
     add("--whole", action="store_true", help="score all of a video, in windows")
     add(
@@ -238,7 +256,7 @@ def main_arguments() -> argparse.ArgumentParser:
         "--timeout-sec",
         type=float,
         help="seconds before a video, or with --whole a window, is given up (default: by the "
-        "model's capture_sec)",
+        "model's capture_sec and by --search-sec)",
     )
     add_output_arguments(parser, verbose="what TensorFlow says about the machine")
     return parser

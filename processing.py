@@ -4,7 +4,7 @@ Goes in: folders of videos, pictures or numbered frames, as data sets have them,
 whose names say what is real and what is fake. They are only read. Comes out, under the save path:
 
     a.mp4/000.jpeg 001.jpeg ...   square RGB face crops, in order
-    a.mp4/boxes.csv               frame,time_sec,x,y,w,h,source (detected or averaged)
+    a.mp4/boxes.csv               frame,time_sec,x,y,w,h,source (detected, averaged or as-is)
     metadata.json                 the DFDC entries of the folders of crops
     manifest.csv                  one row per video asked for: status, reason, counts, seconds
     settings.json                 what the crops depend on
@@ -17,6 +17,7 @@ machines that share the disk.
 How a video becomes faces, and where in deepfake_detector/ to read on:
 
     frames   the first seconds are decoded, by the video's own clock     decoding/reader.py
+             and, where they show no face, the next, and so on           faces/following.py
     Haar     OpenCV's cascades find the faces in a frame; each face is   faces/detector.py
              then searched for next to where it was                      faces/tracker.py
     face     the one that is large for a long time is the main face      faces/main_face.py
@@ -33,7 +34,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deepfake_detector.clips.strips import write_contact_sheets
@@ -48,9 +49,9 @@ from deepfake_detector.console import (
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
-from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
 from deepfake_detector.faces.detector import check_detector
-from deepfake_detector.faces.extraction import Task, process_video, too_slow
+from deepfake_detector.faces.extraction import Task, process_video, task_batches, too_slow
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.addresses import local_path
@@ -71,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.face_size,
         faces=args.faces,
         share_boxes=args.share_boxes,
+        search_sec=args.search_sec,
     )
     shard = parse_shard(args.shard) if args.shard else (1, 1)
     listing = read_locations(args.location, args.layout, args.pictures)
@@ -125,12 +127,20 @@ def main_arguments() -> argparse.ArgumentParser:
         default=defaults.capture_sec,
         help="seconds taken from the start of each video (%(default)s)",
     )
+    add(
+        "--search-sec",
+        type=float,
+        default=defaults.search_sec,
+        help="seconds that are searched for a face: where the first --capture-sec show none, the "
+        "next are looked at, and so on (%(default)s)",
+    )
     add("--fps", type=float, help="frames taken per second (default: all)")
     add(
         "--faces",
-        choices=["main", "all"],
+        choices=["main", "all", AS_IS],
         default=defaults.faces,
-        help="the main face of each video, or a folder for every face in it (%(default)s)",
+        help="the main face of each video, a folder for every face in it, or the central square of "
+        "each frame as it is, for pictures and frames that are faces already (%(default)s)",
     )
     add(
         "--share-boxes",
@@ -158,7 +168,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add(
         "--timeout-sec",
         type=float,
-        help="seconds before a video is given up (default: by --capture-sec)",
+        help="seconds before a video is given up (default: by --capture-sec and --search-sec)",
     )
     add_output_arguments(parser)
     return parser
@@ -183,6 +193,7 @@ def processing(
     scheduler: str | None = None,
     timeout_sec: float | None = None,
     overwrite: bool = False,
+    search_sec: float = SEARCH_SEC,
 ) -> list[dict]:
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
@@ -198,7 +209,13 @@ def processing(
     """
     folders = [location] if isinstance(location, str | Path) else location
     settings = FaceSettings(
-        float(capture_sec), fps, margin_ratio, face_size, faces=faces, share_boxes=share_boxes
+        float(capture_sec),
+        fps,
+        margin_ratio,
+        face_size,
+        faces=faces,
+        share_boxes=share_boxes,
+        search_sec=float(search_sec),
     )
     listing = read_locations([local_path(folder) for folder in folders], layout, pictures)
     videos = select_videos(listing.videos, num_vids, seed, shard)
@@ -249,7 +266,7 @@ def process_videos(
     the end of manifest.csv at once, so that the next run knows it if this one is killed.
     """
     started, frames = time.perf_counter(), 0
-    limit_sec = machines.limit_sec(settings.capture_sec)
+    limit_sec = machines.limit_sec(settings.capture_sec, settings.search_end_sec)
 
     with (
         work_folder(save_path) as work_path,
@@ -280,31 +297,13 @@ def process_videos(
             run_tasks(job, tasks, record, record_death, machines, limit_sec)
 
 
-def task_batches(
-    videos: Sequence[Video],
-    manifest: Mapping[str, Mapping],
-    new_rows: Mapping[str, Mapping],
-    settings: FaceSettings,
-) -> Iterator[list[Task]]:
-    """Yield all tasks, or the originals first and then the fakes that take their boxes."""
-    if not settings.share_boxes:
-        yield [Task(video) for video in videos]
-        return
-    names = {video.name for video in videos} | manifest.keys()
-    fakes = [video for video in videos if video.entry.get("original") in names]
-    yield [Task(video) for video in videos if video.entry.get("original") not in names]
-    rows = {**manifest, **new_rows}  # by now with those of the originals
-    originals = (rows.get(video.entry["original"]) for video in fakes)
-    yield [
-        Task(video, original if original and original["status"] == "ok" else None)
-        for video, original in zip(fakes, originals, strict=True)
-    ]
-
-
 def summarise(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
     """Return what --json-summary prints: counts of videos and frames, time and paths."""
     statuses = Counter(row["status"] for row in rows)
     frames = {name: _total(name, rows) for name in ("detected", "averaged")}
+    as_is = [row for row in rows if row["status"] == "ok" and row["detected"] == ""]
+    if as_is:
+        frames[AS_IS] = _total("frames_read", as_is)
     return {
         "videos": len(rows),
         "statuses": dict(sorted(statuses.items())),

@@ -39,6 +39,7 @@ from deepfake_detector.console import UserError
 # The default time limit is long enough for the slowest disks and decoders: an 8K video takes 10
 # seconds for each of its own.
 TIMEOUT_START_SEC, TIMEOUT_PER_CAPTURED_SEC = 120.0, 30.0
+TIMEOUT_PER_SEARCHED_SEC = 5.0  # for seconds in which a face is only searched for
 # A job watches the clock itself; only one that hangs in a decoder runs on for this much longer.
 GRACE_SEC = 5.0
 
@@ -59,11 +60,19 @@ class Machines:
         if self.timeout_sec is not None and not self.timeout_sec > 0:
             raise UserError(f"timeout_sec is {self.timeout_sec}; it must be above 0 seconds")
 
-    def limit_sec(self, capture_sec: float) -> float:
-        """Return the time limit of a video of which `capture_sec` seconds are read, in seconds."""
+    def limit_sec(self, capture_sec: float, search_end_sec: float = 0.0) -> float:
+        """Return the time limit of a video of which `capture_sec` seconds are read, in seconds.
+
+        Where these show no face, up to `search_end_sec` seconds are looked at.
+        """
         if self.timeout_sec is not None:
             return self.timeout_sec
-        return TIMEOUT_START_SEC + TIMEOUT_PER_CAPTURED_SEC * capture_sec
+        searched_sec = max(0.0, search_end_sec - capture_sec)
+        return (
+            TIMEOUT_START_SEC
+            + TIMEOUT_PER_CAPTURED_SEC * capture_sec
+            + TIMEOUT_PER_SEARCHED_SEC * searched_sec
+        )
 
 
 def run_tasks(

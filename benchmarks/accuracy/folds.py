@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos, list_faces
-from deepfake_detector.face_dataset.settings import read_settings, setting_differences
+from deepfake_detector.face_dataset.settings import crop_differences, read_settings
 from deepfake_detector.face_dataset.splits import check_no_leak, without_official_splits
 from deepfake_detector.videos.groups import connected_groups, find_source_groups
 from deepfake_detector.videos.metadata import read_metadata
@@ -91,7 +91,7 @@ def list_videos(data: Path, extra: Sequence[Path] = ()) -> Videos:
 
 def check_settings(folder: Path, data: Path, face_settings: Mapping) -> None:
     """Raise UserError where the faces of `folder` and `data` were made with different settings."""
-    differences = setting_differences(read_settings(folder), face_settings, by=f"{data} has")
+    differences = crop_differences(read_settings(folder), face_settings, by=f"{data} has")
     if differences:
         raise UserError(
             f"{folder} holds other faces than {data}: {differences}; make both with the same "

@@ -5,10 +5,12 @@
     1,0.040,61.5,40.1,80.2,80.2,averaged
 
 `frame` counts the frames of the video from 0. The box is in pixels of that frame, without the
-margin; `source` says whether the face was detected there or the box averaged from its neighbours.
+margin; `source` says whether the face was detected there, or the box averaged from its neighbours,
+or the central square of the frame taken as-is.
 """
 
 import csv
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,21 @@ class Crop:
     index: int  # of the frame in the video
     time_sec: float
     box_xywh: Sequence[float] | np.ndarray
-    source: str  # detected or averaged
+    source: str  # detected, averaged or as-is
+
+
+def write_faces(faces: Sequence[Sequence[Crop]], folder: Path) -> list[Path]:
+    """Make a folder in `folder` for each face, as `write_face` does, and return them in order.
+
+    The crops of a single face are moved, those of several copied. Raises OSError where that cannot
+    be done.
+    """
+    # Where one face hides another, both may have the same crop.
+    place = Path.rename if len(faces) == 1 else shutil.copyfile
+    face_folders = [folder / f"face_{number}" for number in range(len(faces))]
+    for face, face_folder in zip(faces, face_folders, strict=True):
+        write_face(face, face_folder, place)
+    return face_folders
 
 
 def write_face(crops: Sequence[Crop], folder: Path, place: Callable[[Path, Path], object]) -> None:

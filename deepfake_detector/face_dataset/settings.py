@@ -15,6 +15,9 @@ from deepfake_detector.console import UserError
 FRONTAL, PROFILE = "haarcascade_frontalface_alt2", "haarcascade_profileface"
 DETECTOR = f"{FRONTAL} + {PROFILE}"
 SETTINGS_NAME = "settings.json"
+AS_IS = "as-is"  # value of `faces`, and source of such a box
+SEARCH_SEC = 60.0
+ADDED_LATER = {"search_sec": SEARCH_SEC}  # what older settings.json files lack
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,11 @@ class FaceSettings:
     margin_ratio: float = 0.3  # of the box's longer side, added on every side
     face_size: int = 224  # side of the crops in pixels
     jpeg_quality: int = 95
-    faces: str = "main"  # or "all": a folder for every face seen long enough
+    # "all": a folder for every face seen long enough; "as-is": the central square of each frame,
+    # without a detection
+    faces: str = "main"
     share_boxes: bool = False  # a fake takes the boxes found in its original
+    search_sec: float = SEARCH_SEC  # how far is looked for the first `capture_sec` with a face
     detector: str = DETECTOR
     contract: int = 2  # version of the layout of a folder of faces and of how boxes are found
 
@@ -42,21 +48,45 @@ class FaceSettings:
             raise UserError(
                 f"fps is {self.fps}; it must be above 0, or left out to keep all frames"
             )
-        if self.faces not in ("main", "all"):
-            raise UserError(f'faces is {self.faces!r}; it must be "main" or "all"')
+        if self.faces not in ("main", "all", AS_IS):
+            raise UserError(f'faces is {self.faces!r}; it must be "main", "all" or "{AS_IS}"')
+        if not 0 <= self.search_sec < math.inf:
+            raise UserError(f"search_sec is {self.search_sec}; it must be 0 seconds or more")
+
+    @property
+    def search_end_sec(self) -> float:
+        """Seconds of a video that are looked at where it shows no face."""
+        return max(self.capture_sec, self.search_sec)
 
 
 def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
     """Return the differences of two face settings in words, with both values; "" for none.
 
-    `by` says where the wanted values come from.
+    `by` says where the wanted values come from. A setting that an older file lacks has its default.
     """
-    names = sorted(found.keys() | wanted.keys())
+    values = {
+        name: tuple(of.get(name, ADDED_LATER.get(name)) for of in (found, wanted))
+        for name in sorted(found.keys() | wanted.keys())
+    }
     return ", ".join(
-        f"{name}={found.get(name)} ({by}: {wanted.get(name)})"
-        for name in names
-        if found.get(name) != wanted.get(name)
+        f"{name}={own} ({by}: {other})" for name, (own, other) in values.items() if own != other
     )
+
+
+def crop_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
+    """Return the differences that keep crops from being used together, as `setting_differences`.
+
+    How far was looked for the first face is none. Crops taken as-is go with detected ones, whatever
+    was set for detection.
+    """
+    ignored = {"search_sec"}
+    if AS_IS in {found.get("faces"), wanted.get("faces")}:
+        ignored |= {"faces", "share_boxes", "margin_ratio", "detector"}
+    found, wanted = (
+        {name: value for name, value in settings.items() if name not in ignored}
+        for settings in (found, wanted)
+    )
+    return setting_differences(found, wanted, by)
 
 
 def read_settings(faces_folder: Path) -> dict:

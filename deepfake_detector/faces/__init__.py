@@ -3,6 +3,8 @@
 In: frames, in order. Out: one folder of crops per face, with `boxes.csv`. Open `extraction.py`
 first. What happens to a frame, in order:
 
+    following.py    takes the video window by window until one shows a face; the way through what
+                    stands below, for extraction and for prediction
     detector.py     Haar cascades find faces in it: boxes
     tracker.py      follows each face from frame to frame: tracklets (tracklets.py)
     main_face.py    joins tracklets into faces and chooses the main one

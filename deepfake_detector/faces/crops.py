@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 
 
 class Square(NamedTuple):
@@ -31,6 +31,11 @@ class Square(NamedTuple):
         """Return the pixels of the square, `(side, side, 3) uint8` BGR."""
         return frame.pixels.bgr(*self.corners)
 
+    @property
+    def box_xywh(self) -> tuple[float, float, float, float]:
+        """The square as a box."""
+        return self.left, self.top, self.side, self.side
+
 
 class CropFiles:
     """The crops of one video that are written already, filed by frame and exact square."""
@@ -39,10 +44,11 @@ class CropFiles:
         self.paths: dict[tuple[int, Square], Path] = {}
         self.frame_sizes: list[tuple[int, int]] = []  # (height, width) of each frame
         self._folder, self._settings = folder, settings
+        self._margin_ratio = 0.0 if settings.faces == AS_IS else settings.margin_ratio
 
     def square_of(self, position: int, box_xywh: Sequence[float] | np.ndarray) -> Square:
         """Return the square to cut along a box in the frame at `position`."""
-        return crop_square(box_xywh, self._settings.margin_ratio, *self.frame_sizes[position])
+        return crop_square(box_xywh, self._margin_ratio, *self.frame_sizes[position])
 
     def write(self, position: int, square: Square, pixels_bgr: np.ndarray) -> Path:
         """Write the pixels of a square as a face and return the path.
@@ -73,6 +79,12 @@ def crop_square(
     top = round(y + h / 2 - side / 2)
     left, top = min(max(0, left), frame_width - side), min(max(0, top), frame_height - side)
     return Square(left, top, side)
+
+
+def central_square(frame_height: int, frame_width: int) -> Square:
+    """Return the largest square in the middle of the frame."""
+    side = min(frame_height, frame_width)
+    return Square((frame_width - side) // 2, (frame_height - side) // 2, side)
 
 
 def resize_face(pixels: np.ndarray, face_size: int) -> np.ndarray:

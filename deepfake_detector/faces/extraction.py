@@ -7,14 +7,12 @@ manifest. The folder appears whole or not at all: it is made below `work_path`, 
 and renamed. `processing.py` does this for many videos, in many processes; no TensorFlow.
 """
 
-import functools
 import math
 import shutil
 import tempfile
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +20,13 @@ import av.error
 import cv2
 
 from deepfake_detector.decoding.diagnosis import MissingError, UnreadableError
-from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.decoding.reader import Reader, open_video
-from deepfake_detector.face_dataset.boxes import Crop, read_boxes, write_face
+from deepfake_detector.face_dataset.boxes import Crop, read_boxes, write_faces
 from deepfake_detector.face_dataset.folder import put_faces, remove_faces
 from deepfake_detector.face_dataset.manifest import face_names, new_row
-from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.faces.crop_buffer import CropBuffer
-from deepfake_detector.faces.crops import CropFiles, Square
-from deepfake_detector.faces.detector import Detector
-from deepfake_detector.faces.tracker import FaceTracker
-from deepfake_detector.faces.tracklets import FaceBoxes
+from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
+from deepfake_detector.faces.crops import CropFiles
+from deepfake_detector.faces.following import FaceSearch, TimeLimit, TooSlowError, window_start
 from deepfake_detector.videos.metadata import Video
 
 SAME_TIME_SEC = 0.0015  # boxes.csv holds milliseconds
@@ -44,10 +38,6 @@ class Task:
 
     video: Video
     box_source: Mapping | None = None  # manifest row of its original, whose faces exist already
-
-
-class TooSlowError(Exception):
-    """A video took longer than its time limit."""
 
 
 def process_video(
@@ -67,7 +57,7 @@ def process_video(
         return row | {"status": "invalid_entry", "reason": video.problem}
     folder = Path(tempfile.mkdtemp(dir=work_path))
     try:
-        row |= _extract(task, save_path, folder, settings, started + timeout_sec)
+        row |= _extract(task, save_path, folder, settings, TimeLimit(timeout_sec))
     except TooSlowError:
         row |= too_slow(timeout_sec)
     except MissingError as error:
@@ -84,6 +74,27 @@ def process_video(
     return row | {"seconds": f"{time.perf_counter() - started:.2f}"}
 
 
+def task_batches(
+    videos: Sequence[Video],
+    manifest: Mapping[str, Mapping],
+    new_rows: Mapping[str, Mapping],
+    settings: FaceSettings,
+) -> Iterator[list[Task]]:
+    """Yield all tasks, or the originals first and then the fakes that take their boxes."""
+    if not settings.share_boxes:
+        yield [Task(video) for video in videos]
+        return
+    names = {video.name for video in videos} | manifest.keys()
+    fakes = [video for video in videos if video.entry.get("original") in names]
+    yield [Task(video) for video in videos if video.entry.get("original") not in names]
+    rows = {**manifest, **new_rows}  # by now with those of the originals
+    originals = (rows.get(video.entry["original"]) for video in fakes)
+    yield [
+        Task(video, original if original and original["status"] == "ok" else None)
+        for video, original in zip(fakes, originals, strict=True)
+    ]
+
+
 def too_slow(timeout_sec: float) -> dict:
     """Return the columns of the manifest for a video that took longer than its time limit."""
     reason = f"took longer than {timeout_sec:g} seconds; give it more with --timeout-sec"
@@ -91,113 +102,40 @@ def too_slow(timeout_sec: float) -> dict:
 
 
 def _extract(
-    task: Task, save_path: Path, folder: Path, settings: FaceSettings, deadline: float
+    task: Task, save_path: Path, folder: Path, settings: FaceSettings, limit: TimeLimit
 ) -> dict:
     """Find the faces, put their folders in place and return the columns of the manifest."""
     path = task.video.path
     properties: dict = {}
-    crops = None
+    faces = None
     if task.box_source is not None:
-        properties, crops = _cut_along(path, task.box_source, save_path, folder, settings, deadline)
-    if crops is None:
-        properties, crops = _find_and_cut(path, folder, settings, deadline)
-    if not crops:
-        return properties | {"status": "no_face", "reason": "no face in any frame", "detected": 0}
-    made = [folder / f"face_{number}" for number in range(len(crops))]
-    # Where one face hides another, both may have the same crop.
-    place = Path.rename if len(crops) == 1 else shutil.copyfile
-    for face, face_folder in zip(crops, made, strict=True):
-        write_face(face, face_folder, place)
-    put_faces(save_path, task.video.name, made, folder)
-    sources = [crop.source for face in crops for crop in face]
-    counts = {source: sources.count(source) for source in ("detected", "averaged")}
-    return properties | counts | {"faces": len(crops), "status": "ok"}
+        properties, faces = _cut_along(path, task.box_source, save_path, folder, settings, limit)
+    if faces is None:
+        properties, faces = _find_and_cut(path, folder, settings, limit)
+    if not faces:
+        return properties | {"status": "no_face", "detected": 0}
+    put_faces(save_path, task.video.name, write_faces(faces, folder), folder)
+    sources = Counter(crop.source for face in faces for crop in face)
+    # Nothing is known about crops taken as they are.
+    counted = () if AS_IS in sources else ("detected", "averaged")
+    counts = {source: sources[source] for source in counted}
+    return properties | counts | {"faces": len(faces), "status": "ok"}
 
 
 def _find_and_cut(
-    path: Path, folder: Path, settings: FaceSettings, deadline: float
+    path: Path, folder: Path, settings: FaceSettings, limit: TimeLimit
 ) -> tuple[dict, list[list[Crop]]]:
-    """Return the properties of the video and the crops of each face.
+    """Return the properties of the video and the crops of each face; where none is found, none.
 
     Raises UnreadableError where it is no video.
     """
     with open_video(path) as reader:
-        frames = reader.frames(settings.capture_sec, settings.fps)
-        followed = follow(in_time(frames, deadline), settings, folder)
-        properties = properties_of(reader, len(followed.indices), followed.files.frame_sizes[-1])
-    wanted = followed.squares_to_cut()
-    if wanted:
-        with open_video(path) as reader:
-            frames = reader.frames(settings.capture_sec, settings.fps, frozenset(wanted))
-            followed.cut(in_time(frames, deadline), wanted)
-    return properties, followed.crops()
-
-
-@dataclass
-class Followed:
-    """The faces followed through some frames of a video, most of them cut out already."""
-
-    tracker: FaceTracker
-    files: CropFiles
-    indices: list[int]  # in the video, of the frames given to the tracker
-    faces: list[FaceBoxes]
-
-    def squares_to_cut(self) -> dict[int, list[tuple[int, Square]]]:
-        """Return the position and square of each crop that is missing, by index of the frame."""
-        wanted: dict[int, list[tuple[int, Square]]] = defaultdict(list)
-        for face in self.faces:
-            for position, box in enumerate(face.boxes, face.first):
-                square = self.files.square_of(position, box)
-                if (position, square) not in self.files.paths:
-                    wanted[self.indices[position]].append((position, square))
-        return wanted
-
-    def cut(self, frames: Iterator[Frame], wanted: dict[int, list[tuple[int, Square]]]) -> None:
-        """Cut these squares out of `frames`, reading no further than needed; empties `wanted`.
-
-        Raises UnreadableError where a frame does not come again.
-        """
-        while wanted:
-            frame = next(frames, None)
-            if frame is None:
-                raise UnreadableError("it changed, or decodes differently, when it is read again")
-            for position, square in wanted.pop(frame.index, ()):
-                self.files.write(position, square, square.cut(frame))
-
-    def crops(self) -> list[list[Crop]]:
-        """Return the crops of each face; all squares must be cut."""
-        return [
-            [
-                Crop(
-                    self.files.paths[position, self.files.square_of(position, box)],
-                    self.indices[position],
-                    self.tracker.times_sec[position],
-                    box,
-                    "detected" if detected else "averaged",
-                )
-                for position, (box, detected) in enumerate(
-                    zip(face.boxes, face.detected, strict=True), face.first
-                )
-            ]
-            for face in self.faces
-        ]
-
-
-def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Followed:
-    """Find and follow the faces of these frames, and cut out into `folder` what can be by now.
-
-    The one way from frames to faces, in extraction and in prediction.
-    """
-    tracker = FaceTracker(_detector(threading.get_ident()), settings.faces)
-    files = CropFiles(folder, settings)
-    buffer = CropBuffer(tracker, files, settings)
-    indices: list[int] = []
-    for frame in frames:
-        tracker.add_frame(frame)
-        buffer.add_frame(frame)
-        indices.append(frame.index)
-    buffer.finish()
-    return Followed(tracker, files, indices, tracker.faces() if indices else [])
+        search = FaceSearch(path, reader, settings, folder, limit)
+        *_, window = search.windows()
+        properties = properties_of(
+            reader, search.num_frames, window.frame_size, search.no_face_note
+        )
+    return properties, window.faces
 
 
 def _cut_along(
@@ -206,7 +144,7 @@ def _cut_along(
     save_path: Path,
     folder: Path,
     settings: FaceSettings,
-    deadline: float,
+    limit: TimeLimit,
 ) -> tuple[dict, list[list[Crop]] | None]:
     """Return what `_find_and_cut` does, from the boxes of the video's original.
 
@@ -218,10 +156,13 @@ def _cut_along(
     ]
     size = (int(box_source["height"]), int(box_source["width"]))
     main_face = faces_of_original[0]
+    first = min(main_face.values(), key=lambda crop: crop.index)
+    start_sec = window_start(first.time_sec, settings.capture_sec)
     files = CropFiles(folder, settings)
     crops: list[list[Crop]] = [[] for _ in names]
     with open_video(path) as reader:
-        frames = in_time(reader.frames(settings.capture_sec, settings.fps), deadline)
+        frames = limit.watch(reader.frames(start_sec + settings.capture_sec, settings.fps))
+        frames = (frame for frame in frames if frame.index >= first.index)
         for position, frame in enumerate(frames):
             of_main = main_face.get(frame.index)
             same = of_main and abs(of_main.time_sec - frame.time_sec) < SAME_TIME_SEC
@@ -236,33 +177,21 @@ def _cut_along(
                     own_crops.append(Crop(written, frame.index, frame.time_sec, box, source))
         if len(crops[0]) != len(main_face):
             return {}, None
-        properties = properties_of(reader, len(main_face), size) | {
-            "boxes_from": box_source["filename"]
-        }
-    return properties, crops
+        note = f"faces from {start_sec:.1f} seconds on, as in its original" if start_sec else ""
+        properties = properties_of(reader, len(main_face), size, note)
+    return properties | {"boxes_from": box_source["filename"]}, crops
 
 
-def in_time(frames: Iterator[Frame], deadline: float) -> Iterator[Frame]:
-    """Yield the frames; raises TooSlowError when the clock has passed the deadline."""
-    for frame in frames:
-        if time.perf_counter() > deadline:
-            raise TooSlowError
-        yield frame
+def properties_of(reader: Reader, num_frames: int, size: tuple[int, int], note: str) -> dict:
+    """Return the columns of the manifest that describe the file; `size` is (height, width).
 
-
-@functools.cache
-def _detector(thread: int) -> Detector:
-    """Return the detector of this thread: two threads cannot use the same cascades at once."""
-    return Detector()
-
-
-def properties_of(reader: Reader, num_frames: int, size: tuple[int, int]) -> dict:
-    """Return the columns of the manifest that describe the file; `size` is (height, width)."""
+    The reason is the `note` and what is wrong with the file.
+    """
     height, width = size
     return {
         "fps": f"{reader.fps:.2f}",
         "width": width,
         "height": height,
-        "reason": reader.damage,
+        "reason": "; ".join(filter(None, [note, reader.damage])),
         "frames_read": num_frames,
     }

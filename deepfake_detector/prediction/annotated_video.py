@@ -1,6 +1,6 @@
 """A copy of a video with what the detector saw drawn in: boxes, scores, a running timeline.
 
-    annotate_video(judged, Path("out.mp4"))
+    annotate_video(judged, Path("out.mp4"))     # or annotate_picture(judged, Path("out.png"))
 
 The copy is made with OpenCV's mp4v writer, without a display and without sound. It covers the
 seconds that were scored. What is at or above the threshold is red, what is below is green; a box
@@ -31,6 +31,17 @@ INK_BGR, PAPER_BGR, FAINT_BGR = (255, 255, 255), (32, 28, 28), (110, 100, 100)
 LEAST_WIDTH, LONGEST_SIDE = 480, 1280  # of the picture in pixels
 STRIP_SHARE, LEAST_STRIP, LARGEST_STRIP = 0.18, 72, 160  # height of the timeline below the picture
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def annotate_picture(judged: JudgedVideo, out: Path) -> None:
+    """Write the copy of a picture to `out`, a PNG without a timeline.
+
+    Raises as `annotate_video` does.
+    """
+    with open_video(judged.path) as reader, written_whole(out) as partial:
+        frame = next(reader.frames(math.inf, None))
+        image_bgr = Canvas(judged, frame.size).draw_picture(frame)
+        partial.write_bytes(cv2.imencode(".png", image_bgr)[1].tobytes())
 
 
 def annotate_video(judged: JudgedVideo, out: Path) -> None:
@@ -77,6 +88,10 @@ class Canvas:
 
     def draw(self, frame: Frame) -> np.ndarray:
         """Return the frame with all that is known about it, `(height, width, 3) uint8` BGR."""
+        return np.vstack([self.draw_picture(frame), self._strip.draw(frame.time_sec)])
+
+    def draw_picture(self, frame: Frame) -> np.ndarray:
+        """Return the same without the timeline."""
         picture = frame.image_bgr
         if picture.shape[:2] != self._frame_size:  # some videos change size on the way
             picture = cv2.resize(picture, self._frame_size[::-1])
@@ -87,13 +102,13 @@ class Canvas:
         verdict = self._judged.verdict
         words = verdict if self._judged.score is None else f"{verdict} {self._judged.score:.2f}"
         _draw_label(picture, words, (8, 8), _colour(verdict == FAKE), self._text_size * 1.3)
-        return np.vstack([picture, self._strip.draw(frame.time_sec)])
+        return picture
 
     def _draw_box(self, picture: np.ndarray, face: ScoredFace, crop: Crop, time_sec: float) -> None:
         x, y, w, h = (round(float(side) * self._scale) for side in crop.box_xywh)
         score = score_at(face, time_sec)
         colour = _colour(score >= self._judged.rule.threshold)
-        thickness = 3 if crop.source == "detected" else 1
+        thickness = 1 if crop.source == "averaged" else 3
         cv2.rectangle(picture, (x, y), (x + w, y + h), colour, thickness, cv2.LINE_AA)
         number = f"{face.face.number + 1}: " if len(face.window.faces) > 1 else ""
         _draw_label(picture, f"{number}{score:.2f}", (x, y + h + 3), colour, self._text_size)

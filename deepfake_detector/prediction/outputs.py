@@ -20,6 +20,7 @@ import cv2
 
 from deepfake_detector.console import UserError, say
 from deepfake_detector.decoding.diagnosis import UnreadableError
+from deepfake_detector.face_dataset.settings import AS_IS
 from deepfake_detector.files import text_cell, write_text
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
 from deepfake_detector.prediction.task import Task
@@ -143,8 +144,10 @@ def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:
 def line_of(result: VideoVerdict) -> str:
     """Return the one line about a video."""
     score = "-" if result.score is None else f"{result.score:.3f}"
-    face = "-" if result.verdict == UNREADABLE else f"{result.face_share:.0%}"
-    line = f"{result.verdict:<10}  {score:>5}  {face:>5}  {result.seconds:>7.1f}  {result.path}"
+    share = "-" if result.verdict == UNREADABLE else f"{result.face_share:.0%}"
+    if any(crop.source == AS_IS for face in result.faces for crop in face.crops):
+        share = AS_IS  # nothing was detected
+    line = f"{result.verdict:<10}  {score:>5}  {share:>5}  {result.seconds:>7.1f}  {result.path}"
     return f"{line} ({result.note})" if result.note else line
 
 

@@ -3,8 +3,8 @@
     draw_pictures(judged, Path("pictures"), "holiday.mp4")
 
 writes holiday.mp4_timeline.png, holiday.mp4_occlusion.png where the verdict has an explanation, and
-holiday.mp4_annotated.mp4. Matplotlib figures of their own, as in charts.py: no display and no
-global state.
+holiday.mp4_annotated.mp4; of a picture holiday.jpg_annotated.png. Matplotlib figures of their own,
+as in charts.py: no display and no global state.
 """
 
 import warnings
@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from deepfake_detector.console import printable
+from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.files import written_whole
-from deepfake_detector.prediction.annotated_video import annotate_video
+from deepfake_detector.prediction.annotated_video import annotate_picture, annotate_video
 from deepfake_detector.prediction.scores import Explanation, ScoredFace
 from deepfake_detector.prediction.verdicts import JudgedVideo
 
@@ -40,7 +41,10 @@ def draw_pictures(judged: JudgedVideo, folder: Path, stem: str) -> None:
     if judged.deciding_face is not None and judged.explanation is not None:
         path = folder / f"{stem}_occlusion.png"
         occlusion_chart(path, judged.deciding_face, judged.explanation)
-    annotate_video(judged, folder / f"{stem}_annotated.mp4")
+    if is_picture(judged.path):
+        annotate_picture(judged, folder / f"{stem}_annotated.png")
+    else:
+        annotate_video(judged, folder / f"{stem}_annotated.mp4")
 
 
 def timeline_chart(path: Path, judged: JudgedVideo) -> None:

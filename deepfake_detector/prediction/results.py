@@ -21,7 +21,7 @@ class CropResult:
     frame: int  # its index in the video, from 0
     time_sec: float
     box_xywh: tuple[float, ...]  # of the face: left, top, width, height in pixels of the video
-    source: str  # of the box: "detected", or "averaged" from other frames
+    source: str  # of the box: "detected", "averaged" from other frames, or "as-is": all of it
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class FaceResult:
     start_sec: float  # of the first frame in which it was followed
     end_sec: float  # of the last
     frames: int  # in which it was followed
-    detected: int  # frames in which it was detected; in the others its box is averaged
+    detected: int  # frames in which it was detected, or taken as-is; in the others averaged
     crops: tuple[CropResult, ...]  # of the clip that was scored, in order
     moments: tuple[MomentResult, ...]  # scores over time; empty unless they were asked for
 
@@ -74,11 +74,12 @@ class VideoVerdict:
     verdict: str  # "FAKE", "REAL", "NO FACE" or "UNREADABLE"
     score: float | None  # that of the deciding face; None without a face
     threshold: float  # a score at or above it is FAKE
-    note: str  # why there is no score, or which of several faces and windows decided; or ""
+    note: str  # why there is no score, which of several faces and windows decided, how few frames
     decided_by: DecidedBy | None  # None without a face
     fps: float | None  # frames a second as the header says; None where it says nothing usable
+    read_sec: float  # time of the last frame that was looked at
     frames: int  # that were looked at
-    frames_with_face: int  # in which at least one face was detected
+    frames_with_face: int  # in which at least one face was detected, or taken as-is
     seconds: float  # that reading and scoring took
     windows: tuple[WindowResult, ...]  # in order; more than one only for a whole video
 
@@ -104,6 +105,7 @@ def plain_result(judged: JudgedVideo) -> VideoVerdict:
         note=judged.note,
         decided_by=DecidedBy(deciding.window.number, deciding.face.number) if deciding else None,
         fps=found.fps if math.isfinite(found.fps) else None,
+        read_sec=round(found.windows[-1].end_sec, 3) if found.windows else 0.0,
         frames=found.frames,
         frames_with_face=found.frames_with_face,
         seconds=round(judged.seconds, 3),

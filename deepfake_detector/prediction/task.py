@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.settings import FaceSettings, setting_differences
+from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings, setting_differences
 from deepfake_detector.parallel import Machines
 from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
 from deepfake_detector.scoring import calibration, trained_model
@@ -28,17 +28,19 @@ class Task:
     @property
     def timeout_sec(self) -> float:
         """Seconds of work after which a video, with `whole` a window, is given up."""
-        return self.machines.limit_sec(self.face_settings.capture_sec)
+        settings = self.face_settings
+        return self.machines.limit_sec(settings.capture_sec, settings.search_end_sec)
 
 
 def prepare_task(
     model_path: Path,
     operating_point: str | None = None,
-    faces: str = "all",
+    faces: str | None = None,
     whole: bool = False,
     windows: str = "worst",
     workers: int = 0,
     timeout_sec: float | None = None,
+    search_sec: float | None = None,
 ) -> Task:
     """Return the task; for the options see `predict.predict`.
 
@@ -53,7 +55,12 @@ def prepare_task(
     model_path = trained_model.find_model(model_path)
     settings = trained_model.read_model_settings(model_path)
     operating_point, threshold = calibration.threshold_of(settings, operating_point)
-    face_settings = replace(_face_settings(settings, model_path), faces=faces)
+    trained = _face_settings(settings, model_path)
+    face_settings = replace(
+        trained,
+        faces=faces or (AS_IS if trained.faces == AS_IS else "all"),
+        search_sec=trained.search_sec if search_sec is None else search_sec,
+    )
     rule = Rule(threshold, face_settings.capture_sec, windows, operating_point)
     return Task(model_path, settings, face_settings, rule, whole, machines)
 

@@ -17,6 +17,7 @@ from deepfake_detector.scoring.video_scores import highest_scoring
 
 FAKE, REAL, NO_FACE, UNREADABLE = VERDICTS = ("FAKE", "REAL", "NO FACE", "UNREADABLE")
 WINDOW_RULES = ("worst", "median")
+FEW_FRAMES = 5  # a verdict from fewer says so
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,14 @@ class JudgedVideo:
 
     @property
     def note(self) -> str:
-        """Why there is no score, or which face and window decided; often nothing."""
-        notes = ["no face in any frame"] if self.verdict == NO_FACE else []
+        """Why there is no score, or which face and window decided and from how few frames; often
+        nothing."""
+        notes = []
         if self.deciding_face is not None:
             window, face = self.deciding_face.window, self.deciding_face.face
+            if face.num_frames < FEW_FRAMES:
+                plural = "" if face.num_frames == 1 else "s"
+                notes.append(f"from {face.num_frames} frame{plural} only")
             num_windows = len({face.window.number for face in self.faces})
             if len(window.faces) > 1:
                 notes.append(f"face {face.number + 1} of {len(window.faces)}")
@@ -63,7 +68,7 @@ class JudgedVideo:
                     f"{self.windows_at_or_above_threshold} of {num_windows} windows at or above "
                     "the threshold"
                 )
-        return "; ".join([*notes, *filter(None, [self.found.problem])])
+        return "; ".join(filter(None, [*notes, self.found.no_face_note, self.found.problem]))
 
 
 def judge(

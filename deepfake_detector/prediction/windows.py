@@ -3,17 +3,16 @@
     found = find_faces(Path("a.mp4"), folder, FaceSettings(), num_frames=8, whole=True)
 
 A window is `capture_sec` seconds of a video, as long as what the model was trained on: the first
-one, or with `whole` one after the other to the end. Each is treated as if it were a video, by the
-very functions of extraction.py. The crops go below `folder`, and only those stay that some clip is
-made of, so neither memory nor the folder grows much with the length of the video. No TensorFlow.
+one that shows a face, or with `whole` one after the other to the end. Faces are found and cut out
+by faces/following.py, as for a folder of faces. The crops go below `folder`, and only those stay
+that some clip is made of, so neither memory nor the folder grows much with the length of the video.
+No TensorFlow.
 """
 
-import contextlib
 import math
-import shutil
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,11 +22,11 @@ import numpy as np
 
 from deepfake_detector.clips.sampling import sample_positions
 from deepfake_detector.decoding.diagnosis import UnreadableError
-from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.decoding.reader import open_video
-from deepfake_detector.face_dataset.boxes import Crop, write_face
+from deepfake_detector.face_dataset.boxes import Crop, write_faces
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces import extraction
+from deepfake_detector.faces.following import FaceSearch, FaceWindow, TimeLimit, TooSlowError
 
 MOMENT_SEC = 1.0  # length of the clips of a timeline, and twice the time between two of them
 
@@ -49,7 +48,7 @@ class WindowFace:
     start_sec: float  # of its first frame; the main face has a box in every frame of the window
     end_sec: float  # of its last
     num_frames: int
-    detected: int  # frames; in the others the box is averaged
+    detected: int  # frames, or taken as-is; in the others the box is averaged
     crops: tuple[Crop, ...]
     moments: tuple[Moment, ...] = ()
 
@@ -76,6 +75,7 @@ class VideoFaces:
 
     windows: list[Window] = field(default_factory=list)
     problem: str = ""
+    no_face_note: str = ""  # where no face was found, in words
     fps: float = 0.0
     seconds: float = 0.0  # taken
     folder: Path | None = None  # of all crops
@@ -100,18 +100,19 @@ def find_faces(
 ) -> VideoFaces:
     """Return the windows of a video, with clips of `num_frames` crops in a new folder in `folder`.
 
-    With `timeline`, also short clips of each face, half a second apart. After `timeout_sec` for one
-    window the rest is given up. Raises OSError where crops cannot be written; everything else is a
+    They are those up to the first one with a face, or with `whole` all. With `timeline`, also
+    short clips of each face, half a second apart. After `timeout_sec`, with `whole` for one window,
+    the rest is given up. Raises OSError where crops cannot be written; everything else is a
     `problem`.
     """
     started = time.perf_counter()
     own_folder = Path(tempfile.mkdtemp(dir=folder))
     found = VideoFaces(folder=own_folder)
-    capture_sec = math.inf if whole else settings.capture_sec
-    reading = _WindowReader(path, own_folder, settings, num_frames, timeline, timeout_sec)
+    limit = TimeLimit(timeout_sec)
+    reading = _WindowReader(path, own_folder, settings, num_frames, timeline, limit)
     try:
-        found.problem = reading.read(capture_sec, found)
-    except extraction.TooSlowError:
+        reading.read(whole, found)
+    except TooSlowError:
         found.problem = extraction.too_slow(timeout_sec)["reason"]
     except (UnreadableError, cv2.error, av.error.FFmpegError, MemoryError) as error:
         found.problem = " ".join(str(error).split()) or repr(error)
@@ -128,58 +129,38 @@ class _WindowReader:
     settings: FaceSettings
     num_frames: int  # of a clip
     timeline: bool
-    timeout_sec: float  # for one window
+    limit: TimeLimit
 
-    def read(self, capture_sec: float, found: VideoFaces) -> str:
-        """Fill in `found`; return what is wrong with the video, which often is nothing."""
-        # Squares that were not foreseen are cut in a second reading, which follows behind.
-        again = contextlib.closing(self._frames_again(capture_sec))
-        with open_video(self.path) as reader, again as frames_again:
-            found.fps = reader.fps
-            frames = reader.frames(capture_sec, self.settings.fps)
-            for start_sec, of_window in _split(frames, self.settings.capture_sec):
-                number = len(found.windows)
-                followed, folder = self._follow(of_window, frames_again, number)
-                found.windows.append(self._window(number, start_sec, followed, folder))
-        return reader.damage
-
-    def _frames_again(self, capture_sec: float) -> Generator[Frame, None, None]:
-        """Yield the frames of the video, which is not opened before the first is asked for."""
+    def read(self, whole: bool, found: VideoFaces) -> None:
+        """Fill in `found`; for errors see `FaceSearch.windows`."""
         with open_video(self.path) as reader:
-            yield from reader.frames(capture_sec, self.settings.fps)
+            found.fps = reader.fps
+            search = FaceSearch(self.path, reader, self.settings, self.folder, self.limit)
+            try:
+                for window in search.windows(whole):
+                    found.windows.append(self._window(len(found.windows), window))
+            finally:
+                found.no_face_note = search.no_face_note if found.windows else ""
+            found.problem = reader.damage
 
-    def _follow(
-        self, frames: Iterator[Frame], frames_again: Iterator[Frame], number: int
-    ) -> tuple[extraction.Followed, Path]:
-        """Return the faces of one window, all cut out, and the folder of their crops."""
-        deadline = time.perf_counter() + self.timeout_sec
-        folder = self.folder / f"window_{number:05d}"
-        folder.mkdir()
-        frames = extraction.in_time(frames, deadline)
-        followed = extraction.follow(frames, self.settings, folder)
-        wanted = followed.squares_to_cut()
-        if wanted:
-            followed.cut(extraction.in_time(frames_again, deadline), wanted)
-        return followed, folder
-
-    def _window(
-        self, number: int, start_sec: float, followed: extraction.Followed, folder: Path
-    ) -> Window:
-        with_face: set[int] = set()
-        faces = []
-        crops_of_faces = followed.crops()
-        # Where one face hides another, both may have the same crop.
-        place = Path.rename if len(crops_of_faces) == 1 else shutil.copyfile
-        for order, crops in enumerate(crops_of_faces):
-            with_face.update(crop.index for crop in crops if crop.source == "detected")
-            face_folder = folder / f"face_{order}"
-            write_face(crops, face_folder, place)
-            faces.append(self._face(order, crops, face_folder))
-        for unused in folder.glob("*.jpeg"):
+    def _window(self, number: int, window: FaceWindow) -> Window:
+        with_face = {
+            crop.index for crops in window.faces for crop in crops if crop.source != "averaged"
+        }
+        face_folders = write_faces(window.faces, window.folder)
+        faces = [
+            self._face(order, crops, folder)
+            for order, (crops, folder) in enumerate(zip(window.faces, face_folders, strict=True))
+        ]
+        for unused in window.folder.glob("*.jpeg"):
             unused.unlink()
-        times_sec = followed.tracker.times_sec
         return Window(
-            number, start_sec, times_sec[-1], len(times_sec), len(with_face), tuple(faces)
+            number,
+            window.start_sec,
+            window.times_sec[-1],
+            len(window.times_sec),
+            len(with_face),
+            tuple(faces),
         )
 
     def _face(self, number: int, crops: Sequence[Crop], folder: Path) -> WindowFace:
@@ -201,26 +182,10 @@ class _WindowReader:
             crops[0].time_sec,
             crops[-1].time_sec,
             num_frames=len(crops),
-            detected=sum(crop.source == "detected" for crop in crops),
+            detected=sum(crop.source != "averaged" for crop in crops),
             crops=tuple(chosen),
             moments=moments,
         )
-
-
-def _split(frames: Iterator[Frame], window_sec: float) -> Iterator[tuple[float, Iterator[Frame]]]:
-    """Yield start and frames of each window that has any; use them up before the next."""
-    ahead = next(frames, None)
-
-    def until(end_sec: float) -> Iterator[Frame]:
-        nonlocal ahead
-        while ahead is not None and ahead.time_sec <= end_sec - 1e-6:
-            yield ahead
-            ahead = next(frames, None)
-
-    while ahead is not None:
-        # As VideoReader ends the first window, or a frame at its very end would be in none.
-        number = int((max(0.0, ahead.time_sec) + 2e-6) / window_sec)
-        yield number * window_sec, until((number + 1) * window_sec)
 
 
 def _moments(crops: Sequence[Crop], num_frames: int) -> tuple[Moment, ...]:

@@ -7,12 +7,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.settings import (
-    SETTINGS_NAME,
-    read_settings,
-    setting_differences,
-)
+from deepfake_detector.console import UserError, say
+from deepfake_detector.face_dataset.settings import SETTINGS_NAME, crop_differences, read_settings
 
 MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
@@ -62,10 +58,14 @@ def read_model_settings(model_path: Path) -> dict:
 
 def check_faces(data: Path, settings: Mapping) -> None:
     """Raise UserError where the faces in `data` were made with other settings than those that the
-    model was trained on; `settings` is the settings.json of the model."""
-    differences = setting_differences(
-        read_settings(data), settings["faces"], by="the model expects"
-    )
+    model was trained on; `settings` is the settings.json of the model.
+
+    Where crops taken as-is meet a model of detected ones, or the other way round, print a note.
+    """
+    found, wanted, by = read_settings(data), settings["faces"], "the model expects"
+    differences = crop_differences(found, wanted, by)
+    if not differences and found.get("faces") != wanted.get("faces"):
+        say(f"note: {data} holds faces made with faces={found['faces']} ({by}: {wanted['faces']})")
     if differences:
         raise UserError(
             f"{data} holds faces that the model was not trained for: {differences}; make them with "

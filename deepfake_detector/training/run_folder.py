@@ -114,7 +114,9 @@ def _run_differences(saved: Mapping, wanted: Mapping) -> list[str]:
         old["epochs"] = new["epochs"]
     differences = [f"training: {setting_differences(old, new)}"] if old != new else []
     # Another TensorFlow would not give identical weights, but it is still this run.
-    compared = [name for name in wanted if name not in {"training", "versions"}]
+    compared = [name for name in wanted if name not in {"training", "versions", "faces"}]
+    if setting_differences(saved.get("faces", {}), wanted["faces"]):
+        differences.append("faces")
     return differences + [name for name in compared if wanted[name] != saved.get(name)]
 
 

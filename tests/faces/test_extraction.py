@@ -13,7 +13,7 @@ import processing
 import sample_data
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import list_faces
-from deepfake_detector.faces import crop_buffer, extraction
+from deepfake_detector.faces import crop_buffer, extraction, following
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -40,7 +40,8 @@ def readings(monkeypatch) -> list[Path]:
         opened.append(path)
         return real_reader(path)
 
-    monkeypatch.setattr(extraction, "open_video", open_and_note)
+    for module in (extraction, following):
+        monkeypatch.setattr(module, "open_video", open_and_note)
     return opened
 
 

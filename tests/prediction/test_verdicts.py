@@ -68,9 +68,17 @@ def test_a_short_rest_at_the_end_does_not_decide_unless_it_has_the_only_face():
 
 
 def test_no_face_is_a_verdict_of_its_own_and_has_no_score():
-    result = judged([window(0, num_faces=0)], [])
+    result = judged([window(0, num_faces=0)], [], no_face_note="no face in the first 5.0 seconds")
     assert (result.verdict, result.score) == ("NO FACE", None)
-    assert result.note == "no face in any frame"
+    assert result.note == "no face in the first 5.0 seconds"
+
+
+@pytest.mark.parametrize(
+    ("frames", "note"), [(1, "from 1 frame only"), (4, "from 4 frames only"), (5, "")]
+)
+def test_a_verdict_from_a_handful_of_frames_says_so(frames, note):
+    """A photograph, or a broken clock: 3 frames at the start and the rest ten seconds later."""
+    assert judged([window(0, frames=frames)], [0.7]).note == note
 
 
 def test_what_cannot_be_read_has_a_reason_and_no_score():

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from conftest import read_rgb, write_metadata
 
 import processing
 from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.prediction.windows import WindowFace, cv2, extraction, find_faces
+from deepfake_detector.faces import following
+from deepfake_detector.prediction.windows import WindowFace, cv2, find_faces
 from sample_data import write_video
 
 SETTINGS = FaceSettings(capture_sec=1.0, face_size=64)
@@ -73,15 +75,30 @@ def test_moments_are_a_second_long_and_half_a_second_apart(tmp_path, video):
     assert all(Path(path).is_file() for moment in face.moments for path in moment.paths)
 
 
+def test_a_broken_clock_leaves_few_frames_in_the_first_window(tmp_path, head_frames):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width = head_frames.shape[1:3]
+        for number, image_rgb in enumerate(head_frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image_rgb), format="rgb24")
+            frame.pts = number if number < 3 else number + 250
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    found = find_faces(tmp_path / "a.mp4", tmp_path, SETTINGS, num_frames=4)
+    (window,) = found.windows
+    assert [face.num_frames for face in window.faces] == [3]
+    assert window.end_sec == pytest.approx(0.08)
+
+
 def test_a_failure_in_the_middle_keeps_the_windows_before_it(tmp_path, video, monkeypatch):
-    follow = extraction.follow
+    follow = following.follow
 
     def fail_in_the_second(frames, settings, folder):
         if folder.name.endswith("1"):
             raise cv2.error("bad\nframe")
         return follow(frames, settings, folder)
 
-    monkeypatch.setattr(extraction, "follow", fail_in_the_second)
+    monkeypatch.setattr(following, "follow", fail_in_the_second)
     found = find_faces(video, tmp_path, SETTINGS, num_frames=4, whole=True)
     assert (len(found.windows), found.problem) == (1, "bad frame")
 

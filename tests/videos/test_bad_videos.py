@@ -40,9 +40,9 @@ NO_FACES = {
     "no_frame.avi": ("unreadable", "cut off before its first whole frame"),
     "sound.mp4": ("unreadable", "sound only, no picture"),
     "sound_wav.mp4": ("unreadable", "sound only, no picture"),
-    "sixteen.mp4": ("no_face", "no face in any frame"),
-    "two_pixels.avi": ("no_face", "no face in any frame"),
-    "wall.mp4": ("no_face", "no face in any frame"),
+    "sixteen.mp4": ("no_face", "no face in any of its"),
+    "two_pixels.avi": ("no_face", "no face in any of its"),
+    "wall.mp4": ("no_face", "no face in any of its"),
 }
 # Videos that end before the last frame their header promises.
 END_EARLY = ("cut.mp4", "cut.avi", "cut.mkv", "promises_more.mp4", "promises_more.avi")

@@ -1,0 +1,259 @@
+"""Looks through a video for faces, window by window, and cuts them out.
+
+    with open_video(path) as reader:
+        search = FaceSearch(path, reader, FaceSettings(), folder, TimeLimit(270))
+        for window in search.windows():
+            ...                             # FaceWindow: its times, and the crops of each face
+
+A window is `capture_sec` seconds of a video, counted from its start. Where the first one shows no
+face, the next is looked at, and so on: extraction takes the first window with a face, prediction
+that one or all of them.
+"""
+
+import contextlib
+import functools
+import math
+import shutil
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepfake_detector.decoding.diagnosis import UnreadableError
+from deepfake_detector.decoding.frame import Frame
+from deepfake_detector.decoding.reader import Reader, open_video
+from deepfake_detector.face_dataset.boxes import Crop
+from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
+from deepfake_detector.faces.crop_buffer import CropBuffer
+from deepfake_detector.faces.crops import CropFiles, Square, central_square
+from deepfake_detector.faces.detector import Detector
+from deepfake_detector.faces.tracker import FaceTracker
+from deepfake_detector.faces.tracklets import FaceBoxes
+
+
+class TooSlowError(Exception):
+    """A video took longer than its time limit."""
+
+
+class TimeLimit:
+    """Seconds of work, from now on, after which a video is given up."""
+
+    def __init__(self, seconds: float):
+        self._seconds = seconds
+        self.restart()
+
+    def restart(self) -> None:
+        self._end = time.perf_counter() + self._seconds
+
+    def watch(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Yield the frames; raises TooSlowError when the time is over."""
+        for frame in frames:
+            if time.perf_counter() > self._end:
+                raise TooSlowError
+            yield frame
+
+
+@dataclass(frozen=True)
+class FaceWindow:
+    """Some seconds of a video, and the crops of each face in them, the main face first."""
+
+    start_sec: float
+    times_sec: list[float]  # of its frames
+    frame_size: tuple[int, int]  # (height, width) of the last one
+    faces: list[list[Crop]]
+    folder: Path  # of the crops; gone where there are none
+
+
+class FaceSearch:
+    """Looks through an open video for faces. Crops go into new folders in `folder`."""
+
+    def __init__(
+        self, path: Path, reader: Reader, settings: FaceSettings, folder: Path, limit: TimeLimit
+    ):
+        self.num_frames = 0  # looked at
+        self._path, self._reader, self._settings = path, reader, settings
+        self._folder, self._limit = folder, limit
+        self._end_sec, self._last_sec = 0.0, 0.0  # of the windows and of the frames looked at
+        self._first_face_sec: float | None = None  # start of the first window with a face
+
+    def windows(self, whole: bool = False) -> Iterator[FaceWindow]:
+        """Yield the windows up to the first one with a face, at most `search_sec` seconds.
+
+        With `whole` yield all windows, each with a time limit of its own. Raises UnreadableError
+        where no frame can be read or a second reading differs, TooSlowError, and OSError where
+        crops cannot be written.
+        """
+        search_end_sec = math.inf if whole else self._settings.search_end_sec
+        frames = self._limit.watch(self._reader.frames(search_end_sec, self._settings.fps))
+        # Squares that were not foreseen are cut in a second reading, which follows behind.
+        with contextlib.closing(self._frames_again(search_end_sec)) as frames_again:
+            of_windows = split(frames, self._settings.capture_sec)
+            for number, (start_sec, of_window) in enumerate(of_windows):
+                folder = self._folder / f"window_{number:05d}"
+                window = self._window(start_sec, of_window, frames_again, folder)
+                self.num_frames += len(window.times_sec)
+                self._last_sec = window.times_sec[-1]
+                self._end_sec = min(start_sec + self._settings.capture_sec, search_end_sec)
+                if window.faces and self._first_face_sec is None:
+                    self._first_face_sec = start_sec
+                yield window
+                if whole:
+                    self._limit.restart()
+                elif window.faces:
+                    return
+
+    @property
+    def no_face_note(self) -> str:
+        """Where no face was found, in words; empty where the first window has one."""
+        if self._first_face_sec is not None:
+            start = f"{self._first_face_sec:.1f} seconds"
+            later = self._first_face_sec > 0
+            return f"no face in the first {start}; faces from {start} on" if later else ""
+        if not self._reader.ended:
+            return f"no face in the first {self._end_sec:.1f} seconds"
+        if self.num_frames == 1:
+            return "no face in its only frame"
+        its = "its " if self._settings.fps is None else ""
+        length_sec = self._last_sec + 1 / min(self._reader.fps, self._settings.fps or math.inf)
+        return f"no face in any of {its}{self.num_frames} frames ({length_sec:.1f} seconds)"
+
+    def _window(
+        self,
+        start_sec: float,
+        frames: Iterator[Frame],
+        frames_again: Iterator[Frame],
+        folder: Path,
+    ) -> FaceWindow:
+        """Return a window, with the crops of its faces in the new `folder`."""
+        folder.mkdir()
+        if self._settings.faces == AS_IS:
+            return take_as_is(start_sec, frames, self._settings, folder)
+        followed = follow(frames, self._settings, folder)
+        wanted = followed.squares_to_cut()
+        if wanted:
+            followed.cut(self._limit.watch(frames_again), wanted)
+        if not followed.faces:
+            shutil.rmtree(folder, ignore_errors=True)
+        return FaceWindow(
+            start_sec,
+            followed.tracker.times_sec,
+            followed.files.frame_sizes[-1],
+            followed.crops(),
+            folder,
+        )
+
+    def _frames_again(self, end_sec: float) -> Generator[Frame, None, None]:
+        """Yield the frames of the video, which is not opened before the first is asked for."""
+        with open_video(self._path) as reader:
+            yield from reader.frames(end_sec, self._settings.fps)
+
+
+def split(frames: Iterator[Frame], window_sec: float) -> Iterator[tuple[float, Iterator[Frame]]]:
+    """Yield start and frames of each window that has any; use them up before the next."""
+    ahead = next(frames, None)
+
+    def until(end_sec: float) -> Iterator[Frame]:
+        nonlocal ahead
+        while ahead is not None and ahead.time_sec <= end_sec - 1e-6:
+            yield ahead
+            ahead = next(frames, None)
+
+    while ahead is not None:
+        start_sec = window_start(ahead.time_sec, window_sec)
+        yield start_sec, until(start_sec + window_sec)
+
+
+def window_start(time_sec: float, window_sec: float) -> float:
+    """Return the start in seconds of the window that a frame lies in."""
+    # As a Reader ends the first window, or a frame at its very end would be in none.
+    return int((max(0.0, time_sec) + 2e-6) / window_sec) * window_sec
+
+
+def take_as_is(
+    start_sec: float, frames: Iterator[Frame], settings: FaceSettings, folder: Path
+) -> FaceWindow:
+    """Return a window whose only face is the central square of each frame."""
+    files = CropFiles(folder, settings)
+    crops = []
+    for position, frame in enumerate(frames):
+        square = central_square(*frame.size)
+        files.frame_sizes.append(frame.size)
+        path = files.write(position, square, square.cut(frame))
+        crops.append(Crop(path, frame.index, frame.time_sec, square.box_xywh, AS_IS))
+    times_sec = [crop.time_sec for crop in crops]
+    return FaceWindow(start_sec, times_sec, files.frame_sizes[-1], [crops], folder)
+
+
+@dataclass
+class Followed:
+    """The faces followed through some frames of a video, most of them cut out already."""
+
+    tracker: FaceTracker
+    files: CropFiles
+    indices: list[int]  # in the video, of the frames given to the tracker
+    faces: list[FaceBoxes]
+
+    def squares_to_cut(self) -> dict[int, list[tuple[int, Square]]]:
+        """Return the position and square of each crop that is missing, by index of the frame."""
+        wanted: dict[int, list[tuple[int, Square]]] = defaultdict(list)
+        for face in self.faces:
+            for position, box in enumerate(face.boxes, face.first):
+                square = self.files.square_of(position, box)
+                if (position, square) not in self.files.paths:
+                    wanted[self.indices[position]].append((position, square))
+        return wanted
+
+    def cut(self, frames: Iterator[Frame], wanted: dict[int, list[tuple[int, Square]]]) -> None:
+        """Cut these squares out of `frames`, reading no further than needed; empties `wanted`.
+
+        Raises UnreadableError where a frame does not come again.
+        """
+        while wanted:
+            frame = next(frames, None)
+            if frame is None:
+                raise UnreadableError("it changed, or decodes differently, when it is read again")
+            for position, square in wanted.pop(frame.index, ()):
+                self.files.write(position, square, square.cut(frame))
+
+    def crops(self) -> list[list[Crop]]:
+        """Return the crops of each face; all squares must be cut."""
+        return [
+            [
+                Crop(
+                    self.files.paths[position, self.files.square_of(position, box)],
+                    self.indices[position],
+                    self.tracker.times_sec[position],
+                    box,
+                    "detected" if detected else "averaged",
+                )
+                for position, (box, detected) in enumerate(
+                    zip(face.boxes, face.detected, strict=True), face.first
+                )
+            ]
+            for face in self.faces
+        ]
+
+
+def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Followed:
+    """Find and follow the faces of these frames, and cut out into `folder` what can be by now.
+
+    The one way from frames to faces, in extraction and in prediction.
+    """
+    tracker = FaceTracker(_detector(threading.get_ident()), settings.faces)
+    files = CropFiles(folder, settings)
+    buffer = CropBuffer(tracker, files, settings)
+    indices: list[int] = []
+    for frame in frames:
+        tracker.add_frame(frame)
+        buffer.add_frame(frame)
+        indices.append(frame.index)
+    buffer.finish()
+    return Followed(tracker, files, indices, tracker.faces() if indices else [])
+
+
+@functools.cache
+def _detector(thread: int) -> Detector:
+    """Return the detector of this thread: two threads cannot use the same cascades at once."""
+    return Detector()
