@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from deepfake_detector.decoding.pictures import is_picture
+from deepfake_detector.face_dataset.background import add_originals
 from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.videos.metadata import METADATA_NAME, Video, read_metadata
 
@@ -142,4 +143,5 @@ def write_index_locked(
         for face_name in face_names(name, int(row["faces"] or 0) if row["status"] == "ok" else 0):
             further = {} if face_name == name else {"video": name}
             entries[face_name] = metadata[name] | further
+    add_originals(save_path, entries)
     write_text(save_path / METADATA_NAME, json.dumps(entries, indent=1) + "\n")

@@ -21,6 +21,7 @@ import cv2
 
 from deepfake_detector.decoding.diagnosis import MissingError, UnreadableError
 from deepfake_detector.decoding.reader import Reader, open_video
+from deepfake_detector.face_dataset.background import BACKGROUND_NAME
 from deepfake_detector.face_dataset.boxes import Crop, read_boxes, write_faces
 from deepfake_detector.face_dataset.folder import put_faces, remove_faces
 from deepfake_detector.face_dataset.manifest import face_names, new_row
@@ -107,14 +108,17 @@ def _extract(
     """Find the faces, put their folders in place and return the columns of the manifest."""
     path = task.video.path
     properties: dict = {}
-    faces = None
+    faces, background = None, ""
     if task.box_source is not None:
         properties, faces = _cut_along(path, task.box_source, save_path, folder, settings, limit)
     if faces is None:
-        properties, faces = _find_and_cut(path, folder, settings, limit)
+        properties, faces, background = _find_and_cut(path, folder, settings, limit)
     if not faces:
         return properties | {"status": "no_face", "detected": 0}
-    put_faces(save_path, task.video.name, write_faces(faces, folder), folder)
+    folders = write_faces(faces, folder)
+    if background:
+        (folders[0] / BACKGROUND_NAME).write_text(background, encoding="ascii")
+    put_faces(save_path, task.video.name, folders, folder)
     sources = Counter(crop.source for face in faces for crop in face)
     # Nothing is known about crops taken as they are.
     counted = () if AS_IS in sources else ("detected", "averaged")
@@ -124,10 +128,10 @@ def _extract(
 
 def _find_and_cut(
     path: Path, folder: Path, settings: FaceSettings, limit: TimeLimit
-) -> tuple[dict, list[list[Crop]]]:
-    """Return the properties of the video and the crops of each face; where none is found, none.
+) -> tuple[dict, list[list[Crop]], str]:
+    """Return the properties of the video, the crops of each face, and the hashes of the background.
 
-    Raises UnreadableError where it is no video.
+    Where no face is found there are no crops. Raises UnreadableError where it is no video.
     """
     with open_video(path) as reader:
         search = FaceSearch(path, reader, settings, folder, limit)
@@ -135,7 +139,7 @@ def _find_and_cut(
         properties = properties_of(
             reader, search.num_frames, window.frame_size, search.no_face_note
         )
-    return properties, window.faces
+    return properties, window.faces, search.background.hashes(window.faces)
 
 
 def _cut_along(

@@ -24,6 +24,7 @@ from pathlib import Path
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.decoding.reader import Reader, open_video
+from deepfake_detector.face_dataset.background import Background
 from deepfake_detector.face_dataset.boxes import Crop
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.crop_buffer import CropBuffer
@@ -73,6 +74,7 @@ class FaceSearch:
         self, path: Path, reader: Reader, settings: FaceSettings, folder: Path, limit: TimeLimit
     ):
         self.num_frames = 0  # looked at
+        self.background = Background()
         self._path, self._reader, self._settings = path, reader, settings
         self._folder, self._limit = folder, limit
         self._end_sec, self._last_sec = 0.0, 0.0  # of the windows and of the frames looked at
@@ -87,6 +89,7 @@ class FaceSearch:
         """
         search_end_sec = math.inf if whole else self._settings.search_end_sec
         frames = self._limit.watch(self._reader.frames(search_end_sec, self._settings.fps))
+        frames = self.background.watch(frames)
         # Squares that were not foreseen are cut in a second reading, which follows behind.
         with contextlib.closing(self._frames_again(search_end_sec)) as frames_again:
             of_windows = split(frames, self._settings.capture_sec)
