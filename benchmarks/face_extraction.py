@@ -30,6 +30,7 @@ import numpy as np
 import processing
 from benchmarks.baseline_boxes import CAPTURE_SEC, compare_boxes, time_baseline, time_mtcnn
 from deepfake_detector.console import command, print_table
+from deepfake_detector.face_dataset.background import BACKGROUND_NAME, find_originals
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces.extraction import Task, process_video
 from deepfake_detector.synthetic import people
@@ -37,7 +38,7 @@ from deepfake_detector.synthetic.scene import draw_frames
 from deepfake_detector.videos.listing import list_videos
 from deepfake_detector.videos.metadata import REAL, Video
 
-PARTS = ("speed", "peers", "crops", "workers", "start", "memory", "profile")
+PARTS = ("speed", "peers", "crops", "originals", "workers", "start", "memory", "profile")
 ROUNDS, FEW_FPS = 3, 5
 HD, FOUR_K = (1920, 1080), (3840, 2160)
 # The functions and files that each step of the work spends its time in.
@@ -79,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "speed": lambda: speed(videos, work, args.workers),
                 "peers": lambda: peers(videos, args.workers),
                 "crops": lambda: crops(videos, args.workers),
+                "originals": lambda: originals(videos, work, args.workers),
                 "workers": lambda: workers(videos, work, args.workers),
                 "start": lambda: start(work),
                 "memory": lambda: memory(work, args.minutes),
@@ -254,6 +256,38 @@ def crops(videos: Sequence[Video], num_workers: int) -> tuple[str, list]:
     ]
     rows.append(("detections of the baseline with their centre outside our box", str(astray)))
     return "crops, all frames of ours, runs of neighbouring frames of the baseline", rows
+
+
+def originals(videos: Sequence[Video], work: Path, num_workers: int) -> tuple[str, list]:
+    """Find the originals of fakes by their backgrounds, and compare with the metadata."""
+    out, scratch = fresh(work / "originals"), fresh(work / "originals_work")
+    with ProcessPoolExecutor(num_workers, get_context("spawn"), one_thread) as pool:
+        jobs = [pool.submit(extract_one, video, out, scratch) for video in videos]
+        for job in jobs:
+            job.result()
+    hashes = {
+        path.parent.name: path.read_text(encoding="ascii")
+        for path in out.glob(f"*/{BACKGROUND_NAME}")
+    }
+    reals, fakes = (
+        {v.name: hashes[v.name] for v in videos if v.label == label and v.name in hashes}
+        for label in (0, 1)
+    )
+    found = find_originals(fakes, reals)
+    known = {
+        video.name: original
+        for video in videos
+        if (original := video.entry.get("original")) in reals
+    }
+    right = sum(found.get(name) == original for name, original in known.items())
+    return "originals of fakes, by an equal background", [
+        ("fakes, with their original among the videos", f"{len(fakes)}, {len(known)}"),
+        ("found, right", f"{len(found)}, {right}"),
+        (
+            "precision, recall",
+            f"{right / max(1, len(found)):.3f}, {right / max(1, len(known)):.3f}",
+        ),
+    ]
 
 
 def workers(videos: Sequence[Video], work: Path, num_workers: int) -> tuple[str, list]:
