@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.timeout_sec,
         args.search_sec,
     )
-    paths = search.find_videos(args.videos, left_out=args.annotate)
+    paths = search.find_videos(args.videos, args.annotate, args.pictures)
     outputs = Outputs(task, paths, args.csv, args.no_face_score, args.json, args.annotate)
     timeline = args.json is not None or args.annotate is not None
 
@@ -117,6 +117,7 @@ def predict(
     workers: int = 0,
     timeout_sec: float | None = None,
     search_sec: float | None = None,
+    pictures: str = "auto",
 ) -> list[VideoVerdict]:
     """Return the verdict on each video, in the order of `videos`; the command gives the same.
 
@@ -131,7 +132,9 @@ def predict(
     model). `whole` scores all of a video instead of its first seconds, and `windows`, "worst" or
     "median", says which of its windows decides. `timeline` also scores each face along the video,
     once every half second. A video, or with `whole` a window, is given up after `timeout_sec`
-    (default: by the seconds that the model takes, and `search_sec`).
+    (default: by the seconds that the model takes, and `search_sec`). `pictures` says whether
+    numbered pictures in a folder are the "frames" of one video or "single" pictures (default:
+    "auto", by the names).
 
     By default everything happens in this process. With `workers`, that many processes read the
     videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
@@ -143,7 +146,7 @@ def predict(
         Path(model), operating_point, faces, whole, windows, workers, timeout_sec, search_sec
     )
     places = [videos] if isinstance(videos, (str, Path)) else videos
-    paths = search.find_videos(places)
+    paths = search.find_videos(places, pictures=pictures)
     results = {
         number: plain_result(judged) for number, judged in judge_videos(task, paths, timeline)
     }
@@ -213,6 +216,13 @@ def main_arguments() -> argparse.ArgumentParser:
         "--search-sec",
         type=float,
         help="seconds that are searched for the first face (default: that of the model, mostly 60)",
+    )
+    add(
+        "--pictures",
+        choices=search.PICTURE_CHOICES,
+        default="auto",
+        help="numbered pictures in one folder: the frames of one video, or single pictures "
+        "(%(default)s: by the folder's name)",
     )
     add("--whole", action="store_true", help="score all of a video, in windows")
     add(

@@ -235,7 +235,8 @@ def write(out: Path, result: Mapping) -> Path:
 
 def print_videos(videos: folds.Videos, dealt: Sequence[folds.Fold]) -> None:
     print_table(
-        "folds; no original and no person is in two of them", folds.rows(dealt, videos.about)
+        "folds; no known original and no known person is in two of them",
+        folds.rows(dealt, videos.about),
     )
     for reason, count in videos.unused.items():
         if count:

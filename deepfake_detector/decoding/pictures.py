@@ -24,11 +24,15 @@ def is_picture(path: Path) -> bool:
 def picture_files(folder: Path) -> list[Path]:
     """Return the pictures in a folder whose name holds a number, in the order of the last number.
 
-    Hidden files are left out.
+    Hidden files are left out. Raises UnreadableError where the folder may not be listed.
     """
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:
+        raise UnreadableError(f"the folder cannot be read ({error.strerror})") from error
     numbered = [
         (int(number[0]), path.name, path)
-        for path in folder.iterdir()
+        for path in paths
         if is_picture(path)
         and not path.name.startswith(".")
         and (number := LAST_NUMBER.search(path.stem))
@@ -42,10 +46,6 @@ class PictureFiles:
     def __init__(self, paths: Sequence[Path], fps: float):
         self._paths, self._fps = paths, fps
         self._unreadable: list[Path] = []
-
-    @property
-    def length_sec(self) -> float:
-        return len(self._paths) / self._fps
 
     def close(self) -> None:
         """Do nothing: each file is closed as soon as it is read."""

@@ -37,11 +37,6 @@ class Reader:
         self._source.close()
 
     @property
-    def length_sec(self) -> float:
-        """Length by the header in seconds, nan where it says nothing; often wrong."""
-        return self._source.length_sec
-
-    @property
     def damage(self) -> str:
         """What the decoder or the container said is wrong with the frames read; often nothing."""
         return self._source.damage(self.ended)

@@ -94,13 +94,6 @@ class VideoFile:
         kind = self._container.format.name
         return self._stream.codec_context.width > 0 and not kind.endswith("_pipe")
 
-    @property
-    def length_sec(self) -> float:
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        length = self._container.duration
-        return length / av.time_base if length else math.nan
-
     def damage(self, at_the_end: bool) -> str:
         """Return what is wrong with what was read, as the decoder or the container says."""
         found = []
