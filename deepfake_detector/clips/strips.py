@@ -42,17 +42,18 @@ def write_contact_sheets(faces_folder: Path, tracks: Sequence[FaceTrack]) -> lis
 def _labelled_strip(track: FaceTrack) -> np.ndarray:
     """Return name and crops of a track, `(TILE, NAME_WIDTH + CROPS_A_TRACK * TILE, 3) uint8` BGR.
 
-    A track of fewer crops repeats some; one that cannot be read is black.
+    A track of fewer crops leaves the rest white; one that cannot be read is black.
     """
     averaged = [crop.source == "averaged" for crop in read_boxes(Path(track.folder))]
     tiles = []
-    for position in sample_positions(track.num_frames, CROPS_A_TRACK):
+    for position in sorted(set(sample_positions(track.num_frames, CROPS_A_TRACK))):
         crop_bgr = cv2.imread(track.crop_path(position))
         tile = np.zeros((TILE, TILE, 3), np.uint8) if crop_bgr is None else _tile(crop_bgr, TILE)
         if averaged[position]:
             cv2.rectangle(tile, (1, 1), (TILE - 2, TILE - 2), RED_BGR, 3)
         tiles.append(tile)
-    return np.hstack([_name_tile(track, sum(averaged)), *tiles])
+    rest = np.full((TILE, (CROPS_A_TRACK - len(tiles)) * TILE, 3), 255, np.uint8)
+    return np.hstack([_name_tile(track, sum(averaged)), *tiles, rest])
 
 
 def _name_tile(track: FaceTrack, num_averaged: int) -> np.ndarray:
