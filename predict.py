@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.windows,
         args.workers,
         args.timeout_sec,
+        args.detector,
     )
     paths = search.find_videos(args.videos, left_out=args.annotate)
     outputs = Outputs(task, paths, args.csv, args.no_face_score, args.json, args.annotate)
@@ -108,6 +109,7 @@ def predict(
     timeline: bool = False,
     workers: int = 0,
     timeout_sec: float | None = None,
+    detector: str | None = None,
 ) -> list[VideoVerdict]:
     """Return the verdict on each video, in the order of `videos`; the command gives the same.
 
@@ -120,14 +122,16 @@ def predict(
     all of a video instead of its first seconds, and `windows`, "worst" or "median", says which of
     its windows decides. `timeline` also scores each face along the video, once every half second.
     A video, or with `whole` a window, is given up after `timeout_sec` (default: by the seconds that
-    the model takes).
+    the model takes). `detector` is "yunet=FILE.onnx" for a model whose faces YuNet found.
 
     By default everything happens in this process. With `workers`, that many processes read the
     videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
 
     Raises UserError where the model or an option cannot be used, and where there is no video.
     """
-    task = prepare_task(Path(model), operating_point, faces, whole, windows, workers, timeout_sec)
+    task = prepare_task(
+        Path(model), operating_point, faces, whole, windows, workers, timeout_sec, detector
+    )
     places = [videos] if isinstance(videos, (str, Path)) else videos
     paths = search.find_videos([Path(place) for place in places])
     results = {
@@ -146,7 +150,7 @@ def judge_videos(
     deciding face the score rests on. Raises UserError where the model cannot be opened or there is
     no room for the crops.
     """
-    check_detector()
+    check_detector(task.face_settings.detector_file)
     with (
         concurrent.futures.ThreadPoolExecutor(1) as meanwhile,
         tempfile.TemporaryDirectory(prefix="predict-", ignore_cleanup_errors=True) as folder,
@@ -188,6 +192,11 @@ def main_arguments() -> argparse.ArgumentParser:
         choices=["all", "main"],
         default="all",
         help="score every face of a video, or its main one only (%(default)s)",
+    )
+    add(
+        "--detector",
+        metavar="yunet=FILE",
+        help="the .onnx file of YuNet, for a model that was trained on faces found by it",
     )
     add("--whole", action="store_true", help="score all of a video, in windows")
     add(

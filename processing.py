@@ -48,7 +48,7 @@ from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.faces.detector import check_detector
+from deepfake_detector.faces.detector import check_detector, detector_settings
 from deepfake_detector.faces.extraction import Task, process_video, too_slow
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.face_size,
         faces=args.faces,
         share_boxes=args.share_boxes,
+        **detector_settings(args.detector),
     )
     shard = parse_shard(args.shard) if args.shard else (1, 1)
     videos = select_videos(args.location, args.num_vids, args.seed, args.layout, shard)
@@ -137,6 +138,12 @@ def main_arguments() -> argparse.ArgumentParser:
         default=defaults.face_size,
         help="side of the square crops in pixels (%(default)s)",
     )
+    add(
+        "--detector",
+        metavar="haar|yunet=FILE",
+        default="haar",
+        help="what finds the faces: OpenCV's cascades, or YuNet from its .onnx file (%(default)s)",
+    )
     add("--overwrite", action="store_true", help="make faces that exist already again")
     add("--contact-sheet", action="store_true", help="write pages with a strip of faces per video")
 
@@ -163,6 +170,7 @@ def processing(
     face_size: int = 224,
     faces: str = "main",
     share_boxes: bool = False,
+    detector: str | None = None,
     layout: str | None = None,
     seed: int = 0,
     shard: tuple[int, int] = (1, 1),
@@ -174,17 +182,24 @@ def processing(
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
     `location` is one folder of videos, or several, in one of `layouts.LAYOUTS`. `num_vids` is per
-    class; `shard` is (i, n) for the i-th of n parts. Without `workers` everything happens in this
-    process, and a video that crashes the decoder ends it. With `workers` the videos go to that many
-    new processes; the calling script then needs `if __name__ == "__main__":` around the call.
-    `scheduler` is the address of a Dask cluster that does the work instead.
+    class; `shard` is (i, n) for the i-th of n parts. `detector` is None for OpenCV's cascades, or
+    "yunet=FILE.onnx". Without `workers` everything happens in this process, and a video that
+    crashes the decoder ends it. With `workers` the videos go to that many new processes; the
+    calling script then needs `if __name__ == "__main__":` around the call. `scheduler` is the
+    address of a Dask cluster that does the work instead.
 
     Raises UserError for input that cannot work: no known layout, faces of other settings at
     `save_path`, a full disk. A video that cannot be used is a row with a status and a reason.
     """
     folders = [location] if isinstance(location, str | Path) else location
     settings = FaceSettings(
-        float(capture_sec), fps, margin_ratio, face_size, faces=faces, share_boxes=share_boxes
+        float(capture_sec),
+        fps,
+        margin_ratio,
+        face_size,
+        faces=faces,
+        share_boxes=share_boxes,
+        **detector_settings(detector),
     )
     videos = select_videos([Path(folder) for folder in folders], num_vids, seed, layout, shard)
     machines = Machines(workers or 0, scheduler, timeout_sec)
@@ -202,7 +217,7 @@ def extract(
 
     Returns the manifest rows of all `videos` and those of the ones done in this call.
     """
-    check_detector()
+    check_detector(settings.detector_file)
     manifest = prepare(save_path, settings, videos, overwrite)
     todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
     new_rows: dict[str, dict] = {}

@@ -7,7 +7,7 @@ faces made with other settings than the model's.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deepfake_detector.console import UserError
@@ -28,8 +28,9 @@ class FaceSettings:
     jpeg_quality: int = 95
     faces: str = "main"  # or "all": a folder for every face seen long enough
     share_boxes: bool = False  # a fake takes the boxes found in its original
-    detector: str = DETECTOR
+    detector: str = DETECTOR  # what finds the faces, see faces/detector.py
     contract: int = 2  # version of the layout of a folder of faces and of how boxes are found
+    detector_file: Path | None = None  # where it is on this machine, if it needs one
 
     def __post_init__(self) -> None:
         if not 0 < self.capture_sec < math.inf:
@@ -44,6 +45,10 @@ class FaceSettings:
             )
         if self.faces not in ("main", "all"):
             raise UserError(f'faces is {self.faces!r}; it must be "main" or "all"')
+
+    def saved(self) -> dict:
+        """Return what stands in settings.json: all but what is true on this machine only."""
+        return {name: value for name, value in asdict(self).items() if name != "detector_file"}
 
 
 def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:

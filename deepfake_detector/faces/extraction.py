@@ -30,7 +30,7 @@ from deepfake_detector.face_dataset.manifest import face_names, new_row
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces.crop_buffer import CropBuffer
 from deepfake_detector.faces.crops import CropFiles, Square
-from deepfake_detector.faces.detector import Detector
+from deepfake_detector.faces.detector import FaceDetector, load_detector
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import FaceBoxes
 from deepfake_detector.videos.metadata import Video
@@ -188,7 +188,7 @@ def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Fol
 
     The one way from frames to faces, in extraction and in prediction.
     """
-    tracker = FaceTracker(_detector(threading.get_ident()), settings.faces)
+    tracker = FaceTracker(_detector(threading.get_ident(), settings.detector_file), settings.faces)
     files = CropFiles(folder, settings)
     buffer = CropBuffer(tracker, files, settings)
     indices: list[int] = []
@@ -251,9 +251,9 @@ def in_time(frames: Iterator[Frame], deadline: float) -> Iterator[Frame]:
 
 
 @functools.cache
-def _detector(thread: int) -> Detector:
+def _detector(thread: int, file: Path | None) -> FaceDetector:
     """Return the detector of this thread: two threads cannot use the same cascades at once."""
-    return Detector()
+    return load_detector(file)
 
 
 def properties_of(reader: Reader, num_frames: int, size: tuple[int, int]) -> dict:

@@ -6,6 +6,7 @@ with the largest sum of box sides. A face that turns away and comes back leaves 
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from deepfake_detector.faces.smoothing import boxes_of, without_outliers
 from deepfake_detector.faces.tracklets import FaceBoxes, Tracklet, distance, growth
 
 MIN_DETECTIONS = 3  # in a tracklet: what is detected once or twice is a hand, shirt or shadow
+# A doubtful tracklet needs more detections, in this share of its frames.
+DOUBTFUL_DETECTIONS, DOUBTFUL_DETECTED = 8, 0.5
 TRIED_TRACKLETS = 5  # the best ones, each as the start of the main face
 # What a further face needs.
 FURTHER_FACE_SEC = 1.0  # this long, or half of a shorter video
@@ -49,10 +52,11 @@ def choose_faces(
 ) -> list[list[Tracklet]]:
     """Return the tracklets of each face: the main one, and with `which` "all" the further ones.
 
-    A tracklet needs three detections (fewer in a shot of fewer than five frames). Each of the best
-    tracklets is joined with those that fill its pauses. In the same shot these must be close to it,
-    because a shirt or a hand is often detected just when the face turns away. In another shot any
-    face at least a quarter as large will do. The best of these chains is the main face.
+    A tracklet needs three detections (fewer in a shot of fewer than five frames), a doubtful one
+    more. Each of the best tracklets is joined with those that fill its pauses. In the same shot
+    these must be close to it, because a shirt or a hand is often detected just when the face turns
+    away. In another shot any face at least a quarter as large will do. The best of these chains is
+    the main face.
 
     A further face stays within one shot, because boxes do not identify people across a cut.
     """
@@ -71,22 +75,27 @@ def choose_faces(
 def _candidates(tracklets: Sequence[Tracklet], shots: Sequence[int]) -> list[Tracklet]:
     """Return the tracklets of enough detections, without outliers, the best first."""
     shot_lengths = Counter(shots)
-    cleaned = [Tracklet(each.shot, without_outliers(each.detections)) for each in tracklets]
-    enough = [
-        tracklet
-        for tracklet in cleaned
-        if len(tracklet.detections) >= min(MIN_DETECTIONS, (shot_lengths[tracklet.shot] + 1) // 2)
-    ]
+    cleaned = [replace(each, detections=without_outliers(each.detections)) for each in tracklets]
+    enough = [tracklet for tracklet in cleaned if _is_seen(tracklet, shot_lengths[tracklet.shot])]
     # The position breaks ties, so that the order is the same on every machine.
     return sorted(enough, key=lambda tracklet: (-tracklet.score, tracklet.first))
+
+
+def _is_seen(tracklet: Tracklet, shot_length: int) -> bool:
+    """Return whether a tracklet has detections enough in a shot of as many frames."""
+    detections, half_shot = len(tracklet.detections), (shot_length + 1) // 2
+    if not tracklet.doubtful:
+        return detections >= min(MIN_DETECTIONS, half_shot)
+    frames = tracklet.last - tracklet.first + 1
+    return detections >= max(DOUBTFUL_DETECTED * frames, min(DOUBTFUL_DETECTIONS, half_shot))
 
 
 def _further_faces(
     candidates: Sequence[Tracklet], main: Sequence[Tracklet], times_sec: Sequence[float]
 ) -> list[list[Tracklet]]:
+    """Return the chains of tracklets that are long, large and steady enough to be a face."""
     main_side = max(tracklet.median_side for tracklet in main)
     needed_sec = min(FURTHER_FACE_SEC, (times_sec[-1] - times_sec[0]) / 2)
-    """Return the chains of tracklets that are long, large and steady enough to be a face."""
     faces, rest = [], list(candidates)
     while rest:
         chain = _chain(rest[0], [tracklet for tracklet in rest if tracklet.shot == rest[0].shot])

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.faces.detector import MIN_FACE, Detector
+from deepfake_detector.faces.detector import MIN_FACE, FaceDetector
 from deepfake_detector.faces.main_face import find_faces
 from deepfake_detector.faces.tracklets import (
     Detection,
@@ -32,6 +32,10 @@ from deepfake_detector.faces.tracklets import (
 # faces runs often because it costs next to nothing, that for small ones rarely because it costs
 # most.
 LOST_SEARCH_STEPS = ((0.2, 0.1), (0.1, 0.2), (0.05, 0.4), (0.0375, 0.6))  # share, seconds
+# Second whole-frame search, for what the first misses: after as many seconds without a face, and
+# with its own smallest faces and times.
+AGAIN_AFTER_SEC = 0.5
+AGAIN_STEPS = ((0.1, 0.4), (0.05, 1.2))  # share, seconds
 # Search for newcomers while a face is followed: their smallest size, as a share of that face, and
 # how often. For the main face alone the search is rarer the smaller they are; the time given here
 # is for a newcomer of at least a fifth of the frame's longer side.
@@ -58,14 +62,14 @@ class FaceTracker:
     Memory grows with the number of detections, not with the size of the frames.
     """
 
-    def __init__(self, detector: Detector, which: str = "main"):
+    def __init__(self, detector: FaceDetector, which: str = "main"):
         self.tracklets: list[Tracklet] = []
         self.live: list[Tracklet] = []  # those that may continue
         self.times_sec: list[float] = []
         self.shots: list[int] = []  # number of the shot, for each frame; a cut starts a new one
         self._detector, self._which = detector, which
         self._thumbnail: np.ndarray | None = None
-        self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
+        self._forget_searches(0.0)
 
     def add_frame(self, frame: Frame) -> None:
         """Look for faces in the next frame."""
@@ -77,24 +81,60 @@ class FaceTracker:
             tracklet for tracklet in self.live if not self._follow(tracklet, frame, position)
         ]
         self._end_doubles(position)
-        known = [tracklet.detections[-1] for tracklet in self.live if tracklet.last == position]
-        for box in self._search_frame(frame, known):
-            if any(overlap(box, other.box_xywh) > SAME_PLACE_OVERLAP for other in known):
-                continue
-            # The whole frame was searched in coarse steps; next to the face they are fine.
-            closer = self._detector.search_near(frame, box, *NEAR_WIDE)
-            detection = Detection(position, closer[0] if len(closer) == 1 else box)
-            tracklet = next((t for t in unmatched if self._is_same_face(t, detection)), None)
-            if tracklet is None:
-                self.tracklets.append(Tracklet(self.shots[-1], [detection]))
-                self.live.append(self.tracklets[-1])
-            else:
-                tracklet.detections.append(detection)
-                unmatched.remove(tracklet)
+        seen = [tracklet for tracklet in self.live if tracklet.last == position]
+        boxes = self._search_frame(frame, [t.detections[-1] for t in seen if not t.doubtful])
+        doubtful = not len(boxes)
+        if doubtful and not seen:
+            boxes = self._search_again(frame)
+        for box in boxes:
+            self._take(frame, Detection(position, box), seen, unmatched, doubtful)
+        if any(not tracklet.doubtful and tracklet.last == position for tracklet in self.live):
+            self._seen_sec = frame.time_sec
 
     def faces(self) -> list[FaceBoxes]:
         """Return the main face first and, for "all", the further ones; empty without any."""
         return find_faces(self.tracklets, self.times_sec, self.shots, self._which)
+
+    def _take(
+        self,
+        frame: Frame,
+        detection: Detection,
+        seen: Sequence[Tracklet],
+        unmatched: list[Tracklet],
+        doubtful: bool,
+    ) -> None:
+        """Give a detection in the whole frame to the tracklet of its face, or to a new one.
+
+        `seen` are the tracklets detected in this frame, `unmatched` the other live ones.
+        """
+        box = detection.box_xywh
+        same = [
+            tracklet
+            for tracklet in seen
+            if overlap(box, tracklet.detections[-1].box_xywh) > SAME_PLACE_OVERLAP
+        ]
+        if same:
+            for tracklet in same:
+                tracklet.doubtful &= doubtful
+            return
+        if not doubtful:
+            # The whole frame was searched in coarse steps; next to the face they are fine.
+            closer = self._detector.search_near(frame, box, *NEAR_WIDE)
+            detection = Detection(detection.position, closer[0] if len(closer) == 1 else box)
+        tracklet = next((t for t in unmatched if self._is_same_face(t, detection)), None)
+        if tracklet is None:
+            self.tracklets.append(Tracklet(self.shots[-1], [detection], doubtful))
+            self.live.append(self.tracklets[-1])
+        else:
+            tracklet.detections.append(detection)
+            tracklet.doubtful &= doubtful
+            unmatched.remove(tracklet)
+
+    def _forget_searches(self, now_sec: float) -> None:
+        """Let every search be due again; a face counts as seen until now."""
+        self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
+        self._searched_again_sec = [-math.inf] * len(AGAIN_STEPS)
+        self._seen_sec = now_sec
 
     def _shot_of(self, frame: Frame) -> int:
         """Return the number of the shot that the next frame belongs to."""
@@ -103,7 +143,7 @@ class FaceTracker:
             return 0
         cut = _correlation(before, self._thumbnail) < CUT_CORRELATION
         if cut:
-            self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
+            self._forget_searches(frame.time_sec)
         return self.shots[-1] + int(cut)
 
     def _is_live(self, tracklet: Tracklet) -> bool:
@@ -120,12 +160,12 @@ class FaceTracker:
             side = max(detection.side for detection in known) * NEWCOMER_SIZE[self._which]
             side = max(side, smallest_sides[-1])
             rarer = max(1.0, smallest_sides[0] / side) if self._which == "main" else 1.0
-            if not self._is_due(0, time_sec, NEWCOMER_SEARCH_SEC * rarer):
+            if not _is_due(self._searched_sec[0], time_sec, NEWCOMER_SEARCH_SEC * rarer):
                 return np.zeros((0, 4), np.float32)
             self._searched_sec = [time_sec] * len(LOST_SEARCH_STEPS)
             return self._detector.search_frame(frame, side)
         for step, (_, every_sec) in enumerate(LOST_SEARCH_STEPS):
-            if not self._is_due(step, time_sec, every_sec):
+            if not _is_due(self._searched_sec[step], time_sec, every_sec):
                 continue
             self._searched_sec[step] = time_sec
             boxes = self._detector.search_frame(frame, smallest_sides[step])
@@ -133,8 +173,19 @@ class FaceTracker:
                 return boxes
         return np.zeros((0, 4), np.float32)
 
-    def _is_due(self, step: int, time_sec: float, every_sec: float) -> bool:
-        return time_sec - self._searched_sec[step] > every_sec - 1e-3
+    def _search_again(self, frame: Frame) -> np.ndarray:
+        """Return the boxes of the second search, `(n, 4)`; none while it is not due."""
+        if frame.time_sec - self._seen_sec < AGAIN_AFTER_SEC:
+            return np.zeros((0, 4), np.float32)
+        for step, (share, every_sec) in enumerate(AGAIN_STEPS):
+            if not _is_due(self._searched_again_sec[step], frame.time_sec, every_sec):
+                continue
+            self._searched_again_sec[step] = frame.time_sec
+            side = max(MIN_FACE, max(frame.size) * share)
+            boxes = self._detector.search_frame_again(frame, side)
+            if len(boxes):
+                return boxes
+        return np.zeros((0, 4), np.float32)
 
     def _follow(self, tracklet: Tracklet, frame: Frame, position: int) -> bool:
         """Add the detection next to the tracklet's last box; return whether there is one."""
@@ -148,6 +199,8 @@ class FaceTracker:
                 (self._detector.search_near, min(1.0, 0.5 + silent_sec), GROWTH_NEAR),
                 (self._detector.search_turned_near, TURNED_REACH, GROWTH_NEAR),
             ]
+            if tracklet.doubtful:
+                searches += [(self._detector.search_lifted_near, TURNED_REACH, GROWTH_NEAR)]
         for search, reach, most_growth in searches:
             found = search(frame, box, reach, most_growth)
             detections = [Detection(position, box_found) for box_found in found]
@@ -180,6 +233,10 @@ class FaceTracker:
             distance(before, detection) < min(1.0, 0.4 + silent_sec)
             and growth(before, detection) < 1.5
         )
+
+
+def _is_due(searched_sec: float, time_sec: float, every_sec: float) -> bool:
+    return time_sec - searched_sec > every_sec - 1e-3
 
 
 def _thumbnail(grey: np.ndarray) -> np.ndarray:

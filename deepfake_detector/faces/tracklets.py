@@ -38,16 +38,15 @@ class Tracklet:
 
     shot: int
     detections: list[Detection] = field(default_factory=list)
+    doubtful: bool = False  # only the second search, which errs more often, saw it in whole frames
 
     @property
     def first(self) -> int:
-        """Position of the first detection."""
         """Position of the first detection."""
         return self.detections[0].position
 
     @property
     def last(self) -> int:
-        """Position of the last detection."""
         """Position of the last detection."""
         return self.detections[-1].position
 

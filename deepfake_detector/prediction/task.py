@@ -4,11 +4,12 @@ task = prepare_task(Path("run/model.keras"), whole=True)
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.settings import FaceSettings, setting_differences
+from deepfake_detector.face_dataset.settings import DETECTOR, FaceSettings, setting_differences
+from deepfake_detector.faces.detector import detector_settings
 from deepfake_detector.parallel import Machines
 from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
 from deepfake_detector.scoring import calibration, trained_model
@@ -39,6 +40,7 @@ def prepare_task(
     windows: str = "worst",
     workers: int = 0,
     timeout_sec: float | None = None,
+    detector: str | None = None,
 ) -> Task:
     """Return the task; for the options see `predict.predict`.
 
@@ -52,23 +54,30 @@ def prepare_task(
     machines = Machines(workers, None, timeout_sec)
     settings = trained_model.read_model_settings(model_path)
     operating_point, threshold = calibration.threshold_of(settings, operating_point)
-    face_settings = replace(_face_settings(settings, model_path), faces=faces)
+    face_settings = replace(_face_settings(settings, model_path, detector), faces=faces)
     rule = Rule(threshold, face_settings.capture_sec, windows, operating_point)
     return Task(model_path, settings, face_settings, rule, whole, machines)
 
 
-def _face_settings(model_settings: Mapping, model_path: Path) -> FaceSettings:
+def _face_settings(model_settings: Mapping, model_path: Path, detector: str | None) -> FaceSettings:
     """Return how faces are cut out for a model; raises UserError where this code cannot do so."""
     wanted = model_settings["faces"] if isinstance(model_settings["faces"], dict) else {}
-    ours, known = asdict(FaceSettings()), ("contract", "detector")
+    ours = FaceSettings(**detector_settings(detector))
+    wanted_detector = str(wanted.get("detector"))
+    if wanted_detector.startswith("yunet") and ours.detector == DETECTOR:
+        raise UserError(
+            f"{model_path} was trained on faces that {wanted_detector} found; give its file with "
+            "--detector yunet=FILE.onnx"
+        )
+    known = ("contract", "detector")
     differences = setting_differences(
-        {name: ours[name] for name in known},
+        {name: getattr(ours, name) for name in known},
         {name: wanted.get(name) for name in known},
         by="the model expects",
     )
     try:
         if not differences:
-            return FaceSettings(**wanted)
+            return FaceSettings(**wanted | {"detector_file": ours.detector_file})
     except TypeError:
         differences = "its settings.json names others"
     raise UserError(

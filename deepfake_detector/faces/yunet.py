@@ -1,0 +1,119 @@
+"""Finds faces in one frame with YuNet, a small network, in place of the Haar cascades: optional.
+
+    detector = YuNet(Path("face_detection_yunet_2023mar.onnx"))
+
+OpenCV runs the network (`cv2.FaceDetectorYN`), but comes without its weights: the user has the
+file. YuNet sees turned, dark and partly hidden faces in its first search of a frame, so it has no
+further ones. It costs more than a cascade (Wu, Peng and Yu, Machine Intelligence Research 2023,
+doi:10.1007/s11633-023-1423-y).
+"""
+
+import hashlib
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deepfake_detector.console import UserError
+from deepfake_detector.decoding.frame import Frame
+
+MIN_SCORE, MOST_OVERLAP, MOST_CANDIDATES = 0.7, 0.3, 1000
+# The network was trained on faces of 10 to 300 pixels. Pictures are shrunk until the smallest face
+# looked for, or a known one, has this side.
+SMALLEST_FACE, KNOWN_FACE = 16, 64
+# The network's box ends at the hairline, the chin and the cheeks. The frontal cascade's square has
+# this size relative to it, and lies that far above it: medians of 317 faces that both find.
+HAAR_SIZE, HAAR_UP = 1.05, 0.017
+
+
+class YuNet:
+    """The loaded network; it cannot be pickled, so make one per process.
+
+    Raises UserError with one sentence where the file is missing or not of YuNet.
+    """
+
+    def __init__(self, path: Path):
+        problem = f"{path} is not a YuNet that OpenCV {cv2.__version__} can run"
+        if not hasattr(cv2, "FaceDetectorYN"):
+            raise UserError(f"{problem}: this OpenCV has no FaceDetectorYN")
+        limits = (MIN_SCORE, MOST_OVERLAP, MOST_CANDIDATES)
+        model, no_config = np.frombuffer(_read(path), np.uint8), np.zeros(0, np.uint8)
+        try:
+            self._network = cv2.FaceDetectorYN.create("onnx", model, no_config, (64, 64), *limits)
+            self._network.detect(np.zeros((64, 64, 3), np.uint8))
+        except cv2.error:
+            raise UserError(
+                f"{problem}; take face_detection_yunet_2023mar.onnx of the OpenCV model zoo"
+            ) from None
+
+    def search_frame(self, frame: Frame, smallest_side: float) -> np.ndarray:
+        """Return the boxes of all faces in a frame, see `Detector.search_frame`."""
+        scale = min(1.0, SMALLEST_FACE / max(1.0, smallest_side))
+        return self._run(frame, (0, 0, *frame.size[::-1]), scale)
+
+    def search_frame_again(self, frame: Frame, smallest_side: float) -> np.ndarray:
+        """Return no box: the first search misses no kind of face that this one would find."""
+        return np.zeros((0, 4), np.float32)
+
+    def search_near(
+        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
+    ) -> np.ndarray:
+        """Return the boxes of faces around a known one, see `Detector.search_near`."""
+        x, y, w, h = (float(value) for value in box_xywh)
+        height, width = frame.size
+        # The network needs more than a cascade to see where a face ends.
+        reach = max(reach, 0.5)
+        left, top = max(0, int(x - reach * w)), max(0, int(y - reach * h))
+        right = min(width, math.ceil(x + w + reach * w))
+        bottom = min(height, math.ceil(y + h + reach * h))
+        if right <= left or bottom <= top:
+            return np.zeros((0, 4), np.float32)
+        boxes = self._run(frame, (left, top, right, bottom), min(1.0, KNOWN_FACE / max(1.0, w)))
+        growths = np.maximum(boxes[:, 2], w) / np.maximum(1.0, np.minimum(boxes[:, 2], w))
+        return boxes[growths <= growth]
+
+    def search_turned_near(
+        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
+    ) -> np.ndarray:
+        """Return no box: `search_near` sees turned faces, too."""
+        return np.zeros((0, 4), np.float32)
+
+    search_lifted_near = search_turned_near
+
+    def _run(self, frame: Frame, corners: tuple[int, int, int, int], scale: float) -> np.ndarray:
+        """Return the boxes in a rectangle of the frame, shrunk, as the frontal cascade gives them,
+        `(n, 4) float32` in pixels of the frame."""
+        left, top, right, bottom = corners
+        size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+        image_bgr = frame.pixels.bgr(*corners)
+        image_bgr = cv2.resize(image_bgr, size, interpolation=cv2.INTER_AREA)
+        self._network.setInputSize(size)
+        _, found = self._network.detect(image_bgr)
+        boxes = np.zeros((0, 4), np.float32) if found is None else found[:, :4].copy()
+        boxes *= np.array([(right - left) / size[0], (bottom - top) / size[1]] * 2, np.float32)
+        boxes[:, :2] += (left, top)
+        return _like_haar(boxes)
+
+
+def _like_haar(boxes: np.ndarray) -> np.ndarray:
+    """Return the squares that the frontal cascade would give these faces, `(n, 4) float32`."""
+    sizes = np.sqrt(boxes[:, 2] * boxes[:, 3])[:, None]
+    centres = boxes[:, :2] + boxes[:, 2:] / 2 - sizes * np.array([0, HAAR_UP], np.float32)
+    sides = np.repeat(sizes * HAAR_SIZE, 2, axis=1)
+    return np.hstack([centres - sides / 2, sides]).astype(np.float32)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"--detector yunet: cannot read {path}: {error.strerror}") from error
+
+
+def name_of(path: Path) -> str:
+    """Return what settings.json says about this file, whatever it is called.
+
+    Raises UserError where it cannot be read.
+    """
+    return f"yunet sha256:{hashlib.sha256(_read(path)).hexdigest()[:16]}"
