@@ -44,7 +44,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError, add_output_arguments, command, progress
-from deepfake_detector.faces.detector import check_detector
+from deepfake_detector.faces.yunet import check_detector
 from deepfake_detector.prediction.outputs import Outputs
 from deepfake_detector.prediction.reading import read_videos
 from deepfake_detector.prediction.results import VideoVerdict, plain_result

@@ -48,8 +48,8 @@ from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.faces.detector import check_detector, detector_settings
 from deepfake_detector.faces.extraction import Task, process_video, too_slow
+from deepfake_detector.faces.yunet import check_detector, detector_settings
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.listing import parse_shard, select_videos, unlisted_files

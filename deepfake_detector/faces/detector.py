@@ -10,7 +10,9 @@ turns away (Viola and Jones, CVPR 2001, doi:10.1109/CVPR.2001.990517; Lienhart a
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
@@ -18,10 +20,8 @@ import cv2
 import cv2.data
 import numpy as np
 
-from deepfake_detector.console import UserError
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.face_dataset.settings import FRONTAL, PROFILE
-from deepfake_detector.faces import yunet
 
 # The cascade looks for faces of 20 pixels, 22, 24.2, ...: 20 times the powers of this factor.
 SCALE_FACTOR = 1.1
@@ -36,28 +36,48 @@ KNOWN_FACE = 20 * SCALE_FACTOR**10
 # Size of the profile's box relative to the frontal one, and how far its centre lies behind and
 # above the frontal one's, in sides of that: medians of 2,361 faces that both cascades see.
 PROFILE_SIZE, PROFILE_BACK, PROFILE_UP = 1.13, 0.17, -0.03
-# Second search of the whole frame: it is continued by this share of its longer side, so that a face
-# that its edge cuts has surroundings, and its contrast is lifted (CLAHE: Pizer et al., 1987,
-# doi:10.1016/S0734-189X(87)80186-X).
-BORDER, BORDER_KIND = 0.2, cv2.BORDER_REPLICATE
+# Look.LIFTED: contrast is lifted part by part (CLAHE: Pizer et al., 1987,
+# doi:10.1016/S0734-189X(87)80186-X), because the cascades pass over what has little of it. A frame
+# is continued by this share of its longer side, because they look for the surroundings of a face.
 LIFT, LIFT_TILES = 3.0, (4, 4)
-AGAIN_NEIGHBOURS = 3
+BORDER = 0.2
+
+
+class Look(Enum):
+    """How a picture is looked at. The second and third way cost more, and err more often."""
+
+    PLAIN = "frontal faces"
+    LIFTED = "frontal faces in bad light, and those that fill the frame or that its edge cuts"
+    TURNED = "faces in profile"
 
 
 class FaceDetector(Protocol):
-    """What the tracker needs; `Detector` says what each search is for."""
+    """What the tracker needs, and `Detector` and `YuNet` are."""
 
-    def search_frame(self, frame: Frame, smallest_side: float) -> np.ndarray: ...
-    def search_frame_again(self, frame: Frame, smallest_side: float) -> np.ndarray: ...
+    def search_frame(
+        self, frame: Frame, smallest_side: float, look: Look = Look.PLAIN
+    ) -> np.ndarray:
+        """Return the boxes of all faces in a frame, `(n, 4) float32`; n may be 0.
+
+        Faces narrower than `smallest_side` pixels are ignored. Half the side costs four times the
+        work.
+        """
+        ...
+
     def search_near(
-        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
-    ) -> np.ndarray: ...
-    def search_turned_near(
-        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
-    ) -> np.ndarray: ...
-    def search_lifted_near(
-        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
-    ) -> np.ndarray: ...
+        self,
+        frame: Frame,
+        box_xywh: np.ndarray,
+        reach: float,
+        growth: float,
+        look: Look = Look.PLAIN,
+    ) -> np.ndarray:
+        """Return the boxes of faces around a known one, `(n, 4) float32`.
+
+        `reach` is how far the searched square goes beyond the box on every side, in box sides;
+        `growth` how many times larger or smaller than the box a face may be.
+        """
+        ...
 
 
 class Detector:
@@ -69,84 +89,75 @@ class Detector:
     def __init__(self):
         self._frontal, self._profile = _load_cascade(FRONTAL), _load_cascade(PROFILE)
 
-    def search_frame(self, frame: Frame, smallest_side: float) -> np.ndarray:
-        """Return the boxes of all frontal faces in a frame, `(n, 4) float32`; n may be 0.
-
-        Faces narrower than `smallest_side` pixels are ignored. Half the side costs four times the
-        work.
-        """
+    def search_frame(
+        self, frame: Frame, smallest_side: float, look: Look = Look.PLAIN
+    ) -> np.ndarray:
+        """See `FaceDetector`."""
         grey, to_source = _shrink(frame.grey, min(1.0, MIN_FACE / max(1.0, smallest_side)))
-        return _run(self._frontal, grey, (MIN_FACE, 0), FRAME_SCALE_FACTOR) * to_source
-
-    def search_frame_again(self, frame: Frame, smallest_side: float) -> np.ndarray:
-        """Return the boxes of faces that `search_frame` misses, `(n, 4) float32`.
-
-        These are faces in bad light, faces that fill the frame or that its edge cuts, and faces in
-        profile. The search costs several times as much, and finds more that is no face.
-        """
-        grey, to_source = _shrink(frame.grey, min(1.0, MIN_FACE / max(1.0, smallest_side)))
-        border = round(BORDER * max(grey.shape))
-        lifted = _lift(cv2.copyMakeBorder(grey, *[border] * 4, BORDER_KIND))
-        boxes = _run(self._frontal, lifted, (MIN_FACE, 0), SCALE_FACTOR, AGAIN_NEIGHBOURS)
-        boxes[:, :2] -= border
-        if len(boxes):
-            return boxes * to_source
-        sizes = (MIN_FACE, 0)
-        boxes, mirrored = self._either_profile(grey, sizes, FRAME_SCALE_FACTOR, AGAIN_NEIGHBOURS)
-        return _like_frontal(boxes * to_source, mirrored)
+        picture = _Picture(grey, (MIN_FACE, 0), to_source, np.zeros(4, np.float32))
+        if look is Look.LIFTED:
+            border = round(BORDER * max(grey.shape))
+            return self._search(picture.continued([border] * 4), SCALE_FACTOR, look)
+        return self._search(picture, FRAME_SCALE_FACTOR, look)
 
     def search_near(
-        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
+        self,
+        frame: Frame,
+        box_xywh: np.ndarray,
+        reach: float,
+        growth: float,
+        look: Look = Look.PLAIN,
     ) -> np.ndarray:
-        """Return the boxes of frontal faces around a known one, `(n, 4) float32`.
+        """See `FaceDetector`."""
+        x, y, w, h = (float(value) for value in box_xywh)
+        height, width = frame.size
+        wanted_left, wanted_top = int(x - reach * w), int(y - reach * h)
+        wanted_right, wanted_bottom = math.ceil(x + w + reach * w), math.ceil(y + h + reach * h)
+        left, top = max(0, wanted_left), max(0, wanted_top)
+        right, bottom = min(width, wanted_right), min(height, wanted_bottom)
+        if right - left < MIN_FACE or bottom - top < MIN_FACE:
+            return np.zeros((0, 4), np.float32)
+        scale = min(1.0, KNOWN_FACE / max(1.0, w))
+        grey, to_source = _shrink(frame.grey[top:bottom, left:right], scale)
+        # A pixel more on both ends: the cascade rounds its sizes.
+        sizes = (int(w * scale / growth) - 1, math.ceil(w * scale * growth) + 1)
+        picture = _Picture(grey, sizes, to_source, np.array([left, top, 0, 0], np.float32))
+        if look is Look.LIFTED:
+            missing = (top - wanted_top, wanted_bottom - bottom)
+            missing += (left - wanted_left, wanted_right - right)
+            picture = picture.continued([round(max(0, pixels) * scale) for pixels in missing])
+        return self._search(picture, SCALE_FACTOR, look)
 
-        `reach` is how far the searched square goes beyond the box on every side, in box sides;
-        `growth` how many times larger or smaller than the box a face may be.
+    def _search(self, picture: "_Picture", scale_factor: float, look: Look) -> np.ndarray:
+        """Return the boxes of faces in a part of a frame, in its pixels, `(n, 4) float32`.
+
+        Boxes of profiles are converted to those of the frontal cascade, so that crops do not jump
+        when a head turns. The cascade knows faces turned to one side only; a mirrored image shows
+        the others.
         """
-        near = _surroundings(frame, box_xywh, reach, growth)
-        return near.to_source(_run(self._frontal, near.grey, near.sizes, SCALE_FACTOR))
-
-    def search_turned_near(
-        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
-    ) -> np.ndarray:
-        """Return the boxes of faces in profile around a known one, `(n, 4) float32`.
-
-        The boxes are converted to those of the frontal cascade, so that the crops do not jump when
-        a head turns.
-        """
-        near = _surroundings(frame, box_xywh, reach, growth)
-        boxes, mirrored = self._either_profile(near.grey, near.sizes, SCALE_FACTOR, MIN_NEIGHBOURS)
-        return _like_frontal(near.to_source(boxes), mirrored)
-
-    def search_lifted_near(
-        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
-    ) -> np.ndarray:
-        """Return the boxes of frontal faces in bad light, or cut by the edge of the frame, around a
-        known one, `(n, 4) float32`."""
-        near = _surroundings(frame, box_xywh, reach, growth, beyond_edge=True)
-        return near.to_source(_run(self._frontal, _lift(near.grey), near.sizes, SCALE_FACTOR))
-
-    def _either_profile(
-        self, grey: np.ndarray, sizes: tuple[int, int], scale_factor: float, neighbours: int
-    ) -> tuple[np.ndarray, bool]:
-        """Return the boxes of heads turned to one side, and whether that is the mirrored one.
-
-        The cascade knows faces turned to one side only; a mirrored image shows the others.
-        """
-        boxes = _run(self._profile, grey, sizes, scale_factor, neighbours)
-        if len(boxes):
-            return boxes, False
-        boxes = _run(self._profile, cv2.flip(grey, 1), sizes, scale_factor, neighbours)
-        boxes[:, 0] = grey.shape[1] - boxes[:, 0] - boxes[:, 2]
-        return boxes, True
+        grey, sizes = picture.grey, picture.sizes
+        if look is not Look.TURNED:
+            grey = _lift(grey) if look is Look.LIFTED else grey
+            return picture.to_source(_run(self._frontal, grey, sizes, scale_factor))
+        mirrored = False
+        boxes = _run(self._profile, grey, sizes, scale_factor)
+        if not len(boxes):
+            mirrored = True
+            boxes = _run(self._profile, cv2.flip(grey, 1), sizes, scale_factor)
+            boxes[:, 0] = grey.shape[1] - boxes[:, 0] - boxes[:, 2]
+        boxes = picture.to_source(boxes)
+        centres = boxes[:, :2] + boxes[:, 2:] / 2
+        sides = boxes[:, 2:] / PROFILE_SIZE
+        backwards = np.array([-PROFILE_BACK if mirrored else PROFILE_BACK, PROFILE_UP], np.float32)
+        return np.hstack([centres - sides * backwards - sides / 2, sides])
 
 
 @dataclass(frozen=True)
-class _Surroundings:
-    """The shrunk surroundings of a known face."""
+class _Picture:
+    """A frame or a part of it, shrunk."""
 
     grey: np.ndarray  # (height, width) uint8
-    sizes: tuple[int, int]  # smallest and largest side of a face in `grey`
+    sizes: tuple[int, int]  # smallest and largest side of a face in `grey`, 0 for no limit
     scale: np.ndarray  # (4,) float32: from a box in `grey` to one in the frame ...
     offset: np.ndarray  # (4,) float32: ... and where `grey` begins there
 
@@ -154,38 +165,11 @@ class _Surroundings:
         """Return boxes in `grey` as boxes in the frame, `(n, 4) float32`."""
         return boxes * self.scale + self.offset
 
-
-def _surroundings(
-    frame: Frame, box_xywh: np.ndarray, reach: float, growth: float, beyond_edge: bool = False
-) -> _Surroundings:
-    """Cut out what `search_near` looks at; with `beyond_edge` the frame is continued as needed."""
-    x, y, w, h = (float(value) for value in box_xywh)
-    height, width = frame.size
-    wanted = (int(x - reach * w), int(y - reach * h))
-    wanted += (math.ceil(x + w + reach * w), math.ceil(y + h + reach * h))
-    left, top = max(0, wanted[0]), max(0, wanted[1])
-    right, bottom = min(width, wanted[2]), min(height, wanted[3])
-    if right - left < MIN_FACE or bottom - top < MIN_FACE:
-        left, top, right, bottom = 0, 0, 1, 1  # too little to look at: nothing is found in it
-    scale = min(1.0, KNOWN_FACE / max(1.0, w))
-    grey, to_source = _shrink(frame.grey[top:bottom, left:right], scale)
-    offset = np.array([left, top, 0, 0], np.float32)
-    if beyond_edge:
-        missing = (top - wanted[1], wanted[3] - bottom, left - wanted[0], wanted[2] - right)
-        borders = [max(0, round(pixels * scale)) for pixels in missing]
-        grey = cv2.copyMakeBorder(grey, *borders, BORDER_KIND)
-        offset[:2] -= np.array([borders[2], borders[0]], np.float32) * to_source[:2]
-    # A pixel more on both ends: the cascade rounds its sizes.
-    sizes = (int(w * scale / growth) - 1, math.ceil(w * scale * growth) + 1)
-    return _Surroundings(grey, sizes, to_source, offset)
-
-
-def _like_frontal(boxes: np.ndarray, mirrored: bool) -> np.ndarray:
-    """Return the boxes that the frontal cascade would give these profiles, `(n, 4) float32`."""
-    centres = boxes[:, :2] + boxes[:, 2:] / 2
-    sides = boxes[:, 2:] / PROFILE_SIZE
-    backwards = np.array([-PROFILE_BACK if mirrored else PROFILE_BACK, PROFILE_UP], np.float32)
-    return np.hstack([centres - sides * backwards - sides / 2, sides])
+    def continued(self, borders: Sequence[int]) -> "_Picture":
+        """Return the picture with pixels added at the top, the bottom, the left and the right."""
+        grey = cv2.copyMakeBorder(self.grey, *borders, cv2.BORDER_REPLICATE)
+        added = np.array([borders[2], borders[0], 0, 0], np.float32)
+        return replace(self, grey=grey, offset=self.offset - added * self.scale)
 
 
 def _lift(grey: np.ndarray) -> np.ndarray:
@@ -227,7 +211,6 @@ def _run(
     grey: np.ndarray,
     sizes: tuple[int, int],
     scale_factor: float,
-    neighbours: int = MIN_NEIGHBOURS,
 ) -> np.ndarray:
     """Return the boxes of the cascade in pixels of `grey`, `(n, 4) float32`; `sizes` are the
     smallest and the largest face side, 0 for no limit."""
@@ -235,36 +218,9 @@ def _run(
     found = cascade.detectMultiScale(
         grey,
         scaleFactor=scale_factor,
-        minNeighbors=neighbours,
+        minNeighbors=MIN_NEIGHBOURS,
         minSize=(smallest, smallest),
         maxSize=(largest, largest),
     )
     # No face comes back as an empty tuple, faces as an int32 array.
     return np.asarray(found, np.float32).reshape(-1, 4)
-
-
-def detector_settings(option: str | None) -> dict:
-    """Return the fields `detector` and `detector_file` of FaceSettings for `--detector`.
-
-    Raises UserError where the option cannot be understood or its file cannot be used.
-    """
-    if option in (None, "haar"):
-        return {}
-    kind, _, file = str(option).partition("=")
-    if kind != "yunet" or not file:
-        raise UserError(f"detector is {option!r}; it must be haar or yunet=FILE.onnx")
-    path = Path(file).resolve()
-    return {"detector": yunet.name_of(path), "detector_file": path}
-
-
-def load_detector(file: Path | None) -> FaceDetector:
-    """Return the detector of a `detector_file` of FaceSettings."""
-    return Detector() if file is None else yunet.YuNet(file)
-
-
-def check_detector(file: Path | None) -> None:
-    """Raise UserError where the detector does not load: here, once, not in every worker."""
-    try:
-        load_detector(file)
-    except RuntimeError as error:
-        raise UserError(str(error)) from error

@@ -30,9 +30,10 @@ from deepfake_detector.face_dataset.manifest import face_names, new_row
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces.crop_buffer import CropBuffer
 from deepfake_detector.faces.crops import CropFiles, Square
-from deepfake_detector.faces.detector import FaceDetector, load_detector
+from deepfake_detector.faces.detector import FaceDetector
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import FaceBoxes
+from deepfake_detector.faces.yunet import load_detector
 from deepfake_detector.videos.metadata import Video
 
 SAME_TIME_SEC = 0.0015  # boxes.csv holds milliseconds

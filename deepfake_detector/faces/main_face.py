@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from deepfake_detector.faces.detector import Look
 from deepfake_detector.faces.smoothing import boxes_of, without_outliers
 from deepfake_detector.faces.tracklets import FaceBoxes, Tracklet, distance, growth
 
 MIN_DETECTIONS = 3  # in a tracklet: what is detected once or twice is a hand, shirt or shadow
-# A doubtful tracklet needs more detections, in this share of its frames.
+# ... or more, in this share of its frames, where the plain look did not see it in a whole frame.
 DOUBTFUL_DETECTIONS, DOUBTFUL_DETECTED = 8, 0.5
 TRIED_TRACKLETS = 5  # the best ones, each as the start of the main face
 # What a further face needs.
@@ -84,7 +85,7 @@ def _candidates(tracklets: Sequence[Tracklet], shots: Sequence[int]) -> list[Tra
 def _is_seen(tracklet: Tracklet, shot_length: int) -> bool:
     """Return whether a tracklet has detections enough in a shot of as many frames."""
     detections, half_shot = len(tracklet.detections), (shot_length + 1) // 2
-    if not tracklet.doubtful:
+    if tracklet.look is Look.PLAIN:
         return detections >= min(MIN_DETECTIONS, half_shot)
     frames = tracklet.last - tracklet.first + 1
     return detections >= max(DOUBTFUL_DETECTED * frames, min(DOUBTFUL_DETECTIONS, half_shot))

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.faces.detector import MIN_FACE, FaceDetector
+from deepfake_detector.faces.detector import MIN_FACE, FaceDetector, Look
 from deepfake_detector.faces.main_face import find_faces
 from deepfake_detector.faces.tracklets import (
     Detection,
@@ -32,10 +32,20 @@ from deepfake_detector.faces.tracklets import (
 # faces runs often because it costs next to nothing, that for small ones rarely because it costs
 # most.
 LOST_SEARCH_STEPS = ((0.2, 0.1), (0.1, 0.2), (0.05, 0.4), (0.0375, 0.6))  # share, seconds
-# Second whole-frame search, for what the first misses: after as many seconds without a face, and
-# with its own smallest faces and times.
-AGAIN_AFTER_SEC = 0.5
-AGAIN_STEPS = ((0.1, 0.4), (0.05, 1.2))  # share, seconds
+# After as many seconds without a face, the frame is also looked at in other ways, one after the
+# other: how, and the smallest face as a share of the longer side. Small ones are rare, for speed.
+OTHER_LOOKS_AFTER_SEC, OTHER_LOOKS_EVERY_SEC = 0.5, 0.4
+LARGE, SMALL = 0.1, 0.05
+OTHER_LOOKS = (
+    (Look.LIFTED, LARGE),
+    (Look.TURNED, LARGE),
+    (Look.LIFTED, LARGE),
+    (Look.LIFTED, SMALL),
+    (Look.LIFTED, LARGE),
+    (Look.TURNED, LARGE),
+    (Look.LIFTED, LARGE),
+    (Look.TURNED, SMALL),
+)
 # Search for newcomers while a face is followed: their smallest size, as a share of that face, and
 # how often. For the main face alone the search is rarer the smaller they are; the time given here
 # is for a newcomer of at least a fifth of the frame's longer side.
@@ -46,7 +56,7 @@ NEWCOMER_SEARCH_SEC = 0.5
 # from drifting in size.
 NEAR, NEAR_WIDE, WIDE_EVERY_DETECTIONS = (0.15, 1.04), (0.2, 1.3), 4
 GROWTH_NEAR = 1.45  # second search, where the first found nothing
-TURNED_REACH = 0.4  # third search, with the cascade for profiles
+TURNED_REACH = LIFTED_REACH = 0.4  # third search, for profiles, and a fourth where one was needed
 SILENT_FRAMES = 3  # after as many frames without success, second and third search get rarer
 PATIENCE_SEC = 1.0  # a tracklet without a detection for longer has ended ...
 PATIENCE_FRAMES = 3  # ... unless that is fewer frames than this
@@ -82,13 +92,13 @@ class FaceTracker:
         ]
         self._end_doubles(position)
         seen = [tracklet for tracklet in self.live if tracklet.last == position]
-        boxes = self._search_frame(frame, [t.detections[-1] for t in seen if not t.doubtful])
-        doubtful = not len(boxes)
-        if doubtful and not seen:
-            boxes = self._search_again(frame)
+        sure = [tracklet.detections[-1] for tracklet in seen if tracklet.look is Look.PLAIN]
+        look, boxes = Look.PLAIN, self._search_frame(frame, sure)
+        if not len(boxes) and not seen:
+            look, boxes = self._search_otherwise(frame)
         for box in boxes:
-            self._take(frame, Detection(position, box), seen, unmatched, doubtful)
-        if any(not tracklet.doubtful and tracklet.last == position for tracklet in self.live):
+            self._take(frame, Detection(position, box), look, seen, unmatched)
+        if any(t.look is Look.PLAIN and t.last == position for t in self.live):
             self._seen_sec = frame.time_sec
 
     def faces(self) -> list[FaceBoxes]:
@@ -99,41 +109,36 @@ class FaceTracker:
         self,
         frame: Frame,
         detection: Detection,
+        look: Look,
         seen: Sequence[Tracklet],
         unmatched: list[Tracklet],
-        doubtful: bool,
     ) -> None:
         """Give a detection in the whole frame to the tracklet of its face, or to a new one.
 
-        `seen` are the tracklets detected in this frame, `unmatched` the other live ones.
+        `seen` are the tracklets with a detection in this frame, `unmatched` the other live ones.
         """
         box = detection.box_xywh
-        same = [
-            tracklet
-            for tracklet in seen
-            if overlap(box, tracklet.detections[-1].box_xywh) > SAME_PLACE_OVERLAP
-        ]
-        if same:
-            for tracklet in same:
-                tracklet.doubtful &= doubtful
-            return
-        if not doubtful:
+        for tracklet in seen:
+            if overlap(box, tracklet.detections[-1].box_xywh) > SAME_PLACE_OVERLAP:
+                tracklet.look = look  # now the plain one, or there would be no search
+                return
+        if look is Look.PLAIN:
             # The whole frame was searched in coarse steps; next to the face they are fine.
             closer = self._detector.search_near(frame, box, *NEAR_WIDE)
             detection = Detection(detection.position, closer[0] if len(closer) == 1 else box)
         tracklet = next((t for t in unmatched if self._is_same_face(t, detection)), None)
         if tracklet is None:
-            self.tracklets.append(Tracklet(self.shots[-1], [detection], doubtful))
+            self.tracklets.append(Tracklet(self.shots[-1], [detection], look))
             self.live.append(self.tracklets[-1])
         else:
             tracklet.detections.append(detection)
-            tracklet.doubtful &= doubtful
+            tracklet.look = Look.PLAIN if look is Look.PLAIN else tracklet.look
             unmatched.remove(tracklet)
 
     def _forget_searches(self, now_sec: float) -> None:
         """Let every search be due again; a face counts as seen until now."""
         self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
-        self._searched_again_sec = [-math.inf] * len(AGAIN_STEPS)
+        self._other_looks, self._looked_otherwise_sec = 0, -math.inf
         self._seen_sec = now_sec
 
     def _shot_of(self, frame: Frame) -> int:
@@ -173,36 +178,34 @@ class FaceTracker:
                 return boxes
         return np.zeros((0, 4), np.float32)
 
-    def _search_again(self, frame: Frame) -> np.ndarray:
-        """Return the boxes of the second search, `(n, 4)`; none while it is not due."""
-        if frame.time_sec - self._seen_sec < AGAIN_AFTER_SEC:
-            return np.zeros((0, 4), np.float32)
-        for step, (share, every_sec) in enumerate(AGAIN_STEPS):
-            if not _is_due(self._searched_again_sec[step], frame.time_sec, every_sec):
-                continue
-            self._searched_again_sec[step] = frame.time_sec
-            side = max(MIN_FACE, max(frame.size) * share)
-            boxes = self._detector.search_frame_again(frame, side)
-            if len(boxes):
-                return boxes
-        return np.zeros((0, 4), np.float32)
+    def _search_otherwise(self, frame: Frame) -> tuple[Look, np.ndarray]:
+        """Return the next of OTHER_LOOKS and the boxes it gives, `(n, 4)`; none while not due."""
+        look, share = OTHER_LOOKS[self._other_looks % len(OTHER_LOOKS)]
+        if frame.time_sec - self._seen_sec < OTHER_LOOKS_AFTER_SEC or not _is_due(
+            self._looked_otherwise_sec, frame.time_sec, OTHER_LOOKS_EVERY_SEC
+        ):
+            return look, np.zeros((0, 4), np.float32)
+        self._other_looks += 1
+        self._looked_otherwise_sec = frame.time_sec
+        side = max(MIN_FACE, max(frame.size) * share)
+        return look, self._detector.search_frame(frame, side, look)
 
     def _follow(self, tracklet: Tracklet, frame: Frame, position: int) -> bool:
         """Add the detection next to the tracklet's last box; return whether there is one."""
         box = tracklet.detections[-1].box_xywh
         silent_sec = self.times_sec[-1] - self.times_sec[tracklet.last]
         near = NEAR if len(tracklet.detections) % WIDE_EVERY_DETECTIONS else NEAR_WIDE
-        searches = [(self._detector.search_near, *near)]
+        searches = [(*near, Look.PLAIN)]
         silent_frames = position - tracklet.last
         if silent_frames <= SILENT_FRAMES or silent_frames % SILENT_FRAMES == 0:
             searches += [
-                (self._detector.search_near, min(1.0, 0.5 + silent_sec), GROWTH_NEAR),
-                (self._detector.search_turned_near, TURNED_REACH, GROWTH_NEAR),
+                (min(1.0, 0.5 + silent_sec), GROWTH_NEAR, Look.PLAIN),
+                (TURNED_REACH, GROWTH_NEAR, Look.TURNED),
             ]
-            if tracklet.doubtful:
-                searches += [(self._detector.search_lifted_near, TURNED_REACH, GROWTH_NEAR)]
-        for search, reach, most_growth in searches:
-            found = search(frame, box, reach, most_growth)
+            if tracklet.look is Look.LIFTED:
+                searches += [(LIFTED_REACH, GROWTH_NEAR, Look.LIFTED)]
+        for reach, most_growth, look in searches:
+            found = self._detector.search_near(frame, box, reach, most_growth, look)
             detections = [Detection(position, box_found) for box_found in found]
             detections = [
                 detection for detection in detections if self._is_same_face(tracklet, detection)

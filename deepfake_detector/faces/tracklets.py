@@ -13,6 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
+from deepfake_detector.faces.detector import Look
+
 
 @dataclass(frozen=True, eq=False)
 class Detection:
@@ -38,7 +40,7 @@ class Tracklet:
 
     shot: int
     detections: list[Detection] = field(default_factory=list)
-    doubtful: bool = False  # only the second search, which errs more often, saw it in whole frames
+    look: Look = Look.PLAIN  # the one that saw it in a whole frame; the plain one, once it has
 
     @property
     def first(self) -> int:

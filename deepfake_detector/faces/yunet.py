@@ -17,6 +17,7 @@ import numpy as np
 
 from deepfake_detector.console import UserError
 from deepfake_detector.decoding.frame import Frame
+from deepfake_detector.faces.detector import Detector, FaceDetector, Look
 
 MIN_SCORE, MOST_OVERLAP, MOST_CANDIDATES = 0.7, 0.3, 1000
 # The network was trained on faces of 10 to 300 pixels. Pictures are shrunk until the smallest face
@@ -47,19 +48,24 @@ class YuNet:
                 f"{problem}; take face_detection_yunet_2023mar.onnx of the OpenCV model zoo"
             ) from None
 
-    def search_frame(self, frame: Frame, smallest_side: float) -> np.ndarray:
-        """Return the boxes of all faces in a frame, see `Detector.search_frame`."""
+    def search_frame(
+        self, frame: Frame, smallest_side: float, look: Look = Look.PLAIN
+    ) -> np.ndarray:
+        """See `FaceDetector`; only the plain look finds anything, and that finds all."""
+        if look is not Look.PLAIN:
+            return np.zeros((0, 4), np.float32)
         scale = min(1.0, SMALLEST_FACE / max(1.0, smallest_side))
         return self._run(frame, (0, 0, *frame.size[::-1]), scale)
 
-    def search_frame_again(self, frame: Frame, smallest_side: float) -> np.ndarray:
-        """Return no box: the first search misses no kind of face that this one would find."""
-        return np.zeros((0, 4), np.float32)
-
     def search_near(
-        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
+        self,
+        frame: Frame,
+        box_xywh: np.ndarray,
+        reach: float,
+        growth: float,
+        look: Look = Look.PLAIN,
     ) -> np.ndarray:
-        """Return the boxes of faces around a known one, see `Detector.search_near`."""
+        """See `FaceDetector`; only the plain look finds anything, and that finds all."""
         x, y, w, h = (float(value) for value in box_xywh)
         height, width = frame.size
         # The network needs more than a cascade to see where a face ends.
@@ -67,19 +73,11 @@ class YuNet:
         left, top = max(0, int(x - reach * w)), max(0, int(y - reach * h))
         right = min(width, math.ceil(x + w + reach * w))
         bottom = min(height, math.ceil(y + h + reach * h))
-        if right <= left or bottom <= top:
+        if look is not Look.PLAIN or right <= left or bottom <= top:
             return np.zeros((0, 4), np.float32)
         boxes = self._run(frame, (left, top, right, bottom), min(1.0, KNOWN_FACE / max(1.0, w)))
         growths = np.maximum(boxes[:, 2], w) / np.maximum(1.0, np.minimum(boxes[:, 2], w))
         return boxes[growths <= growth]
-
-    def search_turned_near(
-        self, frame: Frame, box_xywh: np.ndarray, reach: float, growth: float
-    ) -> np.ndarray:
-        """Return no box: `search_near` sees turned faces, too."""
-        return np.zeros((0, 4), np.float32)
-
-    search_lifted_near = search_turned_near
 
     def _run(self, frame: Frame, corners: tuple[int, int, int, int], scale: float) -> np.ndarray:
         """Return the boxes in a rectangle of the frame, shrunk, as the frontal cascade gives them,
@@ -104,16 +102,43 @@ def _like_haar(boxes: np.ndarray) -> np.ndarray:
     return np.hstack([centres - sides / 2, sides]).astype(np.float32)
 
 
-def _read(path: Path) -> bytes:
+def detector_settings(option: str | None) -> dict:
+    """Return the fields `detector` and `detector_file` of FaceSettings for `--detector`.
+
+    Raises UserError where the option cannot be understood or its file cannot be used.
+    """
+    if option in (None, "haar"):
+        return {}
+    kind, _, file = str(option).partition("=")
+    if kind != "yunet" or not file:
+        raise UserError(f"detector is {option!r}; it must be haar or yunet=FILE.onnx")
+    path = Path(file).resolve()
+    return {"detector": _name_of(path), "detector_file": path}
+
+
+def load_detector(file: Path | None) -> FaceDetector:
+    """Return the detector of a `detector_file` of FaceSettings."""
+    return Detector() if file is None else YuNet(file)
+
+
+def check_detector(file: Path | None) -> None:
+    """Raise UserError where the detector does not load: here, once, not in every worker."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"--detector yunet: cannot read {path}: {error.strerror}") from error
+        load_detector(file)
+    except RuntimeError as error:
+        raise UserError(str(error)) from error
 
 
-def name_of(path: Path) -> str:
+def _name_of(path: Path) -> str:
     """Return what settings.json says about this file, whatever it is called.
 
     Raises UserError where it cannot be read.
     """
     return f"yunet sha256:{hashlib.sha256(_read(path)).hexdigest()[:16]}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"--detector yunet: cannot read {path}: {error.strerror}") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import DETECTOR, FaceSettings, setting_differences
-from deepfake_detector.faces.detector import detector_settings
+from deepfake_detector.faces.yunet import detector_settings
 from deepfake_detector.parallel import Machines
 from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
 from deepfake_detector.scoring import calibration, trained_model

@@ -6,7 +6,7 @@ import pytest
 
 from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.faces.crops import crop_square, resize_face
-from deepfake_detector.faces.detector import PROFILE_BACK, PROFILE_SIZE, Detector
+from deepfake_detector.faces.detector import PROFILE_BACK, PROFILE_SIZE, Detector, Look
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_profile_gives_the_box_that_a_frontal_face_would(left):
     frame = np.zeros((200, 220, 3), np.uint8)
     frame[80:120, left : left + 40] = 255
     known = np.array([90, 80, 40, 40], np.float32)
-    (found,) = detector.search_turned_near(frame_of_image(frame), known, 1, 1.4)
+    (found,) = detector.search_near(frame_of_image(frame), known, 1, 1.4, Look.TURNED)
     side = 40 / PROFILE_SIZE
     ahead = -1 if left == 60 else 1
     centre = left + 20 + ahead * PROFILE_BACK * side
