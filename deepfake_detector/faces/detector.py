@@ -39,7 +39,7 @@ PROFILE_SIZE, PROFILE_BACK, PROFILE_UP = 1.13, 0.17, -0.03
 # Look.LIFTED: contrast is lifted part by part (CLAHE: Pizer et al., 1987,
 # doi:10.1016/S0734-189X(87)80186-X), because the cascades pass over what has little of it. A frame
 # is continued by this share of its longer side, because they look for the surroundings of a face.
-LIFT, LIFT_TILES = 3.0, (4, 4)
+LIFT, LIFT_TILES = 8.0, (4, 4)
 BORDER = 0.2
 
 
@@ -173,8 +173,9 @@ class _Picture:
 
 
 def _lift(grey: np.ndarray) -> np.ndarray:
-    """Return the picture with the contrast of each part of it lifted."""
-    return cv2.createCLAHE(LIFT, LIFT_TILES).apply(grey)
+    """Return the picture with its contrast lifted: all of it, then part by part."""
+    stretched = cv2.normalize(grey, np.empty_like(grey), 0, 255, cv2.NORM_MINMAX)
+    return cv2.createCLAHE(LIFT, LIFT_TILES).apply(stretched)
 
 
 def _load_cascade(name: str) -> "cv2.CascadeClassifier":

@@ -15,8 +15,8 @@ from deepfake_detector.faces.smoothing import boxes_of, without_outliers
 from deepfake_detector.faces.tracklets import FaceBoxes, Tracklet, distance, growth
 
 MIN_DETECTIONS = 3  # in a tracklet: what is detected once or twice is a hand, shirt or shadow
-# ... or more, in this share of its frames, where the plain look did not see it in a whole frame.
-DOUBTFUL_DETECTIONS, DOUBTFUL_DETECTED = 8, 0.5
+# ... and in as many seconds, and this share of its frames, if only another look saw it in a frame.
+DOUBTFUL_SEC, DOUBTFUL_DETECTED = 0.5, 0.6
 TRIED_TRACKLETS = 5  # the best ones, each as the start of the main face
 # What a further face needs.
 FURTHER_FACE_SEC = 1.0  # this long, or half of a shorter video
@@ -53,15 +53,15 @@ def choose_faces(
 ) -> list[list[Tracklet]]:
     """Return the tracklets of each face: the main one, and with `which` "all" the further ones.
 
-    A tracklet needs three detections (fewer in a shot of fewer than five frames), a doubtful one
-    more. Each of the best tracklets is joined with those that fill its pauses. In the same shot
-    these must be close to it, because a shirt or a hand is often detected just when the face turns
-    away. In another shot any face at least a quarter as large will do. The best of these chains is
-    the main face.
+    A tracklet needs three detections (fewer in a shot of fewer than five frames), and more where
+    no plain look at a whole frame saw it. Each of the best tracklets is joined with those that fill
+    its pauses. In the same shot these must be close to it, because a shirt or a hand is often
+    detected just when the face turns away. In another shot any face at least a quarter as large
+    will do. The best of these chains is the main face.
 
     A further face stays within one shot, because boxes do not identify people across a cut.
     """
-    candidates = _candidates(tracklets, shots)
+    candidates = _candidates(tracklets, times_sec, shots)
     if not candidates:
         return []
     chains = [_chain(best, candidates) for best in candidates[:TRIED_TRACKLETS]]
@@ -73,22 +73,29 @@ def choose_faces(
     return faces
 
 
-def _candidates(tracklets: Sequence[Tracklet], shots: Sequence[int]) -> list[Tracklet]:
+def _candidates(
+    tracklets: Sequence[Tracklet], times_sec: Sequence[float], shots: Sequence[int]
+) -> list[Tracklet]:
     """Return the tracklets of enough detections, without outliers, the best first."""
     shot_lengths = Counter(shots)
     cleaned = [replace(each, detections=without_outliers(each.detections)) for each in tracklets]
-    enough = [tracklet for tracklet in cleaned if _is_seen(tracklet, shot_lengths[tracklet.shot])]
+    enough = [
+        tracklet
+        for tracklet in cleaned
+        if len(tracklet.detections) >= min(MIN_DETECTIONS, (shot_lengths[tracklet.shot] + 1) // 2)
+        and not _is_doubtful(tracklet, times_sec)
+    ]
     # The position breaks ties, so that the order is the same on every machine.
     return sorted(enough, key=lambda tracklet: (-tracklet.score, tracklet.first))
 
 
-def _is_seen(tracklet: Tracklet, shot_length: int) -> bool:
-    """Return whether a tracklet has detections enough in a shot of as many frames."""
-    detections, half_shot = len(tracklet.detections), (shot_length + 1) // 2
+def _is_doubtful(tracklet: Tracklet, times_sec: Sequence[float]) -> bool:
+    """Return whether another look than the plain one saw a tracklet, and not for long enough."""
     if tracklet.look is Look.PLAIN:
-        return detections >= min(MIN_DETECTIONS, half_shot)
+        return False
     frames = tracklet.last - tracklet.first + 1
-    return detections >= max(DOUBTFUL_DETECTED * frames, min(DOUBTFUL_DETECTIONS, half_shot))
+    too_short = times_sec[tracklet.last] - times_sec[tracklet.first] < DOUBTFUL_SEC
+    return too_short or len(tracklet.detections) < DOUBTFUL_DETECTED * frames
 
 
 def _further_faces(
