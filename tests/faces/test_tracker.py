@@ -5,7 +5,7 @@ import pytest
 
 from deepfake_detector.decoding.frame import Frame, frame_of_image
 from deepfake_detector.faces import smoothing
-from deepfake_detector.faces.detector import Detector, Look
+from deepfake_detector.faces.detector import PROFILE_SIZE, Detector, Look
 from deepfake_detector.faces.main_face import choose_faces, find_faces
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import Detection, Tracklet
@@ -195,6 +195,105 @@ def test_frames_seconds_apart_are_followed_too(head_frames, fps):
         tracker.add_frame(frame_of_rgb(frame, index / fps))
     (face,) = tracker.faces()
     assert face.detected.all()
+
+
+def follow(frames_rgb, detector, fps=25):
+    """Return the faces that a tracker finds in the frames."""
+    tracker = FaceTracker(detector)
+    for index, frame in enumerate(frames_rgb):
+        tracker.add_frame(frame_of_rgb(np.ascontiguousarray(frame), index / fps))
+    return tracker.faces()
+
+
+def there_and_back(frames):
+    return [*frames, *frames[::-1]] * 2
+
+
+def test_a_face_in_a_dark_room_is_found(head_frames):
+    dark = [(frame * 0.02 + 4).astype(np.uint8) for frame in there_and_back(head_frames)]
+    assert max(frame.max() for frame in dark) < 10
+    (face,) = follow(dark, Detector())
+    assert face.detected.mean() > 0.6
+    (in_light,) = follow(there_and_back(head_frames), Detector())
+    off = face.boxes[face.detected] - in_light.boxes[face.detected]
+    assert np.abs(off).max() < 0.25 * in_light.boxes[:, 2].mean()
+
+
+@pytest.mark.parametrize("edge", ["left", "right", "top", "bottom"])
+def test_a_face_cut_by_the_edge_of_the_frame_is_found(head_frames, edge):
+    (face,) = follow(there_and_back(head_frames), Detector())
+    x, y, w, h = face.boxes.mean(axis=0).round().astype(int)
+    shown = {
+        "left": np.s_[:, x + w // 5 :],
+        "right": np.s_[:, : x + w - w // 5],
+        "top": np.s_[y + h // 5 :, :],
+        "bottom": np.s_[: y + h - h // 10, :],
+    }[edge]
+    cut = [frame[shown] for frame in there_and_back(head_frames)]
+    (found,) = follow(cut, Detector())
+    assert found.detected.mean() > 0.5
+
+
+class SeesProfilesOnly:
+    """Stands in for the profile cascade, which knows no synthetic heads: sees bright patches."""
+
+    def detectMultiScale(self, grey, **words):
+        bright = np.argwhere(grey > 200)
+        if len(bright) < 9:
+            return ()
+        top, left = bright.min(axis=0)
+        bottom, right = bright.max(axis=0)
+        return np.array([[left, top, right - left + 1, bottom - top + 1]], np.int32)
+
+
+def test_a_person_in_profile_from_the_first_frame_to_the_last_is_found():
+    detector = Detector()
+    detector._profile = SeesProfilesOnly()
+    frame = np.full((240, 320, 3), 40, np.uint8)
+    frame[80:140, 100:160] = 255
+    (face,) = follow([frame] * 75, detector)
+    assert face.detected.mean() > 0.5
+    side = 60 / PROFILE_SIZE
+    assert face.boxes[:, 2] == pytest.approx(side, abs=3)
+    assert face.boxes[:, 1] + face.boxes[:, 3] / 2 == pytest.approx(110, abs=6)
+
+
+def test_what_only_looks_like_a_profile_for_a_moment_is_no_face():
+    detector = Detector()
+    detector._profile = SeesProfilesOnly()
+    frames = np.full((75, 240, 320, 3), 40, np.uint8)
+    frames[20:32, 80:140, 100:160] = 255  # four tenths of a second
+    assert follow(frames, detector) == []
+
+
+@pytest.mark.parametrize("level", [1, 10, 255])
+def test_no_face_in_the_noise_of_a_dark_room(level):
+    noise = np.random.default_rng(0).integers(0, level + 1, (40, 120, 160, 3), np.uint8)
+    assert follow(noise, Detector()) == []
+
+
+def test_a_face_that_is_always_seen_costs_no_other_look(head_frames):
+    class Counting(Detector):
+        looks: list[Look] = []
+
+        def search_frame(self, frame, smallest_side, look=Look.PLAIN):
+            self.looks.append(look)
+            return super().search_frame(frame, smallest_side, look)
+
+    assert follow(there_and_back(head_frames), Counting())
+    assert set(Counting.looks) == {Look.PLAIN}
+
+
+def test_a_face_found_by_a_plain_look_later_on_is_as_sure_as_any(head_frames):
+    frames = there_and_back(head_frames)
+    light = np.clip((np.arange(len(frames)) - 30) / 10, 0.02, 1)
+    tracker = FaceTracker(Detector())
+    for index, frame in enumerate(frames):
+        image = (frame * light[index] + 4 * (1 - light[index])).astype(np.uint8)
+        tracker.add_frame(frame_of_rgb(image, index / 25))
+    assert tracker.tracklets[0].look is Look.PLAIN
+    (face,) = tracker.faces()
+    assert face.detected[50:].mean() > 0.9
 
 
 def test_a_lost_face_does_not_cost_a_fine_search_in_every_frame():
