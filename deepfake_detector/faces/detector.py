@@ -10,7 +10,6 @@ turns away (Viola and Jones, CVPR 2001, doi:10.1109/CVPR.2001.990517; Lienhart a
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -97,7 +96,9 @@ class Detector:
         picture = _Picture(grey, (MIN_FACE, 0), to_source, np.zeros(4, np.float32))
         if look is Look.LIFTED:
             border = round(BORDER * max(grey.shape))
-            return self._search(picture.continued([border] * 4), SCALE_FACTOR, look)
+            return self._search(
+                picture.continued(border, border, border, border), SCALE_FACTOR, look
+            )
         return self._search(picture, FRAME_SCALE_FACTOR, look)
 
     def search_near(
@@ -123,9 +124,9 @@ class Detector:
         sizes = (int(w * scale / growth) - 1, math.ceil(w * scale * growth) + 1)
         picture = _Picture(grey, sizes, to_source, np.array([left, top, 0, 0], np.float32))
         if look is Look.LIFTED:
-            missing = (top - wanted_top, wanted_bottom - bottom)
-            missing += (left - wanted_left, wanted_right - right)
-            picture = picture.continued([round(max(0, pixels) * scale) for pixels in missing])
+            missing = [top - wanted_top, wanted_bottom - bottom]
+            missing += [left - wanted_left, wanted_right - right]
+            picture = picture.continued(*(round(pixels * scale) for pixels in missing))
         return self._search(picture, SCALE_FACTOR, look)
 
     def _search(self, picture: "_Picture", scale_factor: float, look: Look) -> np.ndarray:
@@ -165,10 +166,10 @@ class _Picture:
         """Return boxes in `grey` as boxes in the frame, `(n, 4) float32`."""
         return boxes * self.scale + self.offset
 
-    def continued(self, borders: Sequence[int]) -> "_Picture":
-        """Return the picture with pixels added at the top, the bottom, the left and the right."""
-        grey = cv2.copyMakeBorder(self.grey, *borders, cv2.BORDER_REPLICATE)
-        added = np.array([borders[2], borders[0], 0, 0], np.float32)
+    def continued(self, top: int, bottom: int, left: int, right: int) -> "_Picture":
+        """Return the picture with as many pixels added at each side."""
+        grey = cv2.copyMakeBorder(self.grey, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        added = np.array([left, top, 0, 0], np.float32)
         return replace(self, grey=grey, offset=self.offset - added * self.scale)
 
 

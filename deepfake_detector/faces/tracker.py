@@ -118,9 +118,9 @@ class FaceTracker:
         `seen` are the tracklets with a detection in this frame, `unmatched` the other live ones.
         """
         box = detection.box_xywh
-        for tracklet in seen:
-            if overlap(box, tracklet.detections[-1].box_xywh) > SAME_PLACE_OVERLAP:
-                tracklet.look = look  # now the plain one, or there would be no search
+        for known in seen:
+            if overlap(box, known.detections[-1].box_xywh) > SAME_PLACE_OVERLAP:
+                known.look = look  # the plain one, because the others wait until nothing is seen
                 return
         if look is Look.PLAIN:
             # The whole frame was searched in coarse steps; next to the face they are fine.

@@ -55,7 +55,8 @@ class YuNet:
         if look is not Look.PLAIN:
             return np.zeros((0, 4), np.float32)
         scale = min(1.0, SMALLEST_FACE / max(1.0, smallest_side))
-        return self._run(frame, (0, 0, *frame.size[::-1]), scale)
+        boxes = self._run(frame, (0, 0, *frame.size[::-1]), scale)
+        return boxes[boxes[:, 2] >= smallest_side]
 
     def search_near(
         self,

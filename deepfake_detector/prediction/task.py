@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.settings import DETECTOR, FaceSettings, setting_differences
+from deepfake_detector.face_dataset.settings import FaceSettings, setting_differences
 from deepfake_detector.faces.yunet import detector_settings
 from deepfake_detector.parallel import Machines
 from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
@@ -64,10 +64,12 @@ def _face_settings(model_settings: Mapping, model_path: Path, detector: str | No
     wanted = model_settings["faces"] if isinstance(model_settings["faces"], dict) else {}
     ours = FaceSettings(**detector_settings(detector))
     wanted_detector = str(wanted.get("detector"))
-    if wanted_detector.startswith("yunet") and ours.detector == DETECTOR:
+    if wanted_detector != ours.detector and "yunet" in wanted_detector + ours.detector:
+        needs_file = wanted_detector.startswith("yunet")
+        remedy = "give its file with --detector yunet=FILE.onnx" if needs_file else "leave it out"
         raise UserError(
-            f"{model_path} was trained on faces that {wanted_detector} found; give its file with "
-            "--detector yunet=FILE.onnx"
+            f"{model_path} was trained on faces that {wanted_detector} found, and --detector is "
+            f"{ours.detector}; {remedy}"
         )
     known = ("contract", "detector")
     differences = setting_differences(

@@ -36,8 +36,7 @@ def test_crop_is_not_distorted():
     assert rows.mean() == pytest.approx(47.5, abs=1)
 
 
-def test_a_search_for_large_faces_only_passes_small_ones_over(head_frames):
-    detector = Detector()
+def test_a_search_for_large_faces_only_passes_small_ones_over(head_frames, detector):
     frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
     small = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     canvas = np.hstack(
@@ -65,9 +64,8 @@ def test_missing_cascade_file_gives_one_sentence_with_the_remedy(monkeypatch, tm
 
 
 @pytest.mark.parametrize("side", [300, 52, 25])
-def test_a_known_face_is_found_again_at_any_size(head_frames, side):
+def test_a_known_face_is_found_again_at_any_size(head_frames, detector, side):
     """Its surroundings are shrunk for the search; boxes come back in pixels of the frame."""
-    detector = Detector()
     frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
     x, y, w, _ = max(
         detector.search_frame(frame_of_image(frame), 1).tolist(), key=lambda box: box[2]

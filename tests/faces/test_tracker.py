@@ -110,8 +110,8 @@ def test_a_detection_that_jumps_or_has_the_wrong_size_is_averaged_instead():
     assert face.boxes == pytest.approx(np.tile([50, 50, 40, 40], (20, 1)))
 
 
-def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_frames):
-    tracker = FaceTracker(Detector())
+def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_frames, detector):
+    tracker = FaceTracker(detector)
     for index, frame in enumerate(head_frames):
         tracker.add_frame(frame_of_rgb(frame, index / 25))
     (face,) = tracker.faces()
@@ -120,9 +120,9 @@ def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_fra
     assert face.boxes[:, 2].min() > 0.25 * head_frames.shape[2]
 
 
-def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames):
+def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames, detector):
     other_side = head_frames[:, ::-1, ::-1] // 2  # upside down: no face there
-    tracker = FaceTracker(Detector())
+    tracker = FaceTracker(detector)
     frames = [*head_frames[:8], *other_side[:8], *head_frames[8:16]]
     for index, frame in enumerate(frames):
         tracker.add_frame(frame_of_rgb(frame, index / 25))
@@ -133,9 +133,9 @@ def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames):
     assert 16 in detections
 
 
-def test_no_face_in_noise():
+def test_no_face_in_noise(detector):
     noise = np.random.default_rng(0).integers(0, 255, (10, 120, 120, 3), np.uint8)
-    tracker = FaceTracker(Detector())
+    tracker = FaceTracker(detector)
     for index, frame in enumerate(noise):
         tracker.add_frame(frame_of_rgb(frame, index / 25))
     assert tracker.faces() == []
@@ -163,8 +163,8 @@ def test_a_further_face_does_not_reach_over_a_cut():
     assert [(face.first, len(face.boxes)) for face in found] == [(0, 40), (0, 20), (20, 20)]
 
 
-def test_two_people_side_by_side_are_two_faces(head_frames):
-    tracker = FaceTracker(Detector(), "all")
+def test_two_people_side_by_side_are_two_faces(head_frames, detector):
+    tracker = FaceTracker(detector, "all")
     for index, frame in enumerate(head_frames):
         both = np.hstack([frame, frame[:, ::-1]])
         tracker.add_frame(frame_of_rgb(both, index / 25))
@@ -174,8 +174,8 @@ def test_two_people_side_by_side_are_two_faces(head_frames):
     assert lefts[0] < 160 < lefts[1]
 
 
-def test_one_face_is_not_followed_twice(head_frames):
-    tracker = FaceTracker(Detector(), "all")
+def test_one_face_is_not_followed_twice(head_frames, detector):
+    tracker = FaceTracker(detector, "all")
     tracker.add_frame(frame_of_rgb(head_frames[0], 0.0))
     detection = tracker.live[0].detections[0]
     nearby = Tracklet(0, [Detection(0, detection.box_xywh + [30, 0, 0, 0])])
@@ -188,9 +188,9 @@ def test_one_face_is_not_followed_twice(head_frames):
 
 
 @pytest.mark.parametrize("fps", [0.2, 0.9, 5])
-def test_frames_seconds_apart_are_followed_too(head_frames, fps):
+def test_frames_seconds_apart_are_followed_too(head_frames, detector, fps):
     """With --fps 0.5, or in a time lapse, every frame seemed to end the tracklet before it."""
-    tracker = FaceTracker(Detector())
+    tracker = FaceTracker(detector)
     for index, frame in enumerate(head_frames[:6]):
         tracker.add_frame(frame_of_rgb(frame, index / fps))
     (face,) = tracker.faces()
