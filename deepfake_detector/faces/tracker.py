@@ -17,7 +17,7 @@ import numpy as np
 
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.faces.detector import MIN_FACE, FaceDetector, Look
-from deepfake_detector.faces.main_face import find_faces
+from deepfake_detector.faces.main_face import DOUBTFUL_DETECTED, find_faces
 from deepfake_detector.faces.tracklets import (
     Detection,
     FaceBoxes,
@@ -34,7 +34,7 @@ from deepfake_detector.faces.tracklets import (
 LOST_SEARCH_STEPS = ((0.2, 0.1), (0.1, 0.2), (0.05, 0.4), (0.0375, 0.6))  # share, seconds
 # After as many seconds without a face, the frame is also looked at in other ways, one after the
 # other: how, and the smallest face as a share of the longer side. Small ones are rare, for speed.
-OTHER_LOOKS_AFTER_SEC, OTHER_LOOKS_EVERY_SEC = 0.5, 0.4
+OTHER_LOOKS_AFTER_SEC, OTHER_LOOKS_EVERY_SEC = 0.5, 0.5
 LARGE, SMALL = 0.1, 0.05
 OTHER_LOOKS = (
     (Look.LIFTED, LARGE),
@@ -155,6 +155,9 @@ class FaceTracker:
         silent_sec = self.times_sec[-1] - self.times_sec[tracklet.last]
         silent_frames = len(self.times_sec) - 1 - tracklet.last
         patient = silent_sec <= PATIENCE_SEC or silent_frames <= PATIENCE_FRAMES
+        if tracklet.look is not Look.PLAIN:  # with as many gaps it would not count anyway
+            frames = len(self.times_sec) - 1 - tracklet.first
+            patient &= len(tracklet.detections) >= DOUBTFUL_DETECTED * frames - PATIENCE_FRAMES
         return tracklet.shot == self.shots[-1] and patient
 
     def _search_frame(self, frame: Frame, known: Sequence[Detection]) -> np.ndarray:
