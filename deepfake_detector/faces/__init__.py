@@ -3,7 +3,7 @@
 In: frames, in order. Out: one folder of crops per face, with `boxes.csv`. Open `extraction.py`
 first. What happens to a frame, in order:
 
-    detector.py     Haar cascades find faces in it: boxes
+    detector.py     Haar cascades find faces in it: boxes; yunet.py is another detector
     tracker.py      follows each face from frame to frame: tracklets (tracklets.py)
     main_face.py    joins tracklets into faces and chooses the main one
     smoothing.py    gives every frame a box: averaged where none was detected, then smoothed

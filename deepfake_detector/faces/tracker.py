@@ -79,7 +79,6 @@ class FaceTracker:
         self.shots: list[int] = []  # number of the shot, for each frame; a cut starts a new one
         self._detector, self._which = detector, which
         self._thumbnail: np.ndarray | None = None
-        self._forget_searches(0.0)
 
     def add_frame(self, frame: Frame) -> None:
         """Look for faces in the next frame."""
@@ -145,6 +144,7 @@ class FaceTracker:
         """Return the number of the shot that the next frame belongs to."""
         before, self._thumbnail = self._thumbnail, _thumbnail(frame.grey)
         if before is None:
+            self._forget_searches(frame.time_sec)
             return 0
         cut = _correlation(before, self._thumbnail) < CUT_CORRELATION
         if cut:

@@ -272,16 +272,31 @@ def test_no_face_in_the_noise_of_a_dark_room(level):
     assert follow(noise, Detector()) == []
 
 
+class Counting(Detector):
+    """Notes how it was asked to look at whole frames."""
+
+    def __init__(self):
+        super().__init__()
+        self.looks: list[Look] = []
+
+    def search_frame(self, frame, smallest_side, look=Look.PLAIN):
+        self.looks.append(look)
+        return super().search_frame(frame, smallest_side, look)
+
+
 def test_a_face_that_is_always_seen_costs_no_other_look(head_frames):
-    class Counting(Detector):
-        looks: list[Look] = []
+    detector = Counting()
+    assert follow(there_and_back(head_frames), detector)
+    assert set(detector.looks) == {Look.PLAIN}
 
-        def search_frame(self, frame, smallest_side, look=Look.PLAIN):
-            self.looks.append(look)
-            return super().search_frame(frame, smallest_side, look)
 
-    assert follow(there_and_back(head_frames), Counting())
-    assert set(Counting.looks) == {Look.PLAIN}
+def test_other_looks_wait_half_a_second_in_a_window_late_in_a_video_too(head_frames):
+    detector = Counting()
+    tracker = FaceTracker(detector)
+    for index in range(24):
+        tracker.add_frame(frame_of_rgb(np.zeros((120, 160, 3), np.uint8), 60 + index / 25))
+        others = [look for look in detector.looks if look is not Look.PLAIN]
+        assert bool(others) == (index >= 13)
 
 
 def test_a_face_found_by_a_plain_look_later_on_is_as_sure_as_any(head_frames):
