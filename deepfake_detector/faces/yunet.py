@@ -90,6 +90,9 @@ class YuNet:
         self._network.setInputSize(size)
         _, found = self._network.detect(image_bgr)
         boxes = np.zeros((0, 4), np.float32) if found is None else found[:, :4].copy()
+        # The network's exponentials overflow on some pictures: boxes as wide as infinity.
+        possible = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] < 2 * max(size)).all(axis=1)
+        boxes = boxes[possible]
         boxes *= np.array([(right - left) / size[0], (bottom - top) / size[1]] * 2, np.float32)
         boxes[:, :2] += (left, top)
         return _like_haar(boxes)

@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 import processing
 from deepfake_detector.console import UserError
+from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.settings import DETECTOR, FaceSettings
 from deepfake_detector.faces import yunet
 from deepfake_detector.prediction.task import _face_settings
@@ -77,6 +79,23 @@ def test_a_model_of_haar_faces_takes_no_other_detector(stand_in):
     assert _face_settings(model, Path("model.keras"), None).detector == DETECTOR
     with pytest.raises(UserError, match="haar.* found, and --detector is yunet.*; leave it out"):
         _face_settings(model, Path("model.keras"), f"yunet={stand_in}")
+
+
+def test_boxes_of_infinite_width_are_no_faces():
+    class Overflows:
+        """Stands in for the network on a picture that is too much for it."""
+
+        def setInputSize(self, size):
+            pass
+
+        def detect(self, image_bgr):
+            widths = np.array([np.inf, np.nan, 1e30, 40], np.float32)
+            return 4, np.stack([np.full(15, width) for width in widths])
+
+    detector = yunet.YuNet.__new__(yunet.YuNet)
+    detector._network = Overflows()
+    (found,) = detector.search_frame(frame_of_image(np.zeros((120, 160, 3), np.uint8)), 1)
+    assert found[2] == pytest.approx(42)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
