@@ -51,7 +51,7 @@ from pathlib import Path
 
 from deepfake_detector.console import UserError, add_output_arguments, command, progress
 from deepfake_detector.face_dataset.settings import AS_IS
-from deepfake_detector.faces.detector import check_detector
+from deepfake_detector.faces.yunet import check_detector
 from deepfake_detector.prediction.outputs import Outputs
 from deepfake_detector.prediction.reading import read_videos
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.workers,
         args.timeout_sec,
         args.search_sec,
+        args.detector,
     )
     paths = search.find_videos(args.videos, args.annotate, args.pictures)
     outputs = Outputs(task, paths, args.csv, args.no_face_score, args.json, args.annotate)
@@ -118,6 +119,7 @@ def predict(
     timeout_sec: float | None = None,
     search_sec: float | None = None,
     pictures: str = "auto",
+    detector: str | None = None,
 ) -> list[VideoVerdict]:
     """Return the verdict on each video, in the order of `videos`; the command gives the same.
 
@@ -134,7 +136,8 @@ def predict(
     once every half second. A video, or with `whole` a window, is given up after `timeout_sec`
     (default: by the seconds that the model takes, and `search_sec`). `pictures` says whether
     numbered pictures in a folder are the "frames" of one video or "single" pictures (default:
-    "auto", by the names).
+    "auto", by the names). `detector` is
+    "yunet=FILE.onnx" for a model whose faces YuNet found.
 
     By default everything happens in this process. With `workers`, that many processes read the
     videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
@@ -143,7 +146,15 @@ def predict(
     an address or a camera in place of one.
     """
     task = prepare_task(
-        Path(model), operating_point, faces, whole, windows, workers, timeout_sec, search_sec
+        Path(model),
+        operating_point,
+        faces,
+        whole,
+        windows,
+        workers,
+        timeout_sec,
+        search_sec,
+        detector,
     )
     places = [videos] if isinstance(videos, (str, Path)) else videos
     paths = search.find_videos(places, pictures=pictures)
@@ -163,7 +174,7 @@ def judge_videos(
     deciding face the score rests on. Raises UserError where the model cannot be opened or there is
     no room for the crops.
     """
-    check_detector()
+    check_detector(task.face_settings.detector_file)
     with (
         concurrent.futures.ThreadPoolExecutor(1) as meanwhile,
         tempfile.TemporaryDirectory(prefix="predict-", ignore_cleanup_errors=True) as folder,
@@ -223,6 +234,11 @@ def main_arguments() -> argparse.ArgumentParser:
         default="auto",
         help="numbered pictures in one folder: the frames of one video, or single pictures "
         "(%(default)s: by the folder's name)",
+    )
+    add(
+        "--detector",
+        metavar="yunet=FILE",
+        help="the .onnx file of YuNet, for a model that was trained on faces found by it",
     )
     add("--whole", action="store_true", help="score all of a video, in windows")
     add(

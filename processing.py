@@ -50,8 +50,8 @@ from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
-from deepfake_detector.faces.detector import check_detector
 from deepfake_detector.faces.extraction import Task, process_video, task_batches, too_slow
+from deepfake_detector.faces.yunet import check_detector, detector_settings
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.addresses import local_path
@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         faces=args.faces,
         share_boxes=args.share_boxes,
         search_sec=args.search_sec,
+        **detector_settings(args.detector),
     )
     shard = parse_shard(args.shard) if args.shard else (1, 1)
     listing = read_locations(args.location, args.layout, args.pictures)
@@ -159,6 +160,12 @@ def main_arguments() -> argparse.ArgumentParser:
         default=defaults.face_size,
         help="side of the square crops in pixels (%(default)s)",
     )
+    add(
+        "--detector",
+        metavar="haar|yunet=FILE",
+        default="haar",
+        help="what finds the faces: OpenCV's cascades, or YuNet from its .onnx file (%(default)s)",
+    )
     add("--overwrite", action="store_true", help="make faces that exist already again")
     add("--contact-sheet", action="store_true", help="write pages with a strip of faces per video")
 
@@ -185,6 +192,7 @@ def processing(
     face_size: int = 224,
     faces: str = "main",
     share_boxes: bool = False,
+    detector: str | None = None,
     layout: str | None = None,
     pictures: str = "auto",
     seed: int = 0,
@@ -199,10 +207,11 @@ def processing(
 
     `location` is one folder of videos, or several, in one of `layouts.LAYOUTS`. `pictures` is
     "auto", "frames" or "single". `num_vids` is per class; `shard` is (i, n) for the i-th of n
-    parts. Without `workers` everything happens in this process, and a video that crashes the
-    decoder ends it. With `workers` the videos go to that many new processes; the calling script
-    then needs `if __name__ == "__main__":` around the call. `scheduler` is the address of a Dask
-    cluster that does the work instead.
+    parts. `detector` is None for OpenCV's cascades, or "yunet=FILE.onnx". Without `workers`
+    everything happens in this process, and a video that crashes the decoder ends it. With `workers`
+    the videos go to that many new processes; the calling script then needs
+    `if __name__ == "__main__":` around the call. `scheduler` is the address of a Dask cluster that
+    does the work instead.
 
     Raises UserError for input that cannot work: no known layout, faces of other settings at
     `save_path`, a full disk. A video that cannot be used is a row with a status and a reason.
@@ -216,6 +225,7 @@ def processing(
         faces=faces,
         share_boxes=share_boxes,
         search_sec=float(search_sec),
+        **detector_settings(detector),
     )
     listing = read_locations([local_path(folder) for folder in folders], layout, pictures)
     videos = select_videos(listing.videos, num_vids, seed, shard)
@@ -234,7 +244,7 @@ def extract(
 
     Returns the manifest rows of all `videos` and those of the ones done in this call.
     """
-    check_detector()
+    check_detector(settings.detector_file)
     manifest = prepare(save_path, settings, videos, overwrite)
     todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
     new_rows: dict[str, dict] = {}

@@ -15,6 +15,8 @@ import pytest
 from filelock import FileLock
 
 import sample_data
+from deepfake_detector.faces.detector import Detector, FaceDetector
+from deepfake_detector.faces.yunet import YuNet
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 
@@ -204,3 +206,20 @@ def one_head(tmp_path, head_frames) -> Path:
     folder.mkdir()
     sample_data.write_video(folder / "head.mp4", head_frames, fps=25)
     return write_metadata(folder, {"head.mp4": "REAL"})
+
+
+@pytest.fixture(scope="session")
+def yunet_path() -> Path:
+    """The file that YUNET_FILE names; OpenCV does not come with it."""
+    path = os.environ.get("YUNET_FILE")
+    if not path:
+        pytest.skip("YUNET_FILE names no .onnx file of YuNet")
+    return Path(path)
+
+
+@pytest.fixture(params=["haar", "yunet"])
+def detector(request: pytest.FixtureRequest) -> FaceDetector:
+    """Each of the face detectors."""
+    if request.param == "haar":
+        return Detector()
+    return YuNet(request.getfixturevalue("yunet_path"))

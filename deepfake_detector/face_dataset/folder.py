@@ -16,7 +16,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -157,11 +156,11 @@ def prepare(
                 manifest = {
                     name: row for name, row in manifest.items() if holds_all_faces(save_path, row)
                 }
-            check_settings(save_path, asdict(settings), manifest.keys() - asked, overwrite)
+            check_settings(save_path, settings.saved(), manifest.keys() - asked, overwrite)
             if overwrite:
                 # Out of the index before any is made again: an interrupted run leaves no mixture.
                 manifest = {name: row for name, row in manifest.items() if name not in asked}
-            text = json.dumps(asdict(settings), indent=1) + "\n"
+            text = json.dumps(settings.saved(), indent=1) + "\n"
             write_text(save_path / SETTINGS_NAME, text)
             write_index_locked(save_path, manifest, videos)
     except OSError as error:

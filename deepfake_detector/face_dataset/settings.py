@@ -7,7 +7,7 @@ faces made with other settings than the model's.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deepfake_detector.console import UserError
@@ -34,8 +34,9 @@ class FaceSettings:
     faces: str = "main"
     share_boxes: bool = False  # a fake takes the boxes found in its original
     search_sec: float = SEARCH_SEC  # how far is looked for the first `capture_sec` with a face
-    detector: str = DETECTOR
+    detector: str = DETECTOR  # what finds the faces, see faces/detector.py
     contract: int = 2  # version of the layout of a folder of faces and of how boxes are found
+    detector_file: Path | None = None  # where it is on this machine, if it needs one
 
     def __post_init__(self) -> None:
         if not 0 < self.capture_sec < math.inf:
@@ -57,6 +58,10 @@ class FaceSettings:
     def search_end_sec(self) -> float:
         """Seconds of a video that are looked at where it shows no face."""
         return max(self.capture_sec, self.search_sec)
+
+    def saved(self) -> dict:
+        """Return what stands in settings.json: all but what is true on this machine only."""
+        return {name: value for name, value in asdict(self).items() if name != "detector_file"}
 
 
 def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:

@@ -29,9 +29,10 @@ from deepfake_detector.face_dataset.boxes import Crop
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.crop_buffer import CropBuffer
 from deepfake_detector.faces.crops import CropFiles, Square, central_square
-from deepfake_detector.faces.detector import Detector
+from deepfake_detector.faces.detector import FaceDetector
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import FaceBoxes
+from deepfake_detector.faces.yunet import load_detector
 
 
 class TooSlowError(Exception):
@@ -244,7 +245,7 @@ def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Fol
 
     The one way from frames to faces, in extraction and in prediction.
     """
-    tracker = FaceTracker(_detector(threading.get_ident()), settings.faces)
+    tracker = FaceTracker(_detector(threading.get_ident(), settings.detector_file), settings.faces)
     files = CropFiles(folder, settings)
     buffer = CropBuffer(tracker, files, settings)
     indices: list[int] = []
@@ -257,6 +258,6 @@ def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Fol
 
 
 @functools.cache
-def _detector(thread: int) -> Detector:
+def _detector(thread: int, file: Path | None) -> FaceDetector:
     """Return the detector of this thread: two threads cannot use the same cascades at once."""
-    return Detector()
+    return load_detector(file)

@@ -6,13 +6,17 @@ with the largest sum of box sides. A face that turns away and comes back leaves 
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from deepfake_detector.faces.detector import Look
 from deepfake_detector.faces.smoothing import boxes_of, without_outliers
 from deepfake_detector.faces.tracklets import FaceBoxes, Tracklet, distance, growth
 
 MIN_DETECTIONS = 3  # in a tracklet: what is detected once or twice is a hand, shirt or shadow
+# ... and in as many seconds, and this share of its frames, if only another look saw it in a frame.
+DOUBTFUL_SEC, DOUBTFUL_DETECTED = 0.5, 0.6
 TRIED_TRACKLETS = 5  # the best ones, each as the start of the main face
 # What a further face needs.
 FURTHER_FACE_SEC = 1.0  # this long, or half of a shorter video
@@ -49,14 +53,15 @@ def choose_faces(
 ) -> list[list[Tracklet]]:
     """Return the tracklets of each face: the main one, and with `which` "all" the further ones.
 
-    A tracklet needs three detections (fewer in a shot of fewer than five frames). Each of the best
-    tracklets is joined with those that fill its pauses. In the same shot these must be close to it,
-    because a shirt or a hand is often detected just when the face turns away. In another shot any
-    face at least a quarter as large will do. The best of these chains is the main face.
+    A tracklet needs three detections (fewer in a shot of fewer than five frames), and more where
+    no plain look at a whole frame saw it. Each of the best tracklets is joined with those that fill
+    its pauses. In the same shot these must be close to it, because a shirt or a hand is often
+    detected just when the face turns away. In another shot any face at least a quarter as large
+    will do. The best of these chains is the main face.
 
     A further face stays within one shot, because boxes do not identify people across a cut.
     """
-    candidates = _candidates(tracklets, shots)
+    candidates = _candidates(tracklets, times_sec, shots)
     if not candidates:
         return []
     chains = [_chain(best, candidates) for best in candidates[:TRIED_TRACKLETS]]
@@ -68,25 +73,37 @@ def choose_faces(
     return faces
 
 
-def _candidates(tracklets: Sequence[Tracklet], shots: Sequence[int]) -> list[Tracklet]:
+def _candidates(
+    tracklets: Sequence[Tracklet], times_sec: Sequence[float], shots: Sequence[int]
+) -> list[Tracklet]:
     """Return the tracklets of enough detections, without outliers, the best first."""
     shot_lengths = Counter(shots)
-    cleaned = [Tracklet(each.shot, without_outliers(each.detections)) for each in tracklets]
+    cleaned = [replace(each, detections=without_outliers(each.detections)) for each in tracklets]
     enough = [
         tracklet
         for tracklet in cleaned
         if len(tracklet.detections) >= min(MIN_DETECTIONS, (shot_lengths[tracklet.shot] + 1) // 2)
+        and not _is_doubtful(tracklet, times_sec)
     ]
     # The position breaks ties, so that the order is the same on every machine.
     return sorted(enough, key=lambda tracklet: (-tracklet.score, tracklet.first))
 
 
+def _is_doubtful(tracklet: Tracklet, times_sec: Sequence[float]) -> bool:
+    """Return whether another look than the plain one saw a tracklet, and not for long enough."""
+    if tracklet.look is Look.PLAIN:
+        return False
+    frames = tracklet.last - tracklet.first + 1
+    too_short = times_sec[tracklet.last] - times_sec[tracklet.first] < DOUBTFUL_SEC
+    return too_short or len(tracklet.detections) < DOUBTFUL_DETECTED * frames
+
+
 def _further_faces(
     candidates: Sequence[Tracklet], main: Sequence[Tracklet], times_sec: Sequence[float]
 ) -> list[list[Tracklet]]:
+    """Return the chains of tracklets that are long, large and steady enough to be a face."""
     main_side = max(tracklet.median_side for tracklet in main)
     needed_sec = min(FURTHER_FACE_SEC, (times_sec[-1] - times_sec[0]) / 2)
-    """Return the chains of tracklets that are long, large and steady enough to be a face."""
     faces, rest = [], list(candidates)
     while rest:
         chain = _chain(rest[0], [tracklet for tracklet in rest if tracklet.shot == rest[0].shot])

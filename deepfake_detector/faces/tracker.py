@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.faces.detector import MIN_FACE, Detector
-from deepfake_detector.faces.main_face import find_faces
+from deepfake_detector.faces.detector import MIN_FACE, FaceDetector, Look
+from deepfake_detector.faces.main_face import DOUBTFUL_DETECTED, find_faces
 from deepfake_detector.faces.tracklets import (
     Detection,
     FaceBoxes,
@@ -32,6 +32,20 @@ from deepfake_detector.faces.tracklets import (
 # faces runs often because it costs next to nothing, that for small ones rarely because it costs
 # most.
 LOST_SEARCH_STEPS = ((0.2, 0.1), (0.1, 0.2), (0.05, 0.4), (0.0375, 0.6))  # share, seconds
+# After as many seconds without a face, the frame is also looked at in other ways, one after the
+# other: how, and the smallest face as a share of the longer side. Small ones are rare, for speed.
+OTHER_LOOKS_AFTER_SEC, OTHER_LOOKS_EVERY_SEC = 0.5, 0.5
+LARGE, SMALL = 0.1, 0.05
+OTHER_LOOKS = (
+    (Look.LIFTED, LARGE),
+    (Look.TURNED, LARGE),
+    (Look.LIFTED, LARGE),
+    (Look.LIFTED, SMALL),
+    (Look.LIFTED, LARGE),
+    (Look.TURNED, LARGE),
+    (Look.LIFTED, LARGE),
+    (Look.TURNED, SMALL),
+)
 # Search for newcomers while a face is followed: their smallest size, as a share of that face, and
 # how often. For the main face alone the search is rarer the smaller they are; the time given here
 # is for a newcomer of at least a fifth of the frame's longer side.
@@ -42,7 +56,7 @@ NEWCOMER_SEARCH_SEC = 0.5
 # from drifting in size.
 NEAR, NEAR_WIDE, WIDE_EVERY_DETECTIONS = (0.15, 1.04), (0.2, 1.3), 4
 GROWTH_NEAR = 1.45  # second search, where the first found nothing
-TURNED_REACH = 0.4  # third search, with the cascade for profiles
+TURNED_REACH = LIFTED_REACH = 0.4  # third search, for profiles, and a fourth where one was needed
 SILENT_FRAMES = 3  # after as many frames without success, second and third search get rarer
 PATIENCE_SEC = 1.0  # a tracklet without a detection for longer has ended ...
 PATIENCE_FRAMES = 3  # ... unless that is fewer frames than this
@@ -58,14 +72,13 @@ class FaceTracker:
     Memory grows with the number of detections, not with the size of the frames.
     """
 
-    def __init__(self, detector: Detector, which: str = "main"):
+    def __init__(self, detector: FaceDetector, which: str = "main"):
         self.tracklets: list[Tracklet] = []
         self.live: list[Tracklet] = []  # those that may continue
         self.times_sec: list[float] = []
         self.shots: list[int] = []  # number of the shot, for each frame; a cut starts a new one
         self._detector, self._which = detector, which
         self._thumbnail: np.ndarray | None = None
-        self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
 
     def add_frame(self, frame: Frame) -> None:
         """Look for faces in the next frame."""
@@ -77,39 +90,74 @@ class FaceTracker:
             tracklet for tracklet in self.live if not self._follow(tracklet, frame, position)
         ]
         self._end_doubles(position)
-        known = [tracklet.detections[-1] for tracklet in self.live if tracklet.last == position]
-        for box in self._search_frame(frame, known):
-            if any(overlap(box, other.box_xywh) > SAME_PLACE_OVERLAP for other in known):
-                continue
-            # The whole frame was searched in coarse steps; next to the face they are fine.
-            closer = self._detector.search_near(frame, box, *NEAR_WIDE)
-            detection = Detection(position, closer[0] if len(closer) == 1 else box)
-            tracklet = next((t for t in unmatched if self._is_same_face(t, detection)), None)
-            if tracklet is None:
-                self.tracklets.append(Tracklet(self.shots[-1], [detection]))
-                self.live.append(self.tracklets[-1])
-            else:
-                tracklet.detections.append(detection)
-                unmatched.remove(tracklet)
+        seen = [tracklet for tracklet in self.live if tracklet.last == position]
+        sure = [tracklet.detections[-1] for tracklet in seen if tracklet.look is Look.PLAIN]
+        look, boxes = Look.PLAIN, self._search_frame(frame, sure)
+        if not len(boxes) and not seen:
+            look, boxes = self._search_otherwise(frame)
+        for box in boxes:
+            self._take(frame, Detection(position, box), look, seen, unmatched)
+        if any(t.look is Look.PLAIN and t.last == position for t in self.live):
+            self._seen_sec = frame.time_sec
 
     def faces(self) -> list[FaceBoxes]:
         """Return the main face first and, for "all", the further ones; empty without any."""
         return find_faces(self.tracklets, self.times_sec, self.shots, self._which)
 
+    def _take(
+        self,
+        frame: Frame,
+        detection: Detection,
+        look: Look,
+        seen: Sequence[Tracklet],
+        unmatched: list[Tracklet],
+    ) -> None:
+        """Give a detection in the whole frame to the tracklet of its face, or to a new one.
+
+        `seen` are the tracklets with a detection in this frame, `unmatched` the other live ones.
+        """
+        box = detection.box_xywh
+        for known in seen:
+            if overlap(box, known.detections[-1].box_xywh) > SAME_PLACE_OVERLAP:
+                known.look = look  # the plain one, because the others wait until nothing is seen
+                return
+        if look is Look.PLAIN:
+            # The whole frame was searched in coarse steps; next to the face they are fine.
+            closer = self._detector.search_near(frame, box, *NEAR_WIDE)
+            detection = Detection(detection.position, closer[0] if len(closer) == 1 else box)
+        tracklet = next((t for t in unmatched if self._is_same_face(t, detection)), None)
+        if tracklet is None:
+            self.tracklets.append(Tracklet(self.shots[-1], [detection], look))
+            self.live.append(self.tracklets[-1])
+        else:
+            tracklet.detections.append(detection)
+            tracklet.look = Look.PLAIN if look is Look.PLAIN else tracklet.look
+            unmatched.remove(tracklet)
+
+    def _forget_searches(self, now_sec: float) -> None:
+        """Let every search be due again; a face counts as seen until now."""
+        self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
+        self._other_looks, self._looked_otherwise_sec = 0, -math.inf
+        self._seen_sec = now_sec
+
     def _shot_of(self, frame: Frame) -> int:
         """Return the number of the shot that the next frame belongs to."""
         before, self._thumbnail = self._thumbnail, _thumbnail(frame.grey)
         if before is None:
+            self._forget_searches(frame.time_sec)
             return 0
         cut = _correlation(before, self._thumbnail) < CUT_CORRELATION
         if cut:
-            self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
+            self._forget_searches(frame.time_sec)
         return self.shots[-1] + int(cut)
 
     def _is_live(self, tracklet: Tracklet) -> bool:
         silent_sec = self.times_sec[-1] - self.times_sec[tracklet.last]
         silent_frames = len(self.times_sec) - 1 - tracklet.last
         patient = silent_sec <= PATIENCE_SEC or silent_frames <= PATIENCE_FRAMES
+        if tracklet.look is not Look.PLAIN:  # with as many gaps it would not count anyway
+            frames = len(self.times_sec) - 1 - tracklet.first
+            patient &= len(tracklet.detections) >= DOUBTFUL_DETECTED * frames - PATIENCE_FRAMES
         return tracklet.shot == self.shots[-1] and patient
 
     def _search_frame(self, frame: Frame, known: Sequence[Detection]) -> np.ndarray:
@@ -120,12 +168,12 @@ class FaceTracker:
             side = max(detection.side for detection in known) * NEWCOMER_SIZE[self._which]
             side = max(side, smallest_sides[-1])
             rarer = max(1.0, smallest_sides[0] / side) if self._which == "main" else 1.0
-            if not self._is_due(0, time_sec, NEWCOMER_SEARCH_SEC * rarer):
+            if not _is_due(self._searched_sec[0], time_sec, NEWCOMER_SEARCH_SEC * rarer):
                 return np.zeros((0, 4), np.float32)
             self._searched_sec = [time_sec] * len(LOST_SEARCH_STEPS)
             return self._detector.search_frame(frame, side)
         for step, (_, every_sec) in enumerate(LOST_SEARCH_STEPS):
-            if not self._is_due(step, time_sec, every_sec):
+            if not _is_due(self._searched_sec[step], time_sec, every_sec):
                 continue
             self._searched_sec[step] = time_sec
             boxes = self._detector.search_frame(frame, smallest_sides[step])
@@ -133,23 +181,34 @@ class FaceTracker:
                 return boxes
         return np.zeros((0, 4), np.float32)
 
-    def _is_due(self, step: int, time_sec: float, every_sec: float) -> bool:
-        return time_sec - self._searched_sec[step] > every_sec - 1e-3
+    def _search_otherwise(self, frame: Frame) -> tuple[Look, np.ndarray]:
+        """Return the next of OTHER_LOOKS and the boxes it gives, `(n, 4)`; none while not due."""
+        look, share = OTHER_LOOKS[self._other_looks % len(OTHER_LOOKS)]
+        if frame.time_sec - self._seen_sec < OTHER_LOOKS_AFTER_SEC or not _is_due(
+            self._looked_otherwise_sec, frame.time_sec, OTHER_LOOKS_EVERY_SEC
+        ):
+            return look, np.zeros((0, 4), np.float32)
+        self._other_looks += 1
+        self._looked_otherwise_sec = frame.time_sec
+        side = max(MIN_FACE, max(frame.size) * share)
+        return look, self._detector.search_frame(frame, side, look)
 
     def _follow(self, tracklet: Tracklet, frame: Frame, position: int) -> bool:
         """Add the detection next to the tracklet's last box; return whether there is one."""
         box = tracklet.detections[-1].box_xywh
         silent_sec = self.times_sec[-1] - self.times_sec[tracklet.last]
         near = NEAR if len(tracklet.detections) % WIDE_EVERY_DETECTIONS else NEAR_WIDE
-        searches = [(self._detector.search_near, *near)]
+        searches = [(*near, Look.PLAIN)]
         silent_frames = position - tracklet.last
         if silent_frames <= SILENT_FRAMES or silent_frames % SILENT_FRAMES == 0:
             searches += [
-                (self._detector.search_near, min(1.0, 0.5 + silent_sec), GROWTH_NEAR),
-                (self._detector.search_turned_near, TURNED_REACH, GROWTH_NEAR),
+                (min(1.0, 0.5 + silent_sec), GROWTH_NEAR, Look.PLAIN),
+                (TURNED_REACH, GROWTH_NEAR, Look.TURNED),
             ]
-        for search, reach, most_growth in searches:
-            found = search(frame, box, reach, most_growth)
+            if tracklet.look is Look.LIFTED:
+                searches += [(LIFTED_REACH, GROWTH_NEAR, Look.LIFTED)]
+        for reach, most_growth, look in searches:
+            found = self._detector.search_near(frame, box, reach, most_growth, look)
             detections = [Detection(position, box_found) for box_found in found]
             detections = [
                 detection for detection in detections if self._is_same_face(tracklet, detection)
@@ -180,6 +239,10 @@ class FaceTracker:
             distance(before, detection) < min(1.0, 0.4 + silent_sec)
             and growth(before, detection) < 1.5
         )
+
+
+def _is_due(searched_sec: float, time_sec: float, every_sec: float) -> bool:
+    return time_sec - searched_sec > every_sec - 1e-3
 
 
 def _thumbnail(grey: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
+from deepfake_detector.faces.detector import Look
+
 
 @dataclass(frozen=True, eq=False)
 class Detection:
@@ -38,16 +40,15 @@ class Tracklet:
 
     shot: int
     detections: list[Detection] = field(default_factory=list)
+    look: Look = Look.PLAIN  # the one that saw it in a whole frame; the plain one, once it has
 
     @property
     def first(self) -> int:
-        """Position of the first detection."""
         """Position of the first detection."""
         return self.detections[0].position
 
     @property
     def last(self) -> int:
-        """Position of the last detection."""
         """Position of the last detection."""
         return self.detections[-1].position
 

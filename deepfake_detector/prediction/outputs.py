@@ -87,7 +87,7 @@ class Outputs:
                 "model": str(self._task.model_path),
                 "operating_point": self._task.rule.operating_point,
                 "threshold": self._task.rule.threshold,
-                "faces": asdict(self._task.face_settings),
+                "faces": self._task.face_settings.saved(),
                 "videos": [asdict(self._results[number]) for number in numbers],
             }
             write_text(self._json_path, json.dumps(whole, indent=1) + "\n")

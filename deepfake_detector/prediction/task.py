@@ -4,11 +4,12 @@ task = prepare_task(Path("run/model.keras"), whole=True)
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings, setting_differences
+from deepfake_detector.faces.yunet import detector_settings
 from deepfake_detector.parallel import Machines
 from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
 from deepfake_detector.scoring import calibration, trained_model
@@ -41,6 +42,7 @@ def prepare_task(
     workers: int = 0,
     timeout_sec: float | None = None,
     search_sec: float | None = None,
+    detector: str | None = None,
 ) -> Task:
     """Return the task; for the options see `predict.predict`.
 
@@ -55,7 +57,7 @@ def prepare_task(
     model_path = trained_model.find_model(model_path)
     settings = trained_model.read_model_settings(model_path)
     operating_point, threshold = calibration.threshold_of(settings, operating_point)
-    trained = _face_settings(settings, model_path)
+    trained = _face_settings(settings, model_path, detector)
     face_settings = replace(
         trained,
         faces=faces or (AS_IS if trained.faces == AS_IS else "all"),
@@ -65,18 +67,27 @@ def prepare_task(
     return Task(model_path, settings, face_settings, rule, whole, machines)
 
 
-def _face_settings(model_settings: Mapping, model_path: Path) -> FaceSettings:
+def _face_settings(model_settings: Mapping, model_path: Path, detector: str | None) -> FaceSettings:
     """Return how faces are cut out for a model; raises UserError where this code cannot do so."""
     wanted = model_settings["faces"] if isinstance(model_settings["faces"], dict) else {}
-    ours, known = asdict(FaceSettings()), ("contract", "detector")
+    ours = FaceSettings(**detector_settings(detector))
+    wanted_detector = str(wanted.get("detector"))
+    if wanted_detector != ours.detector and "yunet" in wanted_detector + ours.detector:
+        needs_file = wanted_detector.startswith("yunet")
+        remedy = "give its file with --detector yunet=FILE.onnx" if needs_file else "leave it out"
+        raise UserError(
+            f"{model_path} was trained on faces that {wanted_detector} found, and --detector is "
+            f"{ours.detector}; {remedy}"
+        )
+    known = ("contract", "detector")
     differences = setting_differences(
-        {name: ours[name] for name in known},
+        {name: getattr(ours, name) for name in known},
         {name: wanted.get(name) for name in known},
         by="the model expects",
     )
     try:
         if not differences:
-            return FaceSettings(**wanted)
+            return FaceSettings(**wanted | {"detector_file": ours.detector_file})
     except TypeError:
         differences = "its settings.json names others"
     raise UserError(

@@ -6,7 +6,7 @@ import pytest
 
 from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.faces.crops import crop_square, resize_face
-from deepfake_detector.faces.detector import PROFILE_BACK, PROFILE_SIZE, Detector
+from deepfake_detector.faces.detector import PROFILE_BACK, PROFILE_SIZE, Detector, Look
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,7 @@ def test_crop_is_not_distorted():
     assert rows.mean() == pytest.approx(47.5, abs=1)
 
 
-def test_a_search_for_large_faces_only_passes_small_ones_over(head_frames):
-    detector = Detector()
+def test_a_search_for_large_faces_only_passes_small_ones_over(head_frames, detector):
     frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
     small = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     canvas = np.hstack(
@@ -65,9 +64,8 @@ def test_missing_cascade_file_gives_one_sentence_with_the_remedy(monkeypatch, tm
 
 
 @pytest.mark.parametrize("side", [300, 52, 25])
-def test_a_known_face_is_found_again_at_any_size(head_frames, side):
+def test_a_known_face_is_found_again_at_any_size(head_frames, detector, side):
     """Its surroundings are shrunk for the search; boxes come back in pixels of the frame."""
-    detector = Detector()
     frame = np.ascontiguousarray(head_frames[0][:, :, ::-1])
     x, y, w, _ = max(
         detector.search_frame(frame_of_image(frame), 1).tolist(), key=lambda box: box[2]
@@ -100,7 +98,7 @@ def test_a_profile_gives_the_box_that_a_frontal_face_would(left):
     frame = np.zeros((200, 220, 3), np.uint8)
     frame[80:120, left : left + 40] = 255
     known = np.array([90, 80, 40, 40], np.float32)
-    (found,) = detector.search_turned_near(frame_of_image(frame), known, 1, 1.4)
+    (found,) = detector.search_near(frame_of_image(frame), known, 1, 1.4, Look.TURNED)
     side = 40 / PROFILE_SIZE
     ahead = -1 if left == 60 else 1
     centre = left + 20 + ahead * PROFILE_BACK * side

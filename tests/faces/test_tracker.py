@@ -5,7 +5,7 @@ import pytest
 
 from deepfake_detector.decoding.frame import Frame, frame_of_image
 from deepfake_detector.faces import smoothing
-from deepfake_detector.faces.detector import Detector
+from deepfake_detector.faces.detector import PROFILE_SIZE, Detector, Look
 from deepfake_detector.faces.main_face import choose_faces, find_faces
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import Detection, Tracklet
@@ -110,8 +110,8 @@ def test_a_detection_that_jumps_or_has_the_wrong_size_is_averaged_instead():
     assert face.boxes == pytest.approx(np.tile([50, 50, 40, 40], (20, 1)))
 
 
-def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_frames):
-    tracker = FaceTracker(Detector())
+def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_frames, detector):
+    tracker = FaceTracker(detector)
     for index, frame in enumerate(head_frames):
         tracker.add_frame(frame_of_rgb(frame, index / 25))
     (face,) = tracker.faces()
@@ -120,9 +120,9 @@ def test_tracker_finds_the_synthetic_face_in_every_frame_and_follows_it(head_fra
     assert face.boxes[:, 2].min() > 0.25 * head_frames.shape[2]
 
 
-def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames):
+def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames, detector):
     other_side = head_frames[:, ::-1, ::-1] // 2  # upside down: no face there
-    tracker = FaceTracker(Detector())
+    tracker = FaceTracker(detector)
     frames = [*head_frames[:8], *other_side[:8], *head_frames[8:16]]
     for index, frame in enumerate(frames):
         tracker.add_frame(frame_of_rgb(frame, index / 25))
@@ -133,9 +133,9 @@ def test_a_cut_starts_a_new_shot_and_the_new_face_is_found_at_once(head_frames):
     assert 16 in detections
 
 
-def test_no_face_in_noise():
+def test_no_face_in_noise(detector):
     noise = np.random.default_rng(0).integers(0, 255, (10, 120, 120, 3), np.uint8)
-    tracker = FaceTracker(Detector())
+    tracker = FaceTracker(detector)
     for index, frame in enumerate(noise):
         tracker.add_frame(frame_of_rgb(frame, index / 25))
     assert tracker.faces() == []
@@ -163,8 +163,8 @@ def test_a_further_face_does_not_reach_over_a_cut():
     assert [(face.first, len(face.boxes)) for face in found] == [(0, 40), (0, 20), (20, 20)]
 
 
-def test_two_people_side_by_side_are_two_faces(head_frames):
-    tracker = FaceTracker(Detector(), "all")
+def test_two_people_side_by_side_are_two_faces(head_frames, detector):
+    tracker = FaceTracker(detector, "all")
     for index, frame in enumerate(head_frames):
         both = np.hstack([frame, frame[:, ::-1]])
         tracker.add_frame(frame_of_rgb(both, index / 25))
@@ -174,8 +174,8 @@ def test_two_people_side_by_side_are_two_faces(head_frames):
     assert lefts[0] < 160 < lefts[1]
 
 
-def test_one_face_is_not_followed_twice(head_frames):
-    tracker = FaceTracker(Detector(), "all")
+def test_one_face_is_not_followed_twice(head_frames, detector):
+    tracker = FaceTracker(detector, "all")
     tracker.add_frame(frame_of_rgb(head_frames[0], 0.0))
     detection = tracker.live[0].detections[0]
     nearby = Tracklet(0, [Detection(0, detection.box_xywh + [30, 0, 0, 0])])
@@ -188,13 +188,127 @@ def test_one_face_is_not_followed_twice(head_frames):
 
 
 @pytest.mark.parametrize("fps", [0.2, 0.9, 5])
-def test_frames_seconds_apart_are_followed_too(head_frames, fps):
+def test_frames_seconds_apart_are_followed_too(head_frames, detector, fps):
     """With --fps 0.5, or in a time lapse, every frame seemed to end the tracklet before it."""
-    tracker = FaceTracker(Detector())
+    tracker = FaceTracker(detector)
     for index, frame in enumerate(head_frames[:6]):
         tracker.add_frame(frame_of_rgb(frame, index / fps))
     (face,) = tracker.faces()
     assert face.detected.all()
+
+
+def follow(frames_rgb, detector, fps=25):
+    """Return the faces that a tracker finds in the frames."""
+    tracker = FaceTracker(detector)
+    for index, frame in enumerate(frames_rgb):
+        tracker.add_frame(frame_of_rgb(np.ascontiguousarray(frame), index / fps))
+    return tracker.faces()
+
+
+def there_and_back(frames):
+    return [*frames, *frames[::-1]] * 2
+
+
+def test_a_face_in_a_dark_room_is_found(head_frames):
+    dark = [(frame * 0.02 + 4).astype(np.uint8) for frame in there_and_back(head_frames)]
+    assert max(frame.max() for frame in dark) < 10
+    (face,) = follow(dark, Detector())
+    assert face.detected.mean() > 0.6
+    (in_light,) = follow(there_and_back(head_frames), Detector())
+    off = face.boxes[face.detected] - in_light.boxes[face.detected]
+    assert np.abs(off).max() < 0.25 * in_light.boxes[:, 2].mean()
+
+
+@pytest.mark.parametrize("edge", ["left", "right", "top", "bottom"])
+def test_a_face_cut_by_the_edge_of_the_frame_is_found(head_frames, edge):
+    (face,) = follow(there_and_back(head_frames), Detector())
+    x, y, w, h = face.boxes.mean(axis=0).round().astype(int)
+    shown = {
+        "left": np.s_[:, x + w // 5 :],
+        "right": np.s_[:, : x + w - w // 5],
+        "top": np.s_[y + h // 5 :, :],
+        "bottom": np.s_[: y + h - h // 10, :],
+    }[edge]
+    cut = [frame[shown] for frame in there_and_back(head_frames)]
+    (found,) = follow(cut, Detector())
+    assert found.detected.mean() > 0.5
+
+
+class SeesProfilesOnly:
+    """Stands in for the profile cascade, which knows no synthetic heads: sees bright patches."""
+
+    def detectMultiScale(self, grey, **words):
+        bright = np.argwhere(grey > 200)
+        if len(bright) < 9:
+            return ()
+        top, left = bright.min(axis=0)
+        bottom, right = bright.max(axis=0)
+        return np.array([[left, top, right - left + 1, bottom - top + 1]], np.int32)
+
+
+def test_a_person_in_profile_from_the_first_frame_to_the_last_is_found():
+    detector = Detector()
+    detector._profile = SeesProfilesOnly()
+    frame = np.full((240, 320, 3), 40, np.uint8)
+    frame[80:140, 100:160] = 255
+    (face,) = follow([frame] * 75, detector)
+    assert face.detected.mean() > 0.5
+    side = 60 / PROFILE_SIZE
+    assert face.boxes[:, 2] == pytest.approx(side, abs=3)
+    assert face.boxes[:, 1] + face.boxes[:, 3] / 2 == pytest.approx(110, abs=6)
+
+
+def test_what_only_looks_like_a_profile_for_a_moment_is_no_face():
+    detector = Detector()
+    detector._profile = SeesProfilesOnly()
+    frames = np.full((75, 240, 320, 3), 40, np.uint8)
+    frames[20:32, 80:140, 100:160] = 255  # four tenths of a second
+    assert follow(frames, detector) == []
+
+
+@pytest.mark.parametrize("level", [1, 10, 255])
+def test_no_face_in_the_noise_of_a_dark_room(level):
+    noise = np.random.default_rng(0).integers(0, level + 1, (40, 120, 160, 3), np.uint8)
+    assert follow(noise, Detector()) == []
+
+
+class Counting(Detector):
+    """Notes how it was asked to look at whole frames."""
+
+    def __init__(self):
+        super().__init__()
+        self.looks: list[Look] = []
+
+    def search_frame(self, frame, smallest_side, look=Look.PLAIN):
+        self.looks.append(look)
+        return super().search_frame(frame, smallest_side, look)
+
+
+def test_a_face_that_is_always_seen_costs_no_other_look(head_frames):
+    detector = Counting()
+    assert follow(there_and_back(head_frames), detector)
+    assert set(detector.looks) == {Look.PLAIN}
+
+
+def test_other_looks_wait_half_a_second_in_a_window_late_in_a_video_too(head_frames):
+    detector = Counting()
+    tracker = FaceTracker(detector)
+    for index in range(24):
+        tracker.add_frame(frame_of_rgb(np.zeros((120, 160, 3), np.uint8), 60 + index / 25))
+        others = [look for look in detector.looks if look is not Look.PLAIN]
+        assert bool(others) == (index >= 13)
+
+
+def test_a_face_found_by_a_plain_look_later_on_is_as_sure_as_any(head_frames):
+    frames = there_and_back(head_frames)
+    light = np.clip((np.arange(len(frames)) - 30) / 10, 0.02, 1)
+    tracker = FaceTracker(Detector())
+    for index, frame in enumerate(frames):
+        image = (frame * light[index] + 4 * (1 - light[index])).astype(np.uint8)
+        tracker.add_frame(frame_of_rgb(image, index / 25))
+    assert tracker.tracklets[0].look is Look.PLAIN
+    (face,) = tracker.faces()
+    assert face.detected[50:].mean() > 0.9
 
 
 def test_a_lost_face_does_not_cost_a_fine_search_in_every_frame():
@@ -203,8 +317,9 @@ def test_a_lost_face_does_not_cost_a_fine_search_in_every_frame():
 
         sides: list[float] = []
 
-        def search_frame(self, frame, smallest_side):
-            self.sides.append(smallest_side)
+        def search_frame(self, frame, smallest_side, look=Look.PLAIN):
+            if look is Look.PLAIN:
+                self.sides.append(smallest_side)
             return np.zeros((0, 4), np.float32)
 
     tracker = FaceTracker(Blind())
