@@ -44,7 +44,7 @@ from deepfake_detector.console import (
     command,
     print_table,
     progress,
-    say,
+    say_lines,
 )
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
@@ -54,7 +54,6 @@ from deepfake_detector.faces.extraction import Task, process_video, task_batches
 from deepfake_detector.faces.yunet import check_detector, detector_settings
 from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
 from deepfake_detector.videos import layouts
-from deepfake_detector.videos.addresses import local_path
 from deepfake_detector.videos.listing import parse_shard, read_locations, select_videos
 from deepfake_detector.videos.metadata import Video
 from deepfake_detector.videos.search import PICTURE_CHOICES
@@ -64,7 +63,6 @@ from deepfake_detector.videos.search import PICTURE_CHOICES
 def main(argv: Sequence[str] | None = None) -> int:
     """Choose the videos, extract their faces, and say what came of it."""
     args = main_arguments().parse_args(argv)
-    args.location = [local_path(folder) for folder in args.location]
     settings = FaceSettings(
         args.capture_sec,
         args.fps,
@@ -77,8 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     shard = parse_shard(args.shard) if args.shard else (1, 1)
     listing = read_locations(args.location, args.layout, args.pictures)
-    for line in listing.lines:
-        say(line)
+    say_lines(listing.lines)
     videos = select_videos(listing.videos, args.num_vids, args.seed, shard)
     started = time.perf_counter()
     machines = Machines(max(1, args.workers), args.scheduler, args.timeout_sec)
@@ -90,8 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tracks = [track for track in list_faces(args.save_path) if track.video in usable]
         for page in write_contact_sheets(args.save_path, tracks):
             print(f"contact sheet: {page}")
-    for line in listing.left_out:
-        say(line)
+    say_lines(listing.left_out)
     if rows and not usable:
         manifest_path = summary["manifest"]
         raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
@@ -227,7 +223,7 @@ def processing(
         search_sec=float(search_sec),
         **detector_settings(detector),
     )
-    listing = read_locations([local_path(folder) for folder in folders], layout, pictures)
+    listing = read_locations(folders, layout, pictures)
     videos = select_videos(listing.videos, num_vids, seed, shard)
     machines = Machines(workers or 0, scheduler, timeout_sec)
     return extract(videos, Path(save_path), settings, machines, overwrite)[0]

@@ -110,6 +110,12 @@ def say(text: str, file: TextIO | None = None) -> None:
     print(shown, file=file, flush=True)
 
 
+def say_lines(lines: Sequence[str]) -> None:
+    """Print each line as `say` does."""
+    for line in lines:
+        say(line)
+
+
 def print_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
     """Print two columns, a name and its value, as wide as their text."""
     table = Table(show_header=False)
