@@ -96,7 +96,8 @@ class FaceSearch:
             of_windows = split(frames, self._settings.capture_sec)
             for number, (start_sec, of_window) in enumerate(of_windows):
                 folder = self._folder / f"window_{number:05d}"
-                window = self._window(start_sec, of_window, frames_again, folder)
+                is_late = number > 0 and not whole
+                window = self._window(start_sec, of_window, frames_again, folder, is_late)
                 self.num_frames += len(window.times_sec)
                 self._last_sec = window.times_sec[-1]
                 self._end_sec = min(start_sec + self._settings.capture_sec, search_end_sec)
@@ -129,12 +130,18 @@ class FaceSearch:
         frames: Iterator[Frame],
         frames_again: Iterator[Frame],
         folder: Path,
+        is_late: bool,
     ) -> FaceWindow:
-        """Return a window, with the crops of its faces in the new `folder`."""
+        """Return a window, with the crops of its faces in the new `folder`.
+
+        Before a window that `is_late` no face was seen, so its main face begins with a detection.
+        """
         folder.mkdir()
         if self._settings.faces == AS_IS:
             return take_as_is(start_sec, frames, self._settings, folder)
         followed = follow(frames, self._settings, folder)
+        if is_late and followed.faces:
+            followed.faces[0] = followed.faces[0].from_first_detection()
         wanted = followed.squares_to_cut()
         if wanted:
             followed.cut(self._limit.watch(frames_again), wanted)

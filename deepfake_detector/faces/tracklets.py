@@ -70,6 +70,11 @@ class FaceBoxes:
     boxes: np.ndarray  # (num_frames, 4) float32
     detected: np.ndarray  # (num_frames,) bool
 
+    def from_first_detection(self) -> "FaceBoxes":
+        """Return the same without the frames before the face was first detected."""
+        start = int(np.argmax(self.detected))
+        return FaceBoxes(self.first + start, self.boxes[start:], self.detected[start:])
+
 
 def distance(one: Detection, other: Detection) -> float:
     """Return the distance of two box centres in mean box sides."""

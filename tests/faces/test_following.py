@@ -39,6 +39,14 @@ def test_a_face_after_the_first_seconds_is_found_and_the_row_says_from_when_on(
     assert np.ptp(read_rgb(tmp_path / "faces" / "a.mp4" / "000.jpeg")) > 100
 
 
+def test_late_crops_begin_with_the_face_and_not_with_the_wall_before_it(tmp_path, head_frames):
+    videos = late_video(tmp_path / "videos", head_frames, 35)
+    (row,) = processing.processing(videos, tmp_path / "faces", capture_sec=1)
+    first, *_ = rows_of(tmp_path / "faces" / "a.mp4" / "boxes.csv")
+    assert (row["status"], first["source"]) == ("ok", "detected")
+    assert 35 <= int(first["frame"]) <= 45
+
+
 def test_late_faces_are_those_that_the_same_seconds_at_the_start_would_give(tmp_path, head_frames):
     """A window does not know what came before it."""
     for name, grey_frames in (("early", 0), ("late", 25)):
