@@ -27,6 +27,7 @@ WAITING_BYTES = 64 << 20  # of pixels kept; beyond that the oldest are cut as th
 # Detections before a frame that its box can depend on: those that decide which are outliers, and
 # those that a gap is averaged from.
 CONTEXT_DETECTIONS = smoothing.NEIGHBOUR_DETECTIONS + 2 * smoothing.OUTLIER_DETECTIONS
+KEPT_WHOLE_BYTES = 1 << 20  # a smaller frame is kept as it is, which is quicker than to copy parts
 SLACK = 0.15  # kept around the crop of a face just detected, as a share of the crop's side
 SLACK_SILENT = 0.5  # ... of one not detected at the moment
 FACES_AT_ONCE = {"main": 2, "all": 8}  # followed faces that are cut, the largest and longest
@@ -66,6 +67,8 @@ class CropBuffer:
     def _parts(self, frame: Frame) -> list[Part]:
         """Return copies of the surroundings of each followed face, or of the whole frame."""
         height, width = frame.size
+        if frame.pixels.nbytes <= KEPT_WHOLE_BYTES:
+            return [Part(0, 0, frame.pixels)]
         parts = []
         for tracklet in self._largest(self._tracker.live):
             x, y, w, h = (float(value) for value in tracklet.detections[-1].box_xywh)

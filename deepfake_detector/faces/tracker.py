@@ -254,7 +254,8 @@ def _thumbnail(grey: np.ndarray) -> np.ndarray:
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Return Pearson's correlation of two thumbnails; 1 where one of them is a plain area."""
-    one, other = one - one.mean(), other - other.mean()
-    spread = float(np.linalg.norm(one) * np.linalg.norm(other))
     # A frame that has faded to black correlates with nothing, yet starts no new shot.
-    return float((one * other).sum()) / spread if spread > one.size else 1.0
+    spread_one, spread_other = (cv2.meanStdDev(thumbnail)[1][0, 0] for thumbnail in (one, other))
+    if spread_one * spread_other <= 1:
+        return 1.0
+    return float(cv2.matchTemplate(one, other, cv2.TM_CCOEFF_NORMED)[0, 0])
