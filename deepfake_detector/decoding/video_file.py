@@ -120,7 +120,7 @@ class VideoFile:
         for decoded in self._decode():
             any_picture = True
             if deinterlacer is None and decoded.interlaced_frame:
-                deinterlacer = Deinterlacer(self._stream)
+                deinterlacer = Deinterlacer()
             ready = deinterlacer.push(decoded) if deinterlacer else [decoded]
             yield from map(self._picture, ready)
         if deinterlacer is not None:
@@ -216,8 +216,7 @@ class Deinterlacer:
     https://ffmpeg.org/ffmpeg-filters.html#bwdif
     """
 
-    def __init__(self, stream: av.VideoStream):
-        self._stream = stream
+    def __init__(self):
         self._graph: av.filter.Graph | None = None
         self._form: tuple = ()
 
