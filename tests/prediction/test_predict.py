@@ -113,6 +113,10 @@ def test_a_whole_video_is_scored_in_windows(quick_run, two_heads, tmp_path, caps
     assert predicted(quick_run, *command, "--whole") == 0
     (whole,) = json.loads((tmp_path / "a.json").read_text())["videos"]
     assert (first["frames"], whole["frames"]) == (5, 50)
+    ((alone,), (with_others,)) = (video["windows"][0]["faces"] for video in (first, whole))
+    # Scored with nine other clips: the last digit may differ.
+    assert with_others["score"] == pytest.approx(alone["score"], abs=1e-6)
+    with_others["score"] = alone["score"]
     assert whole["windows"][0] == first["windows"][0]
     assert [window["start_sec"] for window in whole["windows"]] == pytest.approx(
         np.arange(10) * 0.2, abs=1e-3

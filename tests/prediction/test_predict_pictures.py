@@ -67,9 +67,8 @@ def test_a_photograph_gets_a_verdict_that_says_it_rests_on_one_frame(run, photo,
 
 @pytest.mark.slow
 def test_a_folder_of_frames_is_scored_and_drawn_as_the_video_that_it_is(
-    run, folder_of_frames, tmp_path, monkeypatch
+    run, folder_of_frames, tmp_path
 ):
-    monkeypatch.setattr("deepfake_detector.videos.search.find_videos", lambda places, **_: places)
     words = ["--model", str(run / "model.keras"), "--workers", "0", "--json", str(tmp_path / "a")]
     assert predict.main([*words, str(folder_of_frames), "--annotate", str(tmp_path / "out")]) == 0
     (video,) = json.loads((tmp_path / "a").read_text())["videos"]
