@@ -39,9 +39,8 @@ class YuNet:
         if not hasattr(cv2, "FaceDetectorYN"):
             raise UserError(f"{problem}: this OpenCV has no FaceDetectorYN")
         limits = (MIN_SCORE, MOST_OVERLAP, MOST_CANDIDATES)
-        model, no_config = np.frombuffer(_read(path), np.uint8), np.zeros(0, np.uint8)
         try:
-            self._network = cv2.FaceDetectorYN.create("onnx", model, no_config, (64, 64), *limits)
+            self._network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), *limits)
             self._network.detect(np.zeros((64, 64, 3), np.uint8))
         except cv2.error:
             raise UserError(
