@@ -92,12 +92,15 @@ def check_is_file(path: Path) -> None:
 
 def explain(path: Path, words: str) -> str:
     """Return why FFmpeg, which says `words`, cannot decode a frame of a file that is there."""
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-        if not head:
-            return "the file is empty"
-        if not any(head) and _is_zero_throughout(file, path.stat().st_size):
-            return "all zero bytes"
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            if not head:
+                return "the file is empty"
+            if not any(head) and _is_zero_throughout(file, path.stat().st_size):
+                return "all zero bytes"
+    except OSError as error:  # a broken disk, or it has gone meanwhile
+        return f"it cannot be read ({error.strerror})"
     for start, clause in STARTS.items():
         if head.startswith(start):
             return clause

@@ -13,6 +13,7 @@ from deepfake_detector.decoding.frame import BgrPixels
 from deepfake_detector.decoding.video_file import Picture
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+NOT_A_PICTURE = "not a picture OpenCV can read"
 LAST_NUMBER = re.compile(r"\d+(?=\D*\Z)")
 
 
@@ -67,9 +68,6 @@ class PictureFiles:
                 yield Picture(number / self._fps, functools.partial(BgrPixels, image_bgr))
         if len(self._unreadable) == len(self._paths):
             raise UnreadableError(self.damage(True) if len(self._paths) > 1 else NOT_A_PICTURE)
-
-
-NOT_A_PICTURE = "not a picture OpenCV can read"
 
 
 def read_picture(path: Path) -> np.ndarray | None:

@@ -2,7 +2,7 @@
 
     background = Background()
     for frame in background.watch(frames): ...
-    text = background.hashes(boxes)                  # one line, background.txt next to the crops
+    text = background.hashes(faces)                  # one line, background.txt next to the crops
     find_originals({"fake.mp4": text, ...}, {"real.mp4": text, ...})   # {"fake.mp4": "real.mp4"}
 
 A forged face leaves the rest of the frame as it was, so a fake and its original agree outside of
@@ -125,7 +125,7 @@ def find_originals(fakes: Mapping[str, str], reals: Mapping[str, str]) -> dict[s
         both = counted & own_counted  # (num_reals, moments, bits)
         bits = both.sum(axis=2)
         unequal = ((signs != own_signs) & both).sum(axis=2) / np.maximum(bits, 1)
-        # Every moment that both videos have must agree; two at least, unless there is only one.
+        # Every moment of which enough is known in both videos must agree.
         known = bits >= LEAST_BITS
         agree = (known.sum(axis=1) >= 1) & ~((unequal > MOST_UNEQUAL) & known).any(axis=1)
         if agree.any():

@@ -21,7 +21,7 @@ FAKE, REAL = "FAKE", "REAL"
 def check_is_folder(folder: Path) -> None:
     """Raise UserError where there is no such folder."""
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; give a folder of videos with a {METADATA_NAME}")
+        raise UserError(f"{folder} is not a folder; give a folder of videos")
 
 
 # The folder of a video's faces has its name, next to these files.

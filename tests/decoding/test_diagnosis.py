@@ -122,6 +122,12 @@ def test_a_file_that_cannot_be_opened_says_why(tmp_path, monkeypatch, error, cla
     assert explain(tmp_path / "a.mp4") == clause
 
 
+def test_a_disk_that_fails_further_on_is_a_reason_and_stops_no_run(tmp_path):
+    """FFmpeg could not read on, and neither can we."""
+    reason = diagnosis.explain(tmp_path / "gone_meanwhile.mp4", "Input/output error")
+    assert reason == "it cannot be read (No such file or directory)"
+
+
 @pytest.mark.parametrize(
     ("start", "clause"),
     [
