@@ -20,7 +20,8 @@ The way of a clip:
 **Training** gives endless full batches of `(clips, labels)`, augmented, one epoch after the other.
 Real and fake clips alternate: `pairs.sample_epoch` says which pairs an epoch has, and
 `pairs.steps_per_epoch` how many batches. With `self_blend`, that share of the fakes are made from
-real videos (clips/self_blending.py).
+real videos (clips/self_blending.py). Photographs are shown as frames of videos (clips/filming.py),
+and an epoch has no more of them than videos of their class.
 
 **Scoring** gives every video once, in the given order, as `(clips, labels, weights)`. The last
 batch is filled up with copies of weight 0. The mean of weight times loss over all that is delivered
@@ -59,7 +60,7 @@ class ClipPlan(NamedTuple):
 
     video: np.ndarray  # () int64, its index
     role: np.ndarray  # () int64: ORIGINAL, SELF_BLEND_TARGET or SELF_BLEND, see pairs.py
-    blend_seed: np.ndarray  # () int64, of a self-blend
+    pair_seed: np.ndarray  # () int64, of what both clips of a pair have in common
     random_numbers: np.ndarray  # (NUM_RANDOM,) float32 in [0, 1): phase and augmentation
     weight: np.ndarray  # (1,) float32, of the loss
 
@@ -119,9 +120,12 @@ def build_dataset(
         plan = _plan_once(tracks, batch_size, equal_classes, bool(self_blend))
         plans = tf.data.Dataset.from_tensor_slices(plan.rows_of_batches(batch_size, own_rows))
 
+    is_photograph = tf.constant([track.is_photograph for track in tracks])
+
     def load(paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan) -> tuple[tf.Tensor, ...]:
         random_numbers = plan.random_numbers if training else ()
-        clip = fit_clip(stack_crops(paths), size, random_numbers, plan.role, plan.blend_seed)
+        made = (plan.role, plan.pair_seed, tf.gather(is_photograph, plan.video))
+        clip = fit_clip(stack_crops(paths), size, random_numbers, *made)
         return (clip, label) if training else (clip, label, plan.weight)
 
     dataset = _name_crops(plans, tracks, num_frames)
@@ -177,11 +181,11 @@ def _plan_epoch(
     rng = np.random.default_rng([seed, epoch, 1])  # other numbers than those of the order
     num_pairs = -(-num_clips // 2)
     random_numbers = rng.random((num_pairs, NUM_RANDOM), np.float32)
-    blend_seeds = rng.integers(SEED_LIMIT, size=num_pairs)
+    pair_seeds = rng.integers(SEED_LIMIT, size=num_pairs)
     return ClipPlan(
         indices,
         roles,
-        blend_seeds.repeat(2)[:num_clips],
+        pair_seeds.repeat(2)[:num_clips],
         random_numbers.repeat(2, axis=0)[:num_clips],
         np.ones((num_clips, 1), np.float32),
     )

@@ -7,11 +7,16 @@ robustness tests of evaluation/robustness.py.
 
 import functools
 from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Final
 
+import av
 import cv2
 import numpy as np
 
 Change = Callable[[np.ndarray], np.ndarray]
+H264_ENCODER: Final = "libx264"
+CAN_ENCODE_H264 = H264_ENCODER in av.codecs_available
 # In these axes grey is the first, saturation the length and hue the angle of the other two (YIQ of
 # ITU-R BT.470).
 RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -73,3 +78,25 @@ def compress(frame: np.ndarray, quality: int) -> np.ndarray:
     encoded = cv2.imencode(".jpeg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), parameters)[1]
     decoded_bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
     return cv2.cvtColor(decoded_bgr, cv2.COLOR_BGR2RGB)
+
+
+def h264(frames: np.ndarray, crf: int, preset: str = "medium") -> np.ndarray:
+    """Return frames `(n, height, width, 3) uint8` RGB after H.264 at a constant rate factor, 0..51.
+
+    They are encoded as consecutive frames of a video, in memory. The preset says how much time the
+    encoder takes (https://trac.ffmpeg.org/wiki/Encode/H.264). Works where `CAN_ENCODE_H264`.
+    """
+    height, width = frames.shape[1:3]
+    even = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))  # chroma has half the resolution
+    padded = np.pad(frames, even, mode="edge")
+    encoder = av.CodecContext.create(H264_ENCODER, "w")
+    encoder.height, encoder.width = padded.shape[1:3]
+    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
+    encoder.options = {"crf": str(crf), "preset": preset}
+    encoder.thread_count = 1  # so that the result is the same on every machine
+    decoder = av.CodecContext.create("h264", "r")
+    pictures = [av.VideoFrame.from_ndarray(frame, format="rgb24") for frame in padded]
+    packets = [packet for picture in (*pictures, None) for packet in encoder.encode(picture)]
+    decoded = [picture for packet in (*packets, None) for picture in decoder.decode(packet)]
+    changed = np.stack([picture.to_ndarray(format="rgb24") for picture in decoded])
+    return changed[:, :height, :width]

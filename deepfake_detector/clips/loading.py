@@ -6,7 +6,7 @@ clip = load_clip(paths, (192, 192))        # (num_frames, 192, 192, 3) uint8 RGB
 import numpy as np
 import tensorflow as tf
 
-from deepfake_detector.clips import augmentation, self_blending
+from deepfake_detector.clips import augmentation, filming, self_blending
 from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND
 
 END_OF_IMAGE = b"\xff\xd9"  # what every whole JPEG ends with (ITU-T T.81, B.1.1.3)
@@ -42,17 +42,19 @@ def fit_clip(
     img_size: tuple[int, int],
     random_numbers: tf.Tensor = (),
     role: tf.Tensor = ORIGINAL,
-    blend_seed: tf.Tensor = 0,
+    pair_seed: tf.Tensor = 0,
+    is_photograph: tf.Tensor = False,
 ) -> tf.Tensor:
     """Return frames `(num_frames, height, width, 3) uint8` as a clip, `(num_frames, *img_size, 3)`.
 
-    With `random_numbers`, `(augmentation.NUM_RANDOM,) float32`, the clip is augmented. By its
-    `role`, see pairs.py, it may be one side of a pair that is made with the seed `blend_seed`.
+    With `random_numbers`, `(augmentation.NUM_RANDOM,) float32`, the clip is augmented, and a
+    photograph is made to look like a video. By its `role`, see pairs.py, it may be one side of a
+    pair that is made with the seed `pair_seed`.
     """
     # OpenCV works on bytes where TensorFlow works on floats, and takes a quarter of the time.
     clip = tf.numpy_function(
         lambda *given: _fitted(img_size, *given),
-        [frames, random_numbers, role, blend_seed],
+        [frames, random_numbers, role, pair_seed, is_photograph],
         tf.uint8,
         stateful=False,
     )
@@ -65,9 +67,13 @@ def _fitted(
     frames: np.ndarray,
     random_numbers: np.ndarray,
     role: int,
-    blend_seed: int,
+    pair_seed: int,
+    is_photograph: bool,
 ) -> np.ndarray:
+    rng = np.random.default_rng(pair_seed)
+    if is_photograph and len(random_numbers):
+        frames = filming.filmed(frames, rng)
     if role != ORIGINAL:
-        target, blend, _ = self_blending.blend(frames, np.random.default_rng(blend_seed))
+        target, blend, _ = self_blending.blend(frames, rng)
         frames = blend if role == SELF_BLEND else target
     return augmentation.fit(frames, img_size, random_numbers if len(random_numbers) else None)

@@ -48,8 +48,8 @@ def steps_per_epoch(
 
 def count_clips(videos: Sequence[FaceTrack], self_blend: float = 0.0) -> int:
     """Return how many clips it takes to show every pair once."""
-    counts = Counter(video.label for video in videos)
-    return 2 * (counts[0] if self_blend else min(counts[0], counts[1]))
+    real, fake = map(len, _random_classes(videos, np.random.default_rng(0)))
+    return 2 * (real if self_blend else min(real, fake))
 
 
 def sample_epoch(
@@ -87,7 +87,7 @@ def _real_fake_pairs(videos: Sequence[FaceTrack], rng: np.random.Generator) -> n
     and its original only the forgery differs, otherwise an unmatched one. Videos that merely show
     the same person are no match.
     """
-    smaller, larger = sorted(_by_class(videos), key=len)
+    smaller, larger = sorted(_random_classes(videos, rng), key=len)
     partners = _by_source_group(videos, map(int, rng.permutation(larger)))
     partner_of: dict[int, int | None] = {}
     for index in map(int, rng.permutation(smaller)):
@@ -113,7 +113,7 @@ def _self_blend_pairs(
     missing. A real video without a fake of its own is not paired with one of another source:
     a network would learn to tell the sources apart.
     """
-    reals, fakes = _by_class(videos)
+    reals, fakes = _random_classes(videos, rng)
     originals = _by_source_group(videos, reals)
     chosen = rng.permutation(fakes)[: round((1 - self_blend) * len(reals))].astype(int)
     pairs = [
@@ -125,9 +125,22 @@ def _self_blend_pairs(
     return rng.permutation(np.array(pairs, np.int64))
 
 
-def _by_class(videos: Sequence[FaceTrack]) -> list[list[int]]:
-    """Return the indices of the real videos and those of the fake ones."""
-    return [[i for i, video in enumerate(videos) if video.label == label] for label in (0, 1)]
+def _random_classes(videos: Sequence[FaceTrack], rng: np.random.Generator) -> list[list[int]]:
+    """Return the indices of the real videos and those of the fake ones: all, and of photographs a
+    random choice of as many as there are videos of the class.
+
+    Photographs come by the thousand, and people who pose in them are easier than people who talk.
+    """
+    classes = []
+    for label in (0, 1):
+        indices = [i for i, video in enumerate(videos) if video.label == label]
+        photographs = [i for i in indices if videos[i].is_photograph]
+        num_videos = len(indices) - len(photographs)
+        if 0 < num_videos < len(photographs):
+            left_out = rng.permutation(photographs)[num_videos:].tolist()
+            indices = sorted(set(indices).difference(left_out))
+        classes.append(indices)
+    return classes
 
 
 def _by_source_group(videos: Sequence[FaceTrack], indices: Iterable[int]) -> dict[str, list[int]]:

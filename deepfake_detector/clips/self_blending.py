@@ -18,16 +18,20 @@ import cv2
 import numpy as np
 
 from deepfake_detector import images
+from deepfake_detector.clips.face_masks import random_mask
 from deepfake_detector.images import Change
 
-# A network that mostly sees whole faces replaced learns their outline, and misses mouths that were
-# changed (docs/accuracy.md).
-MASK_SHARES = {"whole": 0.4, "lower": 0.3, "small": 0.3}
-GRID = 96  # side in pixels of the grid that a mask is made on
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
 # Generators seldom make faces as sharp as cameras do: mostly the face is altered, and mostly to be
 # smoother. Real faces are often sharper than what lies behind them.
 SOURCE_ALTERED_SHARE = 0.9
+GENERATED_SHARE = 0.3  # of the clips whose face looks like the output of a generator
+SMOOTHINGS: tuple[Change, ...] = (
+    lambda frame: cv2.medianBlur(frame, 3),
+    lambda frame: cv2.bilateralFilter(frame, 5, 30, 3),
+    lambda frame: cv2.GaussianBlur(frame, (0, 0), 0.6),
+    lambda frame: frame,
+)
 DETAIL_SHARES = {"resolution": 0.55, "blur": 0.2, "sharpen": 0.08, "coding": 0.12, "noise": 0.05}
 
 
@@ -57,7 +61,7 @@ def blend(
     altered = _altered(frames, _random_alterations(rng))
     source, target = (altered, frames) if rng.random() < SOURCE_ALTERED_SHARE else (frames, altered)
     jitter, warp = _random_jitter(rng), _random_warp(rng, size)
-    mask = random_mask(rng, size)
+    mask = random_mask(frames[0], rng)
     mask *= rng.choice([0.5, 0.75, 1, 1, 1])  # opacity
     rest = 1 - mask
     blended = np.empty_like(target)
@@ -67,49 +71,13 @@ def blend(
     return target, blended, mask
 
 
-# The mask
-
-
-def random_mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Return a soft region about the face, `(height, width) float32` 0..1.
-
-    It is an uneven oval between an ellipse and a rounded box; often only its lower part, as where
-    a mouth was replaced, or a smaller one.
-    """
-    y, x = np.mgrid[0:GRID, 0:GRID].astype(np.float32) / (GRID - 1)
-    kind = _random_kind(rng, MASK_SHARES)
-    shrink = rng.uniform(0.55, 0.8) if kind == "small" else 1.0
-    x = (x - rng.normal(0.5, 0.015)) / (rng.uniform(0.19, 0.29) * shrink)
-    y = (y - rng.normal(0.54, 0.02)) / (rng.uniform(0.24, 0.34) * shrink)
-    tilt = rng.normal(0, 0.06)
-    x, y = x * np.cos(tilt) + y * np.sin(tilt), y * np.cos(tilt) - x * np.sin(tilt)
-    exponent = rng.uniform(2, 3.5)
-    radius = (np.abs(x) ** exponent + np.abs(y) ** exponent) ** (1 / exponent)
-    angle, border = np.arctan2(y, x), np.ones_like(radius)
-    for waves in (2, 3, 4, 5):
-        height = rng.normal(0, 0.05 / np.sqrt(waves - 1))
-        border += height * np.cos(waves * angle + rng.uniform(0, 2 * np.pi))
-    mask = (radius < border).astype(np.float32)
-    if kind == "lower":  # below a slanting line near the nose
-        mask *= y > rng.uniform(-0.25, 0.25) + rng.normal(0, 0.1) * x
-    height, width = size
-    return cv2.resize(_softened(mask, rng), (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _softened(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the mask with a soft border, its largest value 1."""
-    sigma = np.exp(rng.uniform(np.log(0.4), np.log(6)))  # pixels of the grid
-    mask = cv2.GaussianBlur(mask, (0, 0), sigma)
-    if rng.random() < 0.5:  # inwards only, as where a mask was shrunk before it was softened
-        mask = cv2.GaussianBlur(np.clip(2 * mask - 1, 0, 1), (0, 0), sigma * rng.uniform(0.3, 1))
-    return mask / max(float(mask.max()), 1e-3)
-
-
 # What is altered
 
 
 def _random_alterations(rng: np.random.Generator) -> list[Change]:
     """Return what is done to every frame of the source or of the target: colour, detail or both."""
+    if rng.random() < GENERATED_SHARE:
+        return [*([random_colour(rng)] if rng.random() < 0.6 else []), random_generator(rng)]
     alters_colour, alters_detail = rng.random(2) < (0.8, 0.75)
     alterations = [random_colour(rng)] if alters_colour else []
     if alters_detail or not alters_colour:
@@ -156,6 +124,29 @@ def random_detail(rng: np.random.Generator) -> Change:
         quality = int(rng.uniform(25, 75))
         return lambda frame: images.compress(frame, quality)
     return images.noise(rng.uniform(2, 6), int(rng.integers(2**32)))
+
+
+def random_generator(rng: np.random.Generator) -> Change:
+    """Return what generators of whole faces do to one: few pixels, smooth skin, the lattice that
+    upsampling leaves (Odena et al. 2016, doi:10.23915/distill.00003), and then sharpening."""
+    side = np.exp(rng.uniform(np.log(77), np.log(206)))  # of the crop, in pixels that are left
+    enlarge = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)[rng.integers(3)]
+    smooth = SMOOTHINGS[rng.integers(len(SMOOTHINGS))]
+    period, amplitude = int(rng.choice([2, 4, 8])), rng.uniform(0, 2.5) * (rng.random() < 0.5)
+    amount = rng.uniform(0, 1.2) * (rng.random() < 0.5)
+
+    def generate(frame: np.ndarray) -> np.ndarray:
+        height, width = frame.shape[:2]
+        few = max(1, round(min(side, width)))
+        small = smooth(cv2.resize(frame, (few, few), interpolation=cv2.INTER_AREA))
+        large = cv2.resize(small, (width, height), interpolation=enlarge)
+        if amount:
+            large = images.sharpened(large, 1.5, amount)
+        y, x = np.mgrid[0:height, 0:width]
+        lattice = ((x % period == 0) | (y % period == 0)) - 1.5 / period
+        return np.clip(large + 2 * amplitude * lattice[..., None], 0, 255).astype(np.uint8)
+
+    return generate
 
 
 def _random_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:

@@ -31,6 +31,11 @@ class FaceTrack:
     people: tuple[str, ...] = ()  # as far as the metadata names them; its `group` counts as one
 
     @property
+    def is_photograph(self) -> bool:
+        """Whether it has a single crop, as a photograph has."""
+        return self.num_frames == 1
+
+    @property
     def video_key(self) -> tuple[str, str]:
         """The folder of faces and the video's name: the same for all face tracks of a video."""
         return str(Path(self.folder).parent), self.video

@@ -11,10 +11,12 @@ from deepfake_detector.clips.pairs import (
     ORIGINAL,
     SELF_BLEND,
     SELF_BLEND_TARGET,
+    count_clips,
     sample_epoch,
     steps_per_epoch,
 )
 from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
 
 def indices_of(videos, **options) -> np.ndarray:
@@ -132,3 +134,26 @@ def test_without_fakes_the_sentence_says_how_to_make_some():
         steps_per_epoch(videos, batch_size=2)
     with pytest.raises(UserError, match="training needs real videos, but 1 videos hold 0 real"):
         steps_per_epoch([video("f.mp4", 1)], batch_size=2, self_blend=0.5)
+
+
+def test_photographs_by_the_hundred_do_not_crowd_out_the_videos():
+    def track(number, label, num_frames):
+        name = f"{number:03d}"
+        return FaceTrack(name, name, label, num_frames, 3, name, name)
+
+    tracks = [track(number, 0, 9) for number in range(10)]
+    tracks += [track(number, 0, 1) for number in range(10, 200)]
+    assert count_clips(tracks, self_blend=1.0) == 40
+    indices, _ = sample_epoch(tracks, seed=0, epoch=0, self_blend=1.0)
+    is_photograph = np.array([tracks[index].is_photograph for index in indices])
+    assert is_photograph.mean() == 0.5
+    others, _ = sample_epoch(tracks, seed=0, epoch=1, self_blend=1.0)
+    assert set(indices[is_photograph]) != {i for i in others if tracks[i].is_photograph}
+
+
+def test_photographs_alone_are_all_shown():
+    tracks = [
+        FaceTrack(f"{number}", f"{number}", 0, 1, 3, f"{number}", f"{number}")
+        for number in range(9)
+    ]
+    assert count_clips(tracks, self_blend=1.0) == 18
