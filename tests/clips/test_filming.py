@@ -28,7 +28,7 @@ def test_a_photograph_mostly_loses_detail_and_moves(photograph):
     assert len(changed) / len(clips) == pytest.approx(filming.FILMED_SHARE, abs=0.15)
     for clip in changed:
         assert clip.shape == photograph.shape and clip.dtype == np.uint8
-        assert not np.array_equal(clip[0], clip[-1])
+    assert np.mean([np.array_equal(clip[0], clip[-1]) for clip in changed]) < 0.3
     assert np.mean([clip.std() for clip in changed]) < 0.8 * photograph.std()
 
 
