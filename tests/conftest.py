@@ -24,7 +24,7 @@ SIZE = 160  # side of the synthetic frames in pixels
 ROOT = Path(__file__).parents[1]
 # A training of two short epochs on clips, with the fakes that there are.
 TINY = ["--epochs", "2", "--batch-size", "4", "--num-frames", "3", "--img-size", "32"]
-TINY += ["--frame-epochs", "0", "--min-steps", "1", "--self-blend", "0"]
+TINY += ["--architecture", "detail", "--frame-epochs", "0", "--min-steps", "1", "--self-blend", "0"]
 
 
 def write_metadata(folder: Path, entries: dict) -> Path:
@@ -150,8 +150,9 @@ def run_with_frames(sample_faces, tmp_path_factory) -> Path:
     import train
 
     settings = train.TrainSettings(
-        epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32, learning_rate=1e-9
-    )
+        architecture="detail", epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32,
+        learning_rate=1e-9,
+    )  # fmt: skip
 
     def make(out: Path) -> None:
         callbacks = [tf.keras.callbacks.CSVLogger(str(out.with_name("log.csv")))]

@@ -84,8 +84,8 @@ def places(encoder: keras.Model) -> Iterator[tuple[layers.Layer, str, str]]:
 
 
 def folded(tensors: Tensors, convolution: str, batch_norm: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return kernel `(height, width, inputs, outputs)` and bias `(outputs,)` of the convolution that
-    computes what this one and its batch normalisation compute together.
+    """Return kernel and bias of the convolution that computes what this one and its batch
+    normalisation compute together: `(height, width, inputs, outputs)` and `(outputs,)`.
 
     Raises KeyError where a tensor is missing and ValueError where shapes differ.
     """

@@ -36,7 +36,7 @@ class _Storage(NamedTuple):
 
     key: str
     dtype: np.dtype
-    count: int
+    size: int  # how many
 
 
 class _Tensor(NamedTuple):
@@ -116,7 +116,7 @@ def _check_tensor(name: str, tensor: object) -> None:
     if not all(isinstance(number, int) and number >= 0 for number in (first, *shape, *strides)):
         raise ValueError(f"the shape of {name} is not made of numbers")
     last = first + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    if math.prod(shape) > storage.count or not first <= last < storage.count:
+    if math.prod(shape) > storage.size or not first <= last < storage.size:
         raise ValueError(f"the numbers of {name} do not lie within their storage")
 
 

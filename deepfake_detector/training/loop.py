@@ -13,6 +13,7 @@ How far it has come is one object, `trainer.progress`. With that, the variables,
 there, a run goes on as if it had never stopped.
 """
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from deepfake_detector.networks.folding import fold_time
 from deepfake_detector.scoring import metrics, model_file
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 from deepfake_detector.scoring.distributed import gather, timed
+from deepfake_detector.training.weight_average import WeightAverage
 
 
 @dataclass
@@ -64,7 +66,8 @@ class Trainer:
     `network` is what `save` writes, in float32. `twin`, if given, is the same network in another
     precision, which is trained in its place. What runs, and what callbacks see as their model, is
     `model`: the same weights with time folded into the batch (`folding.fold_time`); `seed` is that
-    of its dropout. Networks and optimizer have been made in the scope of `strategy`.
+    of its dropout. Networks and optimizer have been made in the scope of `strategy`. With
+    `average_momentum`, what is validated and saved is the average of the weights over the steps.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Trainer:
         strategy: tf.distribute.Strategy,
         twin: keras.Model | None = None,
         seed: int = 0,
+        average_momentum: float = 0.0,
     ):
         self.network, self._trained = network, twin or network
         self.optimizer, self.strategy = optimizer, strategy
@@ -84,18 +88,28 @@ class Trainer:
             optimizer.build(self.model.trainable_variables)
             # Callbacks look for the optimizer there.
             self.model.compile(optimizer=optimizer)
+        self._average = None
+        if average_momentum:
+            weights = self.model.trainable_variables
+            self._average = WeightAverage(weights, average_momentum, strategy)
         self._scorer = ClipScorer(self.model, strategy=strategy)
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All that a step changes: the weights and the state of the optimizer."""
-        return [*self.model.variables, *self.optimizer.variables]
+        """All that a step changes: the weights, the state of the optimizer and the average."""
+        average = self._average.values if self._average else []
+        return [*self.model.variables, *self.optimizer.variables, *average]
 
     def save(self, path: Path) -> None:
-        """Write the network with the weights trained so far, in float32."""
-        if self._trained is not self.network:
-            self.network.set_weights(self._trained.get_weights())
-        model_file.save(self.network, path)
+        """Write the network with the weights trained so far, or their average, in float32."""
+        with self._averaged():
+            if self._trained is not self.network:
+                self.network.set_weights(self._trained.get_weights())
+            model_file.save(self.network, path)
+
+    def _averaged(self) -> contextlib.AbstractContextManager:
+        """Let the model hold the average of the weights meanwhile, if there is one."""
+        return self._average.in_place() if self._average else contextlib.nullcontext()
 
     def restore(self, progress: Progress, values: Sequence[np.ndarray]) -> None:
         """Go on from `progress` with these values of the `variables`.
@@ -188,7 +202,8 @@ class Trainer:
         progress = self.progress
         started = time.perf_counter()
         callbacks.on_test_begin()
-        (scores, labels, weights), waited_sec = self._scorer.score_dataset(validation)
+        with self._averaged():
+            (scores, labels, weights), waited_sec = self._scorer.score_dataset(validation)
         validated = classification_metrics(labels, scores, weights)
         callbacks.on_test_end(dict(validated))
         seconds = progress.seconds + time.perf_counter() - started
@@ -219,7 +234,10 @@ class Trainer:
 
     @tf.function
     def _train_step(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
-        return self.strategy.run(self._train_replica, args=batch)
+        result = self.strategy.run(self._train_replica, args=batch)
+        if self._average:
+            self._average.update(self.optimizer.iterations.value)
+        return result
 
     def _train_replica(self, clips: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         global_batch = clips.shape[0] * self.strategy.num_replicas_in_sync
