@@ -74,7 +74,7 @@ def test_gradients_pass_where_values_passed():
 
 @pytest.mark.slow
 def test_scoring_drops_nothing_and_saved_networks_keep_stock_dropout():
-    network = networks.build_model(3, (32, 32))
+    network = networks.build_model(3, (32, 32), "detail")
     folded = folding.fold_time(network, seed=0, step=tf.Variable(0, dtype=tf.int64))
     clips = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3)).astype(np.float32)
     assert folded(clips).numpy() == pytest.approx(network(clips).numpy(), abs=1e-6)
@@ -224,7 +224,7 @@ def train(devices, architecture):
 
 
 results = []
-for architecture in ["detail"]:
+for architecture in ["detail", "efficientnet-lite0"]:
     masks_one, weights_one = train(1, architecture)
     masks_two, weights_two = train(2, architecture)
     same, dropped = bool((masks_one == masks_two).all()), float((masks_one == 0).mean())

@@ -153,6 +153,7 @@ data, out, precision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 settings = train.TrainSettings(
     epochs=2, frame_epochs=int(sys.argv[4]), min_steps=2, self_blend=0.5, batch_size=4,
     num_frames=3, img_size=32, validation_share=0.3, precision=precision, architecture=sys.argv[5],
+    initial="random",
 )
 splits = split_tracks(list_faces(data), 0.3, 0, 0)
 # An odd number: at the end the second device has only clips that fill up the batch.
@@ -177,7 +178,11 @@ print(json.dumps(results))
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "frame_epochs", "architecture"),
-    [("float32", "0", "detail"), ("mixed_float16", "1", "baseline")],
+    [
+        ("float32", "0", "detail"),
+        ("mixed_float16", "1", "baseline"),
+        ("float32", "1", "efficientnet-lite0"),
+    ],
 )
 def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
     sample_faces, tmp_path, precision, frame_epochs, architecture
