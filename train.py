@@ -217,7 +217,11 @@ def build_trainer(
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():  # variables that are made in it have a copy on every device
         optimizer = make_optimizer(
-            settings.learning_rate, settings.epochs, steps_per_epoch, precision
+            settings.learning_rate,
+            settings.epochs,
+            steps_per_epoch,
+            precision,
+            settings.recipe.final_share,
         )
         network = build_model(*shape, initial=initial)
         if set_weights:

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -130,6 +130,22 @@ def sample_faces(sample_videos, tmp_path_factory) -> Path:
         "faces",
         lambda out: processing.processing(location=sample_videos, save_path=out, face_size=64),
     )
+
+
+@pytest.fixture(scope="module")
+def small_lite0() -> Iterator[None]:
+    """Let EfficientNet-Lite0 have four blocks and few channels: its 50 convolutions take long to
+    trace."""
+    from deepfake_detector.networks import efficientnet_lite
+
+    stages = [
+        stage._replace(channels=stage.channels // 4, repeats=min(stage.repeats, 2))
+        for stage in efficientnet_lite.STAGES[:3]
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(efficientnet_lite, "STAGES", stages)
+        patch.setattr(efficientnet_lite, "NUM_FEATURES", 24)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ class Recipe:
     # Clips are fewer and more alike than frames: at a higher rate the network soon loses what the
     # frames have taught it.
     rate_divisor: float = 10.0  # of the learning rate, for clips that follow single frames
+    final_share: float = 0.1  # of the learning rate, at the end
     average_momentum: float = 0.0  # of the average of the weights, on single frames; 0: none
     freezes_cnn: bool = False  # train only LSTM and Dense on clips
 
@@ -49,6 +50,7 @@ RECIPES: Mapping[str, Recipe] = {
         frame_epochs=30,
         learning_rate=3e-4,
         rate_divisor=0.3,  # the new layers have everything to learn
+        final_share=0.01,
         average_momentum=0.99,
         freezes_cnn=True,
     ),

@@ -9,6 +9,7 @@ import model as networks
 from deepfake_detector.networks import catalogue, folding
 
 CLIP = (4, 32, 32, 3)
+pytestmark = pytest.mark.usefixtures("small_lite0")
 
 
 def clips(count=2, seed=0):

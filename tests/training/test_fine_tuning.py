@@ -1,4 +1,4 @@
-"""The default network: it begins with a model that is there, learns from frames, then from clips."""
+"""The default network: begins with a model that is there, learns from frames, then from clips."""
 
 import json
 import shutil
@@ -20,6 +20,7 @@ from deepfake_detector.training import run_folder
 from deepfake_detector.training.initial_weights import find_initial_model, set_network_weights
 from deepfake_detector.training.settings import clip_stage, frame_stage
 
+pytestmark = pytest.mark.usefixtures("small_lite0")
 SETTINGS = train.TrainSettings(
     epochs=1, frame_epochs=1, min_steps=2, batch_size=4, num_frames=2, img_size=32
 )
@@ -37,7 +38,7 @@ def write_run(folder: Path, network: keras.Model, sample_faces: Path, **training
 
 
 @pytest.fixture(scope="module")
-def shipped(sample_faces, tmp_path_factory) -> Path:
+def shipped(small_lite0, sample_faces, tmp_path_factory) -> Path:
     """A run folder that stands in for the shipped model: a network of clips."""
     keras.utils.set_random_seed(7)
     network = networks.build_model(2, (32, 32))
