@@ -174,7 +174,7 @@ def test_a_real_network_is_trained_from_a_file_of_weights(sample_faces, tmp_path
     file = tmp_path / "file.weights.h5"
     shift_statistics(stock).save_weights(file)
     words = ["--data", str(sample_faces), "--out", str(tmp_path / "run"), *TINY, "--epochs", "1"]
-    words += ["--backbone", LIGHT, "--backbone-weights", str(file), "--learning-rate", "1e-5"]
+    words += ["--architecture", LIGHT, "--from", str(file), "--learning-rate", "1e-5"]
     words += ["--num-frames", "1"]  # Keras traces a copy of the network for each frame
     assert train.main(words) == 0
     trained = backbone_weights(keras.models.load_model(tmp_path / "run" / "model.keras"))
@@ -410,7 +410,10 @@ def test_a_backbone_begins_with_imagenet_weights_by_default():
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--backbone", LIGHT, "--img-size", "31"], "needs 32 x 32 or more; give a larger --img-s"),
+        (
+            ["--architecture", LIGHT, "--img-size", "31"],
+            "needs 32 x 32 or more; give a larger --img-s",
+        ),
         (["--freeze-backbone"], "detail has no backbone"),
         (["--from", "imagenet"], "no weights of ImageNet for detail"),
         (["--from", "pretrained"], "pretrained model is one of efficientnet-lite0, not of detail"),
