@@ -13,7 +13,7 @@ RUN := $(VENV)/bin/python
 demo: $(VENV)/installed
 	$(RUN) sample_data.py --out demo/videos
 	$(RUN) processing.py --location demo/videos --save-path demo/faces
-	$(RUN) train.py --data demo/faces --out demo/run --frame-epochs 12 --epochs 4
+	$(RUN) train.py --data demo/faces --out demo/run --architecture detail --frame-epochs 12 --epochs 4
 	$(RUN) evaluate.py --model demo/run/model.keras --data demo/faces --out demo/report
 	@echo
 	@echo "These metrics are for synthetic faces. They show that the pipeline works, and say nothing"

@@ -7,8 +7,8 @@ Built from stock Keras layers only, so that `tf.keras.models.load_model` opens a
 any code of this project. Scaling is part of the network: feed it plain RGB faces, 0..255, as
 `(batch, num_frames, height, width, 3)`.
 
-The CNN that sees one frame at a time, the frame encoder, is that of `detail_encoder.py` by default.
-Training and scoring run the same weights with time folded into the batch, which is much faster, see
+The CNN that sees one frame at a time, the frame encoder, is EfficientNet-Lite0 by default. Training
+and scoring run the same weights with time folded into the batch, which is much faster, see
 `deepfake_detector/networks/folding.py`. The network below is what is saved.
 """
 
@@ -18,17 +18,18 @@ from collections.abc import Iterator, Sequence
 import keras
 from keras import layers
 
-from deepfake_detector.networks import catalogue
+from deepfake_detector.networks import catalogue, imagenet_weights
 from deepfake_detector.networks.backbones import backbone_encoder
 from deepfake_detector.networks.detail_encoder import detail_encoder
+from deepfake_detector.networks.efficientnet_lite import efficientnet_lite0
 
 
 def build_model(
     num_frames: int = 8,
     img_size: Sequence[int] = (192, 192),
-    architecture: str = "detail",
+    architecture: str = catalogue.DEFAULT,
     precision: str = "float32",
-    backbone_weights: str = catalogue.RANDOM,
+    initial: str = catalogue.RANDOM,
 ) -> keras.Model:
     """Return an uncompiled model from clips to P(fake), `(batch, 1) float32`.
 
@@ -36,18 +37,20 @@ def build_model(
     one frame has no order, and its network has no LSTM.
 
     `architecture` is one of `catalogue.ARCHITECTURES`, or a network of `keras.applications` in
-    `catalogue.BACKBONES` with the initial weights `backbone_weights`. `precision` is one of
-    `catalogue.PRECISIONS`: the mixed ones compute in 16 bits and keep weights in 32
-    (https://keras.io/api/mixed_precision/).
+    `catalogue.BACKBONES`. `initial` says where the weights of the CNN come from: "random", or
+    "imagenet" for efficientnet-lite0 and the backbones, or for the latter a file of weights.
+    `precision` is one of `catalogue.PRECISIONS`: the mixed ones compute in 16 bits and keep weights
+    in 32 (https://keras.io/api/mixed_precision/).
 
-    Raises ValueError for other names, and UserError where a backbone cannot be built.
+    Raises ValueError for other names, and UserError where there are no such weights or a backbone
+    cannot be built.
     """
     if precision not in catalogue.PRECISIONS:
         raise ValueError(f"precision {precision!r} is none of {', '.join(catalogue.PRECISIONS)}")
     height, width = img_size
     is_baseline = architecture == "baseline"
     with _dtype_policy(precision):
-        cnn = _frame_encoder(architecture, (height, width, 3), backbone_weights)
+        cnn = _frame_encoder(architecture, (height, width, 3), initial)
         clip = keras.Input((num_frames, height, width, 3), dtype="float32", name="clip")
         x = layers.TimeDistributed(cnn, name="frames")(clip)  # (batch, num_frames, features)
         # Made in any case: the layers after it get the same random numbers with it and without.
@@ -62,15 +65,20 @@ def build_model(
 
 
 def _frame_encoder(
-    architecture: str, frame_shape: tuple[int, int, int], backbone_weights: str
+    architecture: str, frame_shape: tuple[int, int, int], initial: str
 ) -> keras.Model:
     """Return the CNN from frames `(batch, height, width, 3)` to features `(batch, features)`."""
+    if architecture == "efficientnet-lite0":
+        encoder = efficientnet_lite0(frame_shape)
+        if initial == catalogue.IMAGENET:
+            imagenet_weights.load(encoder)
+        return encoder
     if architecture == "detail":
         return detail_encoder(frame_shape)
     if architecture == "baseline":
         return _baseline_encoder(frame_shape)
     if architecture in catalogue.BACKBONES:
-        return backbone_encoder(architecture, frame_shape, backbone_weights)
+        return backbone_encoder(architecture, frame_shape, initial)
     names = ", ".join((*catalogue.ARCHITECTURES, *catalogue.BACKBONES))
     raise ValueError(f"architecture {architecture!r} is none of {names}")
 

@@ -15,13 +15,12 @@ Goes in: what processing.py wrote. Comes out, in the run folder:
 
     python train.py --data faces --out run
 
-With a network of keras.applications that begins with the weights of ImageNet: first only the
-layers on top of it are trained, then all layers at a lower rate.
+It begins with the weights of the model that this project ships. With those of ImageNet, of another
+model, or of a random initialisation:
 
-    python train.py --data faces --out head --backbone efficientnetv2-b0 --freeze-backbone \
-        --epochs 10
-    python train.py --data faces --out tuned --backbone efficientnetv2-b0 \
-        --initial-model head/model.keras --learning-rate 1e-5
+    python train.py --data faces --out run --from imagenet
+    python train.py --data faces --out run --from other_run/model.keras
+    python train.py --data faces --out run --from random
 
 The split is by original and, where the metadata names them, by people: a video, everything made
 from it and everybody in it stay in one split. Each face of a video is a clip of its own, with the
@@ -70,10 +69,9 @@ with quiet_tensorflow():
     from data_pipeline import build_dataset, check_batch
     from deepfake_detector.networks import backbones, whitening
     from deepfake_detector.scoring import model_file
-    from deepfake_detector.training import devices, report, run_folder
+    from deepfake_detector.training import devices, initial_weights, report, run_folder
     from deepfake_detector.training.callbacks import all_callbacks
     from deepfake_detector.training.errors import explained_errors
-    from deepfake_detector.training.initial_weights import initial_weights, set_network_weights
     from deepfake_detector.training.loop import Trainer, make_optimizer
     from deepfake_detector.training.run_folder import RunState
     from model import build_model
@@ -147,12 +145,12 @@ def train_splits(
 
     A stopped run goes on where it stopped; a finished one is left as it is. The network learns
     what is wrong with a frame from many different ones, several times as fast as from clips, whose
-    frames are alike. The training on frames is a run of its own, in the folder `frames` of `out`;
-    there is none with an initial model. Returns the history of the training on clips.
+    frames are alike. The training on frames is a run of its own, in the folder `frames` of `out`.
+    Returns the history of the training on clips.
     """
-    clips = clip_stage(out, settings, face_settings, options.initial_model)
-    needs_frames = clips.initial_model is not None and options.initial_model is None
-    if needs_frames and (options.overwrite or not (out / run_folder.STATE_NAME).exists()):
+    clips = clip_stage(out, settings, face_settings)
+    begins = options.overwrite or not (out / run_folder.STATE_NAME).exists()
+    if settings.frame_epochs and begins:
         frames = frame_stage(out, settings, face_settings, splits["train"])
         if devices.is_chief(strategy):
             print(f"first on single frames, in {frames.folder}, then on clips")
@@ -177,14 +175,8 @@ def train_stage(
         precision = devices.choose_precision(settings.precision)
         if new:
             state = RunState(settings.epochs, precision)
-            trainer = build_trainer(
-                settings,
-                strategy,
-                precision,
-                steps,
-                backbone_weights=stage.run_settings["training"].get("backbone_weights", RANDOM),
-                set_weights=first_weights(stage, splits["train"]),
-            )
+            first = first_weights(stage, splits["train"])
+            trainer = build_trainer(stage, strategy, precision, steps, *first)
             trainer.progress = state.progress
         else:
             state, variables = run_folder.read_state(out)
@@ -192,7 +184,7 @@ def train_stage(
                 print(f"{out} holds this run already; --overwrite trains it again")
                 return state.progress.history
             state.go_on(settings.epochs, precision)
-            trainer = build_trainer(settings, strategy, precision, steps)
+            trainer = build_trainer(stage, strategy, precision, steps)
             trainer.restore(state.progress, variables)
         run_folder.check_agreement(trainer, stage.run_settings, splits)
         every_callback = all_callbacks(trainer, stage, state, options, callbacks)
@@ -208,48 +200,67 @@ def train_stage(
 
 
 def build_trainer(
-    settings: TrainSettings,
+    stage: Stage,
     strategy: tf.distribute.Strategy,
     precision: str,
     steps_per_epoch: int,
-    backbone_weights: str = RANDOM,
+    initial: str = RANDOM,
     set_weights: Callable[[keras.Model], None] | None = None,
 ) -> Trainer:
-    """Return the network of these settings with its optimizer, ready to be trained.
+    """Return the network of a stage with its optimizer, ready to be trained.
 
-    `set_weights` changes the random initial weights of the network, `backbone_weights` those of its
-    backbone. Raises UserError where they do not fit.
+    `initial` says where the weights of its CNN come from (`build_model`), and `set_weights` changes
+    them. Raises UserError where they do not fit.
     """
+    settings = stage.settings
     shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():  # variables that are made in it have a copy on every device
         optimizer = make_optimizer(
-            settings.learning_rate, settings.epochs, steps_per_epoch, precision
+            settings.learning_rate,
+            settings.epochs,
+            steps_per_epoch,
+            precision,
+            settings.recipe.final_share,
         )
-        network = build_model(*shape, backbone_weights=backbone_weights)
+        network = build_model(*shape, initial=initial)
         if set_weights:
             set_weights(network)
         twin = None
         if precision != "float32":
             twin = build_model(*shape, precision=precision)
             twin.set_weights(network.get_weights())
-        if settings.freeze_backbone:
-            for model in filter(None, (network, twin)):
+        for model in filter(None, (network, twin)):
+            if settings.freeze_backbone:
                 backbones.freeze(model.get_layer("frames").layer)
-        return Trainer(network, optimizer, strategy, twin, settings.seed)
+            if stage.freezes_cnn:
+                model.get_layer("frames").trainable = False
+        return Trainer(network, optimizer, strategy, twin, settings.seed, stage.average_momentum)
 
 
-def first_weights(stage: Stage, videos: Sequence[FaceTrack]) -> Callable[[keras.Model], None]:
-    """Return what gives a network the weights that a new run begins with.
+def first_weights(
+    stage: Stage, videos: Sequence[FaceTrack]
+) -> tuple[str, Callable[[keras.Model], None]]:
+    """Return where the CNN of a new run gets its weights from, and what changes them then.
 
-    They are those of an initial model, or random ones. The default network has fixed ones, too,
-    which depend on the frames it will be trained on (whitening.py).
+    With an initial model all weights are changed. Without, the network `detail` has fixed weights
+    that depend on the frames it will be trained on (whitening.py).
     """
-    if stage.initial_model:
-        weights = initial_weights(stage.initial_model, stage.run_settings["faces"])
-        return lambda network: set_network_weights(network, weights)
-    frames = first_frames(videos, stage.settings)
-    return lambda network: whitening.fit(network, frames) if whitening.suits(network) else None
+    settings, initial = stage.settings, stage.initial
+    model_path = initial_weights.find_initial_model(initial, settings.architecture)
+    if model_path:
+        faces = stage.run_settings["faces"]
+        weights = initial_weights.read_weights(model_path, settings.architecture, faces)
+        return RANDOM, lambda network: initial_weights.set_network_weights(network, weights)
+    frames = first_frames(videos, settings)
+
+    def set_weights(network: keras.Model) -> None:
+        if whitening.suits(network):
+            whitening.fit(network, frames)
+        if initial != RANDOM and settings.num_frames == 1:
+            initial_weights.begin_at_zero(network)
+
+    return initial, set_weights
 
 
 def first_frames(videos: Sequence[FaceTrack], settings: TrainSettings) -> Iterator[np.ndarray]:

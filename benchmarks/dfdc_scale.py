@@ -22,7 +22,7 @@ from pathlib import Path
 from deepfake_detector.console import command, print_table, quiet_tensorflow
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 from deepfake_detector.face_dataset.manifest import read_manifest
-from deepfake_detector.training.settings import TrainSettings
+from deepfake_detector.training.settings import Stage, TrainSettings
 from sample_data import make_sample_set
 
 with quiet_tensorflow():
@@ -143,7 +143,8 @@ def count_of(videos: Sequence[FaceTrack], label: int) -> int:
 def train_steps() -> dict[str, float]:
     """Train the default network on clips in memory; return its speed and its size."""
     settings = TrainSettings()
-    trainer = build_trainer(settings, tf.distribute.MirroredStrategy(), "float32", STEPS)
+    stage = Stage(Path(), settings, {}, settings.initial)
+    trainer = build_trainer(stage, tf.distribute.MirroredStrategy(), "float32", STEPS)
     size = settings.img_size
     shape = (settings.batch_size, settings.num_frames, size, size, 3)
     clips = tf.cast(tf.random.uniform(shape, maxval=256, dtype=tf.int32), tf.uint8)

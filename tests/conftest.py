@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -24,7 +24,7 @@ SIZE = 160  # side of the synthetic frames in pixels
 ROOT = Path(__file__).parents[1]
 # A training of two short epochs on clips, with the fakes that there are.
 TINY = ["--epochs", "2", "--batch-size", "4", "--num-frames", "3", "--img-size", "32"]
-TINY += ["--frame-epochs", "0", "--min-steps", "1", "--self-blend", "0"]
+TINY += ["--architecture", "detail", "--frame-epochs", "0", "--min-steps", "1", "--self-blend", "0"]
 
 
 def write_metadata(folder: Path, entries: dict) -> Path:
@@ -132,6 +132,22 @@ def sample_faces(sample_videos, tmp_path_factory) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def small_lite0() -> Iterator[None]:
+    """Let EfficientNet-Lite0 have four blocks and few channels: its 50 convolutions take long to
+    trace."""
+    from deepfake_detector.networks import efficientnet_lite
+
+    stages = [
+        stage._replace(channels=stage.channels // 4, repeats=min(stage.repeats, 2))
+        for stage in efficientnet_lite.STAGES[:3]
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(efficientnet_lite, "STAGES", stages)
+        patch.setattr(efficientnet_lite, "NUM_FEATURES", 24)
+        yield
+
+
 @pytest.fixture(scope="session")
 def run(sample_faces, tmp_path_factory) -> Path:
     """A finished training of two epochs on `sample_faces`."""
@@ -150,8 +166,9 @@ def run_with_frames(sample_faces, tmp_path_factory) -> Path:
     import train
 
     settings = train.TrainSettings(
-        epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32, learning_rate=1e-9
-    )
+        architecture="detail", epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32,
+        learning_rate=1e-9,
+    )  # fmt: skip
 
     def make(out: Path) -> None:
         callbacks = [tf.keras.callbacks.CSVLogger(str(out.with_name("log.csv")))]

@@ -25,7 +25,7 @@ def backbone_encoder(
 ) -> keras.Model:
     """Return a model from `(batch, height, width, 3)`, 0..255 RGB, to `(batch, features)`.
 
-    `name` is one of `catalogue.BACKBONES`. `weights` is "none" for a random initialisation,
+    `name` is one of `catalogue.BACKBONES`. `weights` is "random" for a random initialisation,
     "imagenet" for the weights that Keras downloads once and keeps, or the path of a file:
     .weights.h5, .h5 or .keras of this network without its classification layer.
 
@@ -61,7 +61,7 @@ def _with_weights(name: str, frame_shape: tuple[int, int, int], weights: str) ->
         except Exception as error:  # a failed download is a plain Exception (keras 3.15)
             raise UserError(
                 f"the imagenet weights of {name} cannot be downloaded: {_one_line(error)}; give "
-                "a file you have as --backbone-weights FILE, or none for a random initialisation"
+                "a file you have as --from FILE, or --from random"
             ) from error
     else:
         network = application(**arguments)
@@ -74,9 +74,7 @@ def _with_weights(name: str, frame_shape: tuple[int, int, int], weights: str) ->
 def _load(network: keras.Model, name: str, path: Path) -> None:
     """Set the weights of `network` from a file; raises UserError where that does not fit."""
     if not path.is_file():
-        raise UserError(
-            f"there is no file {path}; --backbone-weights takes a file, imagenet or none"
-        )
+        raise UserError(f"there is no file {path}; --from takes a file, imagenet or random")
     initial = network.get_weights()
     try:
         network.load_weights(path)

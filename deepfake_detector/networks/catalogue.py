@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from deepfake_detector.console import UserError
 
-ARCHITECTURES = ("detail", "baseline")
+DEFAULT = "efficientnet-lite0"
+ARCHITECTURES = (DEFAULT, "detail", "baseline")
 OLD_NAMES = {"seed": "baseline"}  # of architectures, in runs and scripts of earlier versions
 LEAST_SIDE = 32  # of a frame, in pixels, that all architectures can work with
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
-# Initial weights of a backbone: a random initialisation, or those that Keras downloads.
-RANDOM, IMAGENET = "none", "imagenet"
+# Where the first weights of a training come from, unless from a file: the model that this project
+# ships, a training on ImageNet, or a random initialisation.
+PRETRAINED, IMAGENET, RANDOM = "pretrained", "imagenet", "random"
 
 Scaling = tuple[float | Sequence[float], float | Sequence[float]]  # factor and offset of 0..255
 # As keras.applications.*.preprocess_input has them, https://keras.io/api/applications/

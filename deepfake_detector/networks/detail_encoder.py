@@ -1,4 +1,4 @@
-"""The default frame encoder: how fine detail is spread over a face, and a weighted sum of that."""
+"""The frame encoder `detail`: how fine detail is spread over a face, and a weighted sum of that."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The fixed weights of the default network, which whiten its features.
+"""The fixed weights of the network `detail`, which whiten its features.
 
     if whitening.suits(network):
         whitening.fit(network, frames)

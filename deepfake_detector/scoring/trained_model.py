@@ -12,6 +12,7 @@ from deepfake_detector.face_dataset.settings import SETTINGS_NAME, crop_differen
 
 MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
+PRETRAINED = Path(__file__).parents[2] / "pretrained"  # run folder of the model that is shipped
 
 
 def find_model(path: Path) -> Path:

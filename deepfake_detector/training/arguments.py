@@ -4,10 +4,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import get_type_hints
 
 from deepfake_detector.console import add_output_arguments
 from deepfake_detector.networks import catalogue
-from deepfake_detector.training.settings import RunOptions, TrainSettings
+from deepfake_detector.training.settings import BY_ARCHITECTURE, RunOptions, TrainSettings
 
 DROPPED = ("small",)  # architectures of earlier versions that are not trained any more
 SETTING_HELPS = {
@@ -17,8 +18,8 @@ SETTING_HELPS = {
     "batch_size": "clips in a step, over all devices together",
     "num_frames": "frames in a clip, spread evenly over the video",
     "img_size": "side of a face in pixels, as the network sees it",
-    "learning_rate": "highest learning rate of the schedule; clips get a tenth of it when single "
-    "frames come first",
+    "learning_rate": "highest learning rate of the schedule for single frames; that for clips is "
+    "derived from it",
     "patience": "epochs without a better validation loss before training stops",
     "min_steps": "lowest number of steps in an epoch; a small data set is repeated",
     "self_blend": "share of the fakes that are made from real videos; 1 needs no other fakes",
@@ -72,32 +73,48 @@ def main_arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    names = (*catalogue.ARCHITECTURES, *catalogue.BACKBONES)
     network = parser.add_mutually_exclusive_group()
     network.add_argument(
         "--architecture",
         type=_architecture,
         default=TrainSettings.architecture,
-        choices=catalogue.ARCHITECTURES,
-        help="network to train (default: %(default)s)",
+        choices=names,
+        metavar="NAME",
+        help=f"network to train: {', '.join(catalogue.ARCHITECTURES)} (default: %(default)s), or "
+        f"one of keras.applications: {', '.join(catalogue.BACKBONES)}",
     )
-    network.add_argument(
+    network.add_argument(  # its name for these in earlier versions
         "--backbone",
         dest="architecture",
         default=argparse.SUPPRESS,
         choices=catalogue.BACKBONES,
         metavar="NAME",
-        help="instead of --architecture, a network of keras.applications: "
-        + ", ".join(catalogue.BACKBONES),
+        help=argparse.SUPPRESS,
     )
     parser.add_argument(
+        "--freeze-backbone",
+        action="store_true",
+        help="train only the layers after a network of keras.applications",
+    )
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--from",
+        dest="initial",
+        metavar="pretrained|imagenet|random|FILE",
+        help="first weights: of the model that this project ships, of a training on ImageNet, of a "
+        "random initialisation, or of a .keras file or run folder of train.py (default: pretrained "
+        f"for {catalogue.DEFAULT}, imagenet for the networks of keras.applications, random for the "
+        "others); for a network of keras.applications also a file of its weights (.weights.h5, .h5 "
+        "or .keras) without the classification layer",
+    )
+    # Their names in earlier versions.
+    weights.add_argument("--initial-model", dest="initial", help=argparse.SUPPRESS)
+    weights.add_argument(
         "--backbone-weights",
-        metavar="imagenet|none|FILE",
-        help="initial weights of the backbone: those of ImageNet, which are downloaded, random "
-        "ones, or a .weights.h5, .h5 or .keras file of the backbone without its classification "
-        "layer (default: imagenet)",
-    )
-    parser.add_argument(
-        "--freeze-backbone", action="store_true", help="train only the layers after the backbone"
+        dest="initial",
+        type=lambda text: catalogue.RANDOM if text == "none" else text,
+        help=argparse.SUPPRESS,
     )
 
 
@@ -112,16 +129,26 @@ def _architecture(name: str) -> str:
 
 
 def _add_setting_arguments(parser: argparse.ArgumentParser) -> None:
+    types = get_type_hints(TrainSettings)
     for name, text in SETTING_HELPS.items():
         default, choices = getattr(TrainSettings, name), SETTING_CHOICES.get(name)
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=type(default),
+            type=types[name],
             default=default,
             choices=choices,
             metavar=None if choices else "N",
-            help=f"{text} (default: %(default)s)",
+            help=f"{text} (default: {_defaults(name) if default is BY_ARCHITECTURE else default})",
         )
+
+
+def _defaults(name: str) -> str:
+    """Return the values of a setting that depends on the architecture, in words."""
+    first, other = (
+        getattr(TrainSettings(architecture=architecture), name)
+        for architecture in (catalogue.DEFAULT, "detail")
+    )
+    return f"{first} for {catalogue.DEFAULT}, {other} for the others"
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -139,12 +166,6 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--cache", metavar="DIR", help=argparse.SUPPRESS)  # of earlier versions
     add("--overwrite", action="store_true", help="replace the run that is in the run folder")
-    add(
-        "--initial-model",
-        type=Path,
-        metavar="FILE",
-        help="begin with the weights of this .keras file, or of this run folder",
-    )
     add(
         "--deterministic",
         action="store_true",

@@ -1,8 +1,10 @@
 """The weights of another model as the first ones of a training, also from frames to clips.
 
-set_network_weights(network, initial_weights(Path("head/model.keras"), face_settings))
+path = find_initial_model("head/model.keras", "efficientnet-lite0")
+set_network_weights(network, read_weights(path, "efficientnet-lite0", face_settings))
 """
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,35 +13,72 @@ import numpy as np
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
-from deepfake_detector.scoring import model_file
+from deepfake_detector.networks import catalogue
+from deepfake_detector.scoring import model_file, trained_model
 from deepfake_detector.scoring.trained_model import find_model, read_model_settings
 
 OPEN_GATE = 5.0  # before the sigmoid: 0.993
 LINEAR_SCALE = 0.25  # of a mean logit: so small that the tanh of an LSTM is still nearly linear
 
 
-def initial_weights(path: Path, face_settings: Mapping) -> list[np.ndarray]:
-    """Return the weights of a .keras file, or of that in a run folder, and print a note where they
-    were trained on other faces.
+def find_initial_model(initial: str, architecture: str) -> Path | None:
+    """Return the .keras file of the model that a training begins with, or None without one.
 
-    Raises UserError where there is no model, or the settings.json next to it cannot be read.
+    `initial` is that of TrainSettings. Where it names weights of a network of keras.applications
+    alone, there is no model. Raises UserError where the model is missing.
     """
-    path = find_model(path)
-    weights = model_file.open_model(path).get_weights()
+    if initial in (catalogue.IMAGENET, catalogue.RANDOM):
+        return None
+    if initial == catalogue.PRETRAINED:
+        shipped = trained_model.PRETRAINED
+        if not shipped.exists():
+            raise UserError(
+                f"the pretrained model is missing: it belongs in {shipped}; put it there, or give "
+                "--from imagenet or --from random"
+            )
+        return find_model(shipped)
+    path = Path(initial)
+    if architecture in catalogue.BACKBONES and path.is_file() and not _holds_detector(path):
+        return None
+    return find_model(path)
+
+
+def _holds_detector(path: Path) -> bool:
+    """Say whether a file is a model of train.py, and not weights of a frame encoder alone."""
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return b'"TimeDistributed"' in parts.read("config.json")
+    except (zipfile.BadZipFile, KeyError):
+        return False
+
+
+def read_weights(path: Path, architecture: str, face_settings: Mapping) -> list[np.ndarray]:
+    """Return the weights of a .keras file for a network of `architecture`, and print a note where
+    they were trained on other faces.
+
+    Raises UserError where the file is of another architecture, or it or the settings.json next to
+    it cannot be read.
+    """
     if (path.parent / SETTINGS_NAME).exists():
-        differences = setting_differences(
-            read_model_settings(path)["faces"], face_settings, by="these faces"
-        )
+        settings = read_model_settings(path)
+        found = settings.get("training", {}).get("architecture", architecture)
+        if catalogue.OLD_NAMES.get(found, found) != architecture:
+            raise UserError(
+                f"{path} is a model of {found}, this training is one of {architecture}; give "
+                f"--architecture {found}, or another --from"
+            )
+        differences = setting_differences(settings["faces"], face_settings, by="these faces")
         if differences:
             print(f"note: {path} was trained on other faces: {differences}")
-    return weights
+    return model_file.open_model(path).get_weights()
 
 
 def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
     """Set all weights, or those of the frame encoder where only they fit.
 
-    Where they come from a model of one frame, the network then gives a clip the mean logit of its
-    frames. Raises UserError where not even the encoder fits.
+    Where they come from a model of one frame, a network of clips then gives a clip the mean logit
+    of its frames. Where they come from a model of clips, a network of one frame gets a new last
+    layer (`begin_at_zero`). Raises UserError where not even the encoder fits.
     """
     encoder = network.get_layer("frames")
     of_encoder, of_head = weights[: len(encoder.weights)], weights[len(encoder.weights) :]
@@ -47,7 +86,9 @@ def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> 
         network.set_weights(weights)
     elif _fits(encoder, of_encoder):
         encoder.set_weights(of_encoder)
-        if len(of_head) == 2 and network.input_shape[1] > 1:
+        if network.input_shape[1] == 1:
+            begin_at_zero(network)
+        elif len(of_head) == 2:
             _average_frames(network, *of_head)
     else:
         raise UserError(
@@ -55,6 +96,13 @@ def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> 
             f"{len(weights)} tensors, this network {network.count_params():,} in "
             f"{len(network.weights)}; give the architecture and the image size it was trained with"
         )
+
+
+def begin_at_zero(network: keras.Model) -> None:
+    """Let the last layer of a network of one frame begin with zeros: it then sends no gradient into
+    an encoder that has learned already, before it has learned something itself."""
+    dense = network.get_layer("p_fake")
+    dense.set_weights([np.zeros_like(value) for value in dense.get_weights()])
 
 
 def _fits(part: keras.Model | keras.layers.Layer, weights: Sequence[np.ndarray]) -> bool:

@@ -28,7 +28,7 @@ from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
 from deepfake_detector.files import write_text, written_whole
-from deepfake_detector.networks.catalogue import OLD_NAMES
+from deepfake_detector.networks.catalogue import OLD_NAMES, RANDOM
 from deepfake_detector.scoring.trained_model import MODEL_NAME, SPLIT_NAME
 from deepfake_detector.training.loop import Progress, Trainer
 
@@ -107,9 +107,7 @@ def holds_run(out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[Fa
 
 def _run_differences(saved: Mapping, wanted: Mapping) -> list[str]:
     """Return what differs between a saved settings.json and the one of this run, in words."""
-    old, new = dict(saved["training"]), wanted["training"]
-    if "architecture" in old:
-        old["architecture"] = OLD_NAMES.get(old["architecture"], old["architecture"])
+    old, new = _present_names(saved), wanted["training"]
     if new["epochs"] > old.get("epochs", 0) > 0:
         old["epochs"] = new["epochs"]
     differences = [f"training: {setting_differences(old, new)}"] if old != new else []
@@ -118,6 +116,20 @@ def _run_differences(saved: Mapping, wanted: Mapping) -> list[str]:
     if setting_differences(saved.get("faces", {}), wanted["faces"]):
         differences.append("faces")
     return differences + [name for name in compared if wanted[name] != saved.get(name)]
+
+
+def _present_names(saved: Mapping) -> dict:
+    """Return the training settings of a saved settings.json as this version would have saved them:
+    earlier ones had other names and kept the first weights in two other places."""
+    training = dict(saved["training"])
+    if "architecture" in training:
+        training["architecture"] = OLD_NAMES.get(training["architecture"], training["architecture"])
+    if training and "initial" not in training:
+        weights, model = training.pop("backbone_weights", "none"), saved.get("initial_model")
+        training["initial"] = model or (RANDOM if weights == "none" else weights)
+        if model:  # it came in place of single frames
+            training["frame_epochs"] = 0
+    return training
 
 
 def check_agreement(

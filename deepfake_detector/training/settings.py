@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from deepfake_detector.clips.pairs import count_clips
 from deepfake_detector.console import UserError
@@ -14,6 +15,7 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.networks import catalogue
 from deepfake_detector.scoring.trained_model import MODEL_NAME
 
+GIVEN_BY_RECIPE = ("initial", "epochs", "frame_epochs", "learning_rate")
 ABOVE_ZERO = (
     "epochs",
     "batch_size",
@@ -26,19 +28,52 @@ ABOVE_ZERO = (
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How a network is trained where its settings do not say otherwise."""
+
+    initial: str = catalogue.RANDOM
+    epochs: int = 10
+    frame_epochs: int = 60
+    learning_rate: float = 1e-3
+    # Clips are fewer and more alike than frames: at a higher rate the network soon loses what the
+    # frames have taught it.
+    rate_divisor: float = 10.0  # of the learning rate, for clips that follow single frames
+    final_share: float = 0.1  # of the learning rate, at the end
+    average_momentum: float = 0.0  # of the average of the weights, on single frames; 0: none
+    freezes_cnn: bool = False  # train only LSTM and Dense on clips
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "efficientnet-lite0": Recipe(
+        catalogue.PRETRAINED,
+        epochs=4,
+        frame_epochs=30,
+        learning_rate=3e-4,
+        rate_divisor=0.3,  # the new layers have everything to learn
+        final_share=0.01,
+        average_momentum=0.99,
+        freezes_cnn=True,
+    ),
+}
+BY_ARCHITECTURE: Any = None  # in settings: the value of the recipe
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """Everything a training depends on, except the faces. Raises UserError for impossible values.
 
     An architecture may have the name that an earlier version gave it.
     """
 
-    architecture: str = "detail"  # of catalogue.ARCHITECTURES or catalogue.BACKBONES
-    epochs: int = 10
-    frame_epochs: int = 60  # on single frames, before those on clips
+    architecture: str = catalogue.DEFAULT  # of catalogue.ARCHITECTURES or catalogue.BACKBONES
+    # Where the first weights come from: "pretrained", "imagenet", "random" or the path of a file.
+    initial: str = BY_ARCHITECTURE
+    epochs: int = BY_ARCHITECTURE
+    frame_epochs: int = BY_ARCHITECTURE  # on single frames, before those on clips
     batch_size: int = 8  # clips in a step, over all devices together
     num_frames: int = 8  # in a clip, spread over the video
     img_size: int = 192  # side of a face in pixels, as the network sees it
-    learning_rate: float = 1e-3  # highest value of the schedule; for clips see clip_settings
+    learning_rate: float = BY_ARCHITECTURE  # highest of the schedule; for clips see clip_stage
     patience: int = 10  # epochs without a better validation loss before training stops
     min_steps: int = 50  # in an epoch: a small set is repeated
     self_blend: float = 0.5  # share of the fakes that are made from real videos
@@ -46,12 +81,15 @@ class TrainSettings:
     test_share: float = 0.15
     seed: int = 0
     precision: str = "auto"  # of the arithmetic; the saved model is float32 in any case
-    backbone_weights: str | None = None  # of a backbone: none, a file, or None for imagenet
     freeze_backbone: bool = False  # train only the layers after the backbone
 
     def __post_init__(self) -> None:
         current = catalogue.OLD_NAMES.get(self.architecture, self.architecture)
         object.__setattr__(self, "architecture", current)
+        for name in GIVEN_BY_RECIPE:
+            given = getattr(self, name)
+            value = getattr(self.recipe, name) if given is BY_ARCHITECTURE else given
+            object.__setattr__(self, name, str(value) if name == "initial" else value)
         self._check_numbers()
         self._check_architecture()
 
@@ -70,21 +108,35 @@ class TrainSettings:
             )
 
     def _check_architecture(self) -> None:
+        if self.initial == catalogue.PRETRAINED and self.architecture != catalogue.DEFAULT:
+            raise UserError(
+                f"the pretrained model is one of {catalogue.DEFAULT}, not of {self.architecture}; "
+                "give --from random, or --from FILE with a model of that architecture"
+            )
         if self.has_backbone:
             catalogue.check_frame_size(self.architecture, self.img_size, self.img_size)
             return
         if self.architecture not in catalogue.ARCHITECTURES:
             names = ", ".join((*catalogue.ARCHITECTURES, *catalogue.BACKBONES))
             raise UserError(f"architecture {self.architecture!r} is none of {names}")
-        if self.backbone_weights or self.freeze_backbone:
+        if self.initial == catalogue.IMAGENET and self.architecture != catalogue.DEFAULT:
             raise UserError(
-                f"{self.architecture} has no backbone to take weights for or to freeze; name one "
-                "with --backbone"
+                f"there are no weights of ImageNet for {self.architecture}; give --from random"
+            )
+        if self.freeze_backbone:
+            raise UserError(
+                f"{self.architecture} has no backbone to freeze; name one with --architecture: "
+                + ", ".join(catalogue.BACKBONES)
             )
         if self.img_size < catalogue.LEAST_SIDE:
             raise UserError(
                 f"img_size is {self.img_size}; it must be at least {catalogue.LEAST_SIDE} pixels"
             )
+
+    @property
+    def recipe(self) -> Recipe:
+        other = Recipe(catalogue.IMAGENET if self.has_backbone else catalogue.RANDOM)
+        return RECIPES.get(self.architecture, other)
 
     @property
     def has_backbone(self) -> bool:
@@ -96,7 +148,6 @@ class RunOptions:
     """How to go about a training: nothing that its saved settings mention."""
 
     overwrite: bool = False
-    initial_model: Path | None = None
     tensorboard: bool = False
     checkpoint_minutes: float = 10.0
     export: bool = False
@@ -111,8 +162,10 @@ class Stage:
     folder: Path
     settings: TrainSettings  # that it trains with
     run_settings: dict  # what its settings.json holds
-    initial_model: Path | None = None  # a .keras file with the weights it begins with
+    initial: str  # where its first weights come from, as TrainSettings has it
     keep_last: bool = False  # save the model of the last epoch, not that of the best one
+    average_momentum: float = 0.0  # of the average of the weights; 0: none
+    freezes_cnn: bool = False  # train only LSTM and Dense
 
 
 def frame_stage(
@@ -120,29 +173,26 @@ def frame_stage(
 ) -> Stage:
     """Return the training on single frames of these videos, in the folder `frames` of `out`."""
     settings = frame_settings(settings, videos)
-    # Validation is on few people: where it is best by chance, little has been learned yet.
-    saved = run_settings(settings, face_settings)
-    return Stage(out / "frames", settings, saved, keep_last=True)
+    return Stage(
+        out / "frames",
+        settings,
+        run_settings(settings, face_settings),
+        settings.initial,
+        # Validation is on few people: where it is best by chance, little has been learned yet.
+        keep_last=True,
+        average_momentum=settings.recipe.average_momentum,
+    )
 
 
-def clip_stage(
-    out: Path, settings: TrainSettings, face_settings: Mapping, initial_model: Path | None = None
-) -> Stage:
-    """Return the training on clips: from an initial model, or else from single frames if `settings`
-    has epochs on them. Its settings.json holds the settings of both stages as they were given."""
-    saved = run_settings(settings, face_settings, initial_model)
-    if initial_model or not settings.frame_epochs:
-        return Stage(out, settings, saved, initial_model)
-    return Stage(out, clip_settings(settings), saved, out / "frames" / MODEL_NAME)
-
-
-def clip_settings(settings: TrainSettings) -> TrainSettings:
-    """Return the settings of a training on clips that follows one on single frames.
-
-    Its learning rate is a tenth: clips are fewer and more alike than frames, and at a higher rate
-    the network soon loses what the frames have taught it.
-    """
-    return replace(settings, learning_rate=settings.learning_rate / 10)
+def clip_stage(out: Path, settings: TrainSettings, face_settings: Mapping) -> Stage:
+    """Return the training on clips, which begins with the model of single frames if `settings` has
+    epochs on them. Its settings.json holds the settings of both stages as they were given."""
+    saved, recipe = run_settings(settings, face_settings), settings.recipe
+    initial = str(out / "frames" / MODEL_NAME) if settings.frame_epochs else settings.initial
+    freezes_cnn = recipe.freezes_cnn and initial != catalogue.RANDOM
+    if settings.frame_epochs or freezes_cnn:
+        settings = replace(settings, learning_rate=settings.learning_rate / recipe.rate_divisor)
+    return Stage(out, settings, saved, initial, freezes_cnn=freezes_cnn)
 
 
 def frame_settings(settings: TrainSettings, videos: Sequence[FaceTrack]) -> TrainSettings:
@@ -163,9 +213,7 @@ def frame_settings(settings: TrainSettings, videos: Sequence[FaceTrack]) -> Trai
     )
 
 
-def run_settings(
-    settings: TrainSettings, face_settings: Mapping, initial_model: Path | None = None
-) -> dict:
+def run_settings(settings: TrainSettings, face_settings: Mapping) -> dict:
     """Return what the settings.json next to a model holds; evaluate.py and predict.py read it."""
     import keras  # only here, where they are loaded already: arguments are parsed without them
     import tensorflow
@@ -177,8 +225,7 @@ def run_settings(
         "img_size": [settings.img_size, settings.img_size],
         "label": {"0": "REAL", "1": "FAKE"},
         "score": "P(fake), 0..1",
-        "training": saved_settings(settings, initial_model),
-        "initial_model": str(initial_model) if initial_model else None,
+        "training": saved_settings(settings),
         "versions": {
             "tensorflow": tensorflow.__version__,
             "keras": keras.__version__,
@@ -187,19 +234,9 @@ def run_settings(
     }
 
 
-def saved_settings(settings: TrainSettings, initial_model: Path | None) -> dict:
-    """Return the training settings as settings.json holds them.
-
-    Those of a backbone are in it only where there is one, and the initial weights of the backbone
-    only where they do not come from an initial model. Raises UserError where both are given.
-    """
+def saved_settings(settings: TrainSettings) -> dict:
+    """Return the training settings as settings.json holds them."""
     saved = asdict(settings)
-    if initial_model and settings.backbone_weights:
-        raise UserError("--initial-model has all weights; leave --backbone-weights out")
     if not settings.has_backbone:
-        del saved["backbone_weights"], saved["freeze_backbone"]
-    elif initial_model:
-        del saved["backbone_weights"]
-    else:
-        saved["backbone_weights"] = settings.backbone_weights or catalogue.IMAGENET
+        del saved["freeze_backbone"]
     return saved

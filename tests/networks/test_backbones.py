@@ -20,7 +20,6 @@ from deepfake_detector.face_dataset.settings import read_settings
 from deepfake_detector.face_dataset.splits import split_tracks
 from deepfake_detector.networks import backbones, catalogue, folding
 from deepfake_detector.training import run_folder
-from deepfake_detector.training.settings import saved_settings
 
 STAND_IN = "stand-in"
 LIGHT = "mobilenetv3-small"  # the real one that is built and traced soonest
@@ -175,7 +174,7 @@ def test_a_real_network_is_trained_from_a_file_of_weights(sample_faces, tmp_path
     file = tmp_path / "file.weights.h5"
     shift_statistics(stock).save_weights(file)
     words = ["--data", str(sample_faces), "--out", str(tmp_path / "run"), *TINY, "--epochs", "1"]
-    words += ["--backbone", LIGHT, "--backbone-weights", str(file), "--learning-rate", "1e-5"]
+    words += ["--architecture", LIGHT, "--from", str(file), "--learning-rate", "1e-5"]
     words += ["--num-frames", "1"]  # Keras traces a copy of the network for each frame
     assert train.main(words) == 0
     trained = backbone_weights(keras.models.load_model(tmp_path / "run" / "model.keras"))
@@ -222,7 +221,7 @@ def test_a_file_that_holds_no_weights_is_one_sentence(tmp_path, name):
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="there is no file .*gone.h5; --backbone-weights takes"):
+    with pytest.raises(UserError, match="there is no file .*gone.h5; --from takes"):
         backbones.backbone_encoder(STAND_IN, FRAME, str(tmp_path / "gone.h5"))
 
 
@@ -232,7 +231,9 @@ def test_a_download_that_fails_is_one_sentence_that_names_the_file(monkeypatch):
         raise Exception("URL fetch failure on https://host/notop.h5: None -- no such host")
 
     monkeypatch.setattr(keras.applications, "StandIn", offline)
-    with pytest.raises(UserError, match=r"https://host/notop.h5.* give a file you have as --backb"):
+    with pytest.raises(
+        UserError, match=r"https://host/notop.h5.* give a file you have as --from FILE"
+    ):
         backbones.backbone_encoder(STAND_IN, FRAME, catalogue.IMAGENET)
 
 
@@ -311,7 +312,7 @@ def settings(**changes):
 
 
 def frozen_settings(weights_file):
-    return settings(epochs=2, backbone_weights=str(weights_file), freeze_backbone=True)
+    return settings(epochs=2, initial=str(weights_file), freeze_backbone=True)
 
 
 def training(faces, out, settings, callbacks=(), **options):
@@ -356,7 +357,7 @@ def test_a_frozen_run_keeps_the_weights_of_the_file_and_stores_where_they_are_fr
     assert equal(backbone_weights(network), stock.get_weights())
     saved = json.loads((head / "settings.json").read_text())["training"]
     assert saved["architecture"] == STAND_IN
-    assert saved["backbone_weights"] == str(weights_file)
+    assert saved["initial"] == str(weights_file)
     assert saved["freeze_backbone"] is True
 
 
@@ -387,21 +388,20 @@ def test_the_second_run_trains_the_whole_network_and_asks_for_no_weights(
         backbones, "_with_weights", lambda *given: asked.append(given[-1]) or build(*given)
     )
     initial, out = head / "model.keras", tmp_path / "tuned"
-    tuned = training(sample_faces, out, settings(learning_rate=1e-5), initial_model=initial)
+    tuned = training(sample_faces, out, settings(learning_rate=1e-5, initial=initial))
     before = keras.models.load_model(initial)
-    assert set(asked) == {"none"}
+    assert set(asked) == {"random"}
     assert len(tuned.trainable_variables) == len(before.trainable_variables) + 3
     assert not equal(backbone_weights(tuned), backbone_weights(before))
     for weight, other in zip(tuned.get_weights(), before.get_weights(), strict=True):
         assert weight == pytest.approx(other, abs=1e-3)
     saved = json.loads((out / "settings.json").read_text())
-    assert saved["initial_model"] == str(initial)
-    assert "backbone_weights" not in saved["training"]
+    assert saved["training"]["initial"] == str(initial)
 
 
 def test_a_backbone_begins_with_imagenet_weights_by_default():
-    assert saved_settings(settings(), None)["backbone_weights"] == "imagenet"
-    assert "backbone_weights" not in saved_settings(train.TrainSettings(), None)
+    assert settings().initial == "imagenet"
+    assert train.TrainSettings(architecture="detail").initial == "random"
 
 
 # The command line
@@ -410,13 +410,13 @@ def test_a_backbone_begins_with_imagenet_weights_by_default():
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--backbone", LIGHT, "--img-size", "31"], "needs 32 x 32 or more; give a larger --img-s"),
-        (["--freeze-backbone"], "detail has no backbone"),
-        (["--backbone-weights", "none"], "name one with --backbone"),
         (
-            ["--backbone", LIGHT, "--backbone-weights", "none", "--initial-model", "m.keras"],
-            "leave --backbone-weights out",
+            ["--architecture", LIGHT, "--img-size", "31"],
+            "needs 32 x 32 or more; give a larger --img-s",
         ),
+        (["--freeze-backbone"], "detail has no backbone"),
+        (["--from", "imagenet"], "no weights of ImageNet for detail"),
+        (["--from", "pretrained"], "pretrained model is one of efficientnet-lite0, not of detail"),
     ],
 )
 def test_flags_that_do_not_go_together_are_one_sentence(
@@ -428,9 +428,16 @@ def test_flags_that_do_not_go_together_are_one_sentence(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_backbone_and_an_architecture_are_a_usage_error(capsys):
-    words = ["--data", "faces", "--out", "run", "--architecture", "baseline", "--backbone", LIGHT]
+@pytest.mark.parametrize(
+    ("words", "other"),
+    [
+        (["--architecture", "baseline", "--backbone", LIGHT], "--architecture"),
+        (["--from", "random", "--initial-model", "m.keras"], "--from"),
+        (["--initial-model", "m.keras", "--backbone-weights", "none"], "--initial-model"),
+    ],
+)
+def test_two_answers_to_one_question_are_a_usage_error(capsys, words, other):
     with pytest.raises(SystemExit) as caught:
-        train.main(words)
+        train.main(["--data", "faces", "--out", "run", *words])
     assert caught.value.code == 2
-    assert "not allowed with argument --architecture" in capsys.readouterr().err
+    assert f"not allowed with argument {other}" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Models that were saved when layers of the default network had other names."""
+"""Models that were saved when layers of the network `detail` had other names."""
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ def clips() -> np.ndarray:
 def earlier(clips, tmp_path_factory) -> tuple[keras.Model, np.ndarray]:
     """An opened file of a whitened network with the earlier names, and its scores."""
     keras.utils.set_random_seed(1)
-    network = networks.build_model(4, (64, 64))
+    network = networks.build_model(4, (64, 64), "detail")
     whitening.fit(network, clips)
     scores = network(clips).numpy()
     encoder = network.get_layer("frames").layer
@@ -52,7 +52,7 @@ def test_they_open_and_score_the_same_as_saved_and_folded(earlier, clips):
 
 def test_a_new_network_takes_their_weights_by_position(earlier, clips):
     opened, scores = earlier
-    network = networks.build_model(4, (64, 64))
+    network = networks.build_model(4, (64, 64), "detail")
     network.set_weights(opened.get_weights())
     assert network(clips).numpy() == pytest.approx(scores, abs=1e-6)
     assert whitening.suits(network)

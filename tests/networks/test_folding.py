@@ -15,6 +15,7 @@ import model as networks
 from deepfake_detector.networks import catalogue, folding
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("small_lite0")
 
 
 def dropped_twice(rate=0.5):
@@ -74,7 +75,7 @@ def test_gradients_pass_where_values_passed():
 
 @pytest.mark.slow
 def test_scoring_drops_nothing_and_saved_networks_keep_stock_dropout():
-    network = networks.build_model(3, (32, 32))
+    network = networks.build_model(3, (32, 32), "detail")
     folded = folding.fold_time(network, seed=0, step=tf.Variable(0, dtype=tf.int64))
     clips = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3)).astype(np.float32)
     assert folded(clips).numpy() == pytest.approx(network(clips).numpy(), abs=1e-6)

@@ -9,6 +9,7 @@ import model as networks
 from deepfake_detector.networks import catalogue, folding
 
 CLIP = (4, 32, 32, 3)
+pytestmark = pytest.mark.usefixtures("small_lite0")
 
 
 def clips(count=2, seed=0):
@@ -56,7 +57,7 @@ def test_the_graph_does_not_grow_with_the_number_of_frames():
     """Plain TimeDistributed copies its layer once per frame: slow first step, slow every step."""
 
     def operations(num_frames):
-        folded = folding.fold_time(networks.build_model(num_frames, (32, 32)))
+        folded = folding.fold_time(networks.build_model(num_frames, (32, 32), "detail"))
         signature = tf.TensorSpec((2, num_frames, 32, 32, 3))
         return len(tf.function(folded).get_concrete_function(signature).graph.get_operations())
 
@@ -108,7 +109,7 @@ def test_the_baseline_has_the_shape_of_the_predecessors_network():
 
 
 def test_an_unknown_architecture_names_those_there_are():
-    with pytest.raises(ValueError, match="'vgg' is none of detail, baseline"):
+    with pytest.raises(ValueError, match="'vgg' is none of efficientnet-lite0, detail, baseline"):
         networks.build_model(4, (32, 32), "vgg")
 
 
@@ -140,9 +141,12 @@ def test_pixels_are_scaled_in_32_bits_before_a_network_of_16_bits():
 
 def test_a_network_of_16_bits_leaves_others_alone():
     before = tf.keras.config.dtype_policy()
-    networks.build_model(CLIP[0], CLIP[1:3], precision="mixed_bfloat16")
+    networks.build_model(CLIP[0], CLIP[1:3], "baseline", "mixed_bfloat16")
     assert tf.keras.config.dtype_policy() == before
-    assert networks.build_model(CLIP[0], CLIP[1:3]).get_layer("lstm").compute_dtype == "float32"
+    assert (
+        networks.build_model(CLIP[0], CLIP[1:3], "baseline").get_layer("lstm").compute_dtype
+        == "float32"
+    )
 
 
 def test_an_unknown_precision_names_those_there_are():

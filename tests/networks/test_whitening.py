@@ -1,11 +1,10 @@
-"""The fixed weights that the default network takes from the frames of its training."""
+"""The fixed weights that the network `detail` takes from the frames of its training."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import model as networks
-import train
 from deepfake_detector.networks import catalogue, whitening
 
 
@@ -43,7 +42,7 @@ def test_a_feature_that_never_varied_is_left_small():
 
 @pytest.mark.slow
 def test_afterwards_every_place_of_a_face_has_features_of_mean_0_and_one_size(frames):
-    network = networks.build_model(1, (64, 64))
+    network = networks.build_model(1, (64, 64), "detail")
     whitening.fit(network, [frames[:30], frames[30:]])
     standard = after(network, "standardize", frames)
     assert standard.shape == (60, 4 * 4 * 21)
@@ -59,12 +58,12 @@ def largest_correlation(rows: np.ndarray) -> float:
     return np.abs(correlations - np.eye(len(correlations))).max()
 
 
-def test_only_the_default_network_has_such_weights():
+def test_only_that_network_has_such_weights():
     having = [
         name for name in catalogue.ARCHITECTURES
         if whitening.suits(networks.build_model(1, (32, 32), name))
     ]  # fmt: skip
-    assert having == [train.TrainSettings().architecture]
+    assert having == ["detail"]
 
 
 def stored_in(run) -> list[np.ndarray]:

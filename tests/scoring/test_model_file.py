@@ -16,7 +16,7 @@ from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.networks import catalogue
 from deepfake_detector.prediction.task import prepare_task
 from deepfake_detector.scoring import model_file, trained_model
-from deepfake_detector.training.initial_weights import initial_weights
+from deepfake_detector.training.initial_weights import find_initial_model
 
 SLOW = ("mobilenetv3-small", "resnet50", "convnext-tiny")
 
@@ -93,7 +93,7 @@ def test_a_folder_without_a_model_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match=sentence):
         prepare_task(tmp_path)
     with pytest.raises(UserError, match=sentence):
-        initial_weights(tmp_path, {})
+        find_initial_model(str(tmp_path), "detail")
 
 
 def test_a_model_without_its_settings_is_told_what_is_missing(tmp_path):

@@ -9,6 +9,7 @@ from deepfake_detector.networks import catalogue
 from deepfake_detector.training.initial_weights import set_network_weights
 
 NUM_FRAMES = 5
+pytestmark = pytest.mark.usefixtures("small_lite0")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
 from deepfake_detector.console import UserError
-from deepfake_detector.training.loop import Trainer, classification_metrics
+from deepfake_detector.training.loop import Trainer, WarmUpCosine, classification_metrics
 
 ROOT = Path(__file__).parents[2]
 BATCH, STEPS = 4, 3
@@ -153,6 +153,7 @@ data, out, precision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 settings = train.TrainSettings(
     epochs=2, frame_epochs=int(sys.argv[4]), min_steps=2, self_blend=0.5, batch_size=4,
     num_frames=3, img_size=32, validation_share=0.3, precision=precision, architecture=sys.argv[5],
+    initial="random",
 )
 splits = split_tracks(list_faces(data), 0.3, 0, 0)
 # An odd number: at the end the second device has only clips that fill up the batch.
@@ -177,7 +178,11 @@ print(json.dumps(results))
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "frame_epochs", "architecture"),
-    [("float32", "0", "detail"), ("mixed_float16", "1", "baseline")],
+    [
+        ("float32", "0", "detail"),
+        ("mixed_float16", "1", "baseline"),
+        ("float32", "1", "efficientnet-lite0"),
+    ],
 )
 def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
     sample_faces, tmp_path, precision, frame_epochs, architecture
@@ -207,3 +212,13 @@ def test_a_log_file_has_a_line_for_every_epoch(points, capsys):
     assert sum("clips_per_sec" in line for line in capsys.readouterr().out.splitlines()) == 2
     make_trainer().fit(*datasets(points), epochs=1, steps_per_epoch=STEPS, verbose=0)
     assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("warm_up", [0, 1, 4])
+def test_the_schedule_is_that_of_keras_to_the_last_digit(warm_up):
+    ours = WarmUpCosine(3e-4, warm_up, decay_steps=15, final_share=0.1)
+    of_keras = keras.optimizers.schedules.CosineDecay(
+        3e-4 * 0.1, 15, 0.1, warmup_target=3e-4, warmup_steps=warm_up
+    )
+    for step in range(warm_up + 18):
+        assert float(ours(step)) == float(of_keras(step))

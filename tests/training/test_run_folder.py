@@ -28,7 +28,7 @@ from deepfake_detector.training.callbacks import PatientStop, SaveModel
 from deepfake_detector.training.loop import Trainer
 
 ROOT = Path(__file__).parents[2]
-# The network that is traced soonest; test_killed_it_ends has the default one, with dropout.
+# The network that is traced soonest; test_killed_it_ends has one with dropout.
 SETTINGS = train.TrainSettings(
     architecture="baseline", epochs=3, frame_epochs=0, min_steps=1, self_blend=0, batch_size=2,
     num_frames=3, img_size=32, patience=2,
@@ -320,9 +320,9 @@ def test_two_runs_do_not_share_a_folder(sample_faces, tmp_path):
 
 @pytest.mark.slow
 def test_an_initial_model_gives_the_first_weights(sample_faces, uninterrupted, tmp_path):
-    still = train.TrainSettings(**(vars(SETTINGS) | {"epochs": 1, "learning_rate": 1e-12}))
     model_path = uninterrupted / "model.keras"
-    training(sample_faces, tmp_path / "run", settings=still, initial_model=model_path)
+    still = replace(SETTINGS, epochs=1, learning_rate=1e-12, initial=model_path)
+    training(sample_faces, tmp_path / "run", settings=still)
     first = keras.models.load_model(model_path).get_weights()
     after = keras.models.load_model(tmp_path / "run" / "model.keras").get_weights()
     for weight, other in zip(first, after, strict=True):
@@ -330,16 +330,18 @@ def test_an_initial_model_gives_the_first_weights(sample_faces, uninterrupted, t
 
 
 def test_an_initial_model_that_does_not_fit_is_one_sentence(sample_faces, uninterrupted, tmp_path):
-    other = train.TrainSettings(**(vars(SETTINGS) | {"architecture": "detail"}))
-    with pytest.raises(UserError, match="the initial model has .* weights in .* tensors"):
+    def begin_with(path, **changes):
         training(
-            *(sample_faces, tmp_path / "run"),
-            settings=other,
-            initial_model=uninterrupted / "model.keras",
+            sample_faces, tmp_path / "run", settings=replace(SETTINGS, initial=path, **changes)
         )
+
+    with pytest.raises(UserError, match="the initial model has .* weights in .* tensors"):
+        begin_with(uninterrupted, img_size=64)
+    with pytest.raises(UserError, match="is a model of baseline, this training is one of detail"):
+        begin_with(uninterrupted, architecture="detail")
     (tmp_path / "text.keras").write_text("no model")
     with pytest.raises(UserError, match="cannot be opened as a Keras model"):
-        training(sample_faces, tmp_path / "run", initial_model=tmp_path / "text.keras")
+        begin_with(tmp_path / "text.keras")
 
 
 def test_logs_for_tensorboard_need_its_package_or_one_sentence(sample_faces, tmp_path):

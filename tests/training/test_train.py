@@ -105,6 +105,10 @@ def test_a_run_that_ignores_the_official_split_is_another_one(run, sample_faces,
     [
         (["--ignore-marks"], "ignore_official_split", True),
         (["--architecture", "seed"], "architecture", "baseline"),
+        (["--backbone", "xception"], "architecture", "xception"),
+        (["--initial-model", "run/model.keras"], "initial", "run/model.keras"),
+        (["--backbone", "xception", "--backbone-weights", "none"], "initial", "random"),
+        (["--backbone", "xception", "--backbone-weights", "a.h5"], "initial", "a.h5"),
     ],
 )
 def test_flags_of_earlier_versions_still_work(old, name, value):
@@ -123,7 +127,9 @@ def test_the_dropped_architecture_is_refused_with_one_sentence(capsys):
     with pytest.raises(SystemExit, match="2"):
         train.main(["--data", "faces", "--out", "run", "--architecture", "small"])
     assert "small was dropped and cannot be trained any more" in capsys.readouterr().err
-    with pytest.raises(UserError, match="architecture 'small' is none of detail, baseline, "):
+    with pytest.raises(
+        UserError, match="architecture 'small' is none of efficientnet-lite0, detail, "
+    ):
         train.TrainSettings(architecture="small")
 
 
@@ -155,7 +161,7 @@ def test_another_run_does_not_overwrite_a_finished_one(run, sample_faces, capsys
 
 
 @pytest.mark.slow
-def test_the_default_network_learns_to_tell_faces_smoother_than_what_is_around_them():
+def test_the_network_of_fine_detail_learns_to_tell_faces_smoother_than_what_is_around_them():
     rng = np.random.default_rng(0)
     clips = rng.integers(0, 256, (16, 4, 64, 64, 3)).astype(np.uint8)
     for frame in clips[8:].reshape(-1, 64, 64, 3):
@@ -163,7 +169,7 @@ def test_the_default_network_learns_to_tell_faces_smoother_than_what_is_around_t
     labels = np.repeat([[0.0], [1.0]], 8, axis=0)
     order = rng.permutation(16)
     tf.keras.utils.set_random_seed(0)
-    model = folding.fold_time(networks.build_model(4, (64, 64)))
+    model = folding.fold_time(networks.build_model(4, (64, 64), "detail"))
     optimizer = make_optimizer(1e-3, epochs=25, steps_per_epoch=2)
     model.compile(optimizer, "binary_crossentropy")
     history = model.fit(clips[order], labels[order], batch_size=8, epochs=25, verbose=0).history
