@@ -106,7 +106,7 @@ def _set_weights(network: keras.Model, path: Path) -> None:
             stored = {name: list(_values(file[name])) for name in file if len(file[name])}
         own = {layer.name: layer for layer in network.layers if layer.weights}
         for mine, theirs in zip(
-            sorted(own, key=_order_made), sorted(stored, key=_order_made), strict=True
+            sorted(own, key=order_made), sorted(stored, key=order_made), strict=True
         ):
             own[mine].set_weights(stored[theirs])
     except (OSError, KeyError, ValueError) as error:
@@ -118,7 +118,7 @@ def _values(group: h5py.Group) -> list[np.ndarray]:
     return [group[name][()] for name in group.attrs["weight_names"]]
 
 
-def _order_made(name: str) -> tuple[str, int]:
+def order_made(name: str) -> tuple[str, int]:
     """Return the kind of a layer and its number among these: conv2d_12 is made after conv2d_2.
 
     Keras 3 calls the first one conv2d, Keras 2 conv2d_1.
