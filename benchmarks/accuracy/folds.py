@@ -237,8 +237,8 @@ def leave_source_out(videos: Videos) -> list[Fold]:
     """Return a fold for each data set: its videos are tested, those of all others trained on.
 
     People of the test videos are left out of the training. Data sets with fewer than LEAST_OF_CLASS
-    videos of a class are left out and tested together, as OTHERS. Raises UserError where fewer than
-    two data sets are named.
+    videos of a class are left out and tested together, as OTHERS; where these lack a class, they
+    are only trained on. Raises UserError where fewer than two data sets are named.
     """
     named = {key: dataset_of(known.source) for key, known in videos.about.items() if known.source}
     own = [known for known in videos.about.values() if known.source and not known.extra]
@@ -251,7 +251,9 @@ def leave_source_out(videos: Videos) -> list[Fold]:
         )
     alone = [name for name in names if min(counts[name, 0], counts[name, 1]) >= LEAST_OF_CLASS]
     rest = [name for name in names if name not in alone]
-    tested = {name: {name} for name in alone} | ({OTHERS: set(rest)} if rest else {})
+    tested = {name: {name} for name in alone}
+    if all(any(counts[name, label] for name in rest) for label in (0, 1)):
+        tested[OTHERS] = set(rest)
     return [_source_fold(name, of_test, named, videos) for name, of_test in tested.items()]
 
 

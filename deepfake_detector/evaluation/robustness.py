@@ -1,4 +1,4 @@
-"""Metrics of a model on altered faces: recompressed, downscaled, blurred, noisy, dark.
+"""Metrics of a model on altered faces: compressed, downscaled, blurred, noisy, dark.
 
     rows = robustness_table(scorer, tracks)      # [{"name": "clean", "roc_auc": 0.97, ...}, ...]
 
