@@ -49,7 +49,7 @@ Score = Callable[[Sequence[FaceTrack], Sequence[str]], Scores]
 ScoreCrops = Callable[[np.ndarray], float]
 BATCH_SIZE = 16  # of scoring
 
-BLUR_FRAMES, PEER_FRAMES = 8, 16
+NUM_FRAMES = 8  # of detectors that are no model of ours
 INNER_FACE = (0.5, 0.54, 0.225, 0.27)  # centre x, y and half axes, in sides of the crop
 
 
@@ -181,13 +181,13 @@ def prepare_mesonet(weights_path: Path, faces: Sequence[FaceTrack]) -> Prepared:
     def score_crops(crops: np.ndarray) -> float:
         return float(score_frames(crops).mean())
 
-    score = remembered(each_track(score_crops, PEER_FRAMES), faces)
+    score = remembered(each_track(score_crops, NUM_FRAMES), faces)
     return Prepared(score, threshold=mesonet.THRESHOLD)
 
 
 def prepare_blur(faces: Sequence[FaceTrack]) -> Prepared:
     """Return the blur baseline."""
-    return Prepared(remembered(each_track(blur_of, BLUR_FRAMES), faces))
+    return Prepared(remembered(each_track(blur_of, NUM_FRAMES), faces))
 
 
 def remembered(score: Score, faces: Sequence[FaceTrack]) -> Score:
