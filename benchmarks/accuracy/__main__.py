@@ -22,7 +22,8 @@ The experiments (folds.py):
 
 The detectors (detectors.py, predecessor.py, mesonet.py):
 
-    ours        train.py, with the arguments after `--`; --as gives it another name in the tables
+    ours        train.py, with the arguments after `--`. What it starts from (train.py --from) must
+                not have seen the test videos: that is not checked
     baseline    the predecessor's network with its own training
     blur        no network: how blurred the inside of the face is
     source      no pixels: the share of fakes among the training videos of the same source
@@ -108,7 +109,7 @@ def main_arguments() -> argparse.ArgumentParser:
         metavar="DETECTOR",
         help=f"detectors to test, of {' '.join(DETECTORS)} ({' '.join(DEFAULT_DETECTORS)})",
     )
-    add("--as", dest="name", default="ours", metavar="NAME", help="name of ours in the tables")
+    add("--as", dest="name", metavar="NAME", help="name of ours, or of model, in the tables")
     add("--model", type=Path, metavar="FILE", help="model.keras of the detector `model`")
     add("--peer-weights", type=Path, metavar="DIR", help="folder of the .h5 files of MesoNet")
     add("--sources", type=Path, metavar="CSV", help="table video,source, before the metadata")
@@ -124,7 +125,7 @@ def read_arguments(words: Sequence[str]) -> argparse.Namespace:
     split_at = words.index("--") if "--" in words else len(words)
     args = main_arguments().parse_args(words[:split_at])
     args.recipe = list(words[split_at + 1 :])
-    detectors.check_options(args.recipe)
+    detectors.read_options(args.recipe, seed=0)
     if METHOD_OUT in args.only:  # the former way to ask for the experiment
         args.experiment = [METHOD_OUT] if set(args.only) == {METHOD_OUT} else [FOLDS, METHOD_OUT]
         args.only = [name for name in args.only if name != METHOD_OUT] or ["ours"]
@@ -190,12 +191,13 @@ def preparations(args: argparse.Namespace, videos: Videos) -> dict[str, Prepare]
         print("the metadata.json of --data names no two sources, so that baseline is left out")
         del known["source"]
     chosen = {name: known[name] for name in args.only if name in known}
-    if "ours" in chosen:
-        chosen = {args.name if name == "ours" else name: of for name, of in chosen.items()}
     if "blur" in args.only:
         chosen["blur"] = always(detectors.prepare_blur(faces))
     if "model" in args.only:
         chosen["model"] = always(detectors.prepare_model(args.model, faces))
+    named = next((name for name in ("ours", "model") if name in chosen), None)
+    if args.name and named:
+        chosen = {args.name if name == named else name: of for name, of in chosen.items()}
     if "mesonet" in args.only:
         paths = sorted(args.peer_weights.glob("Meso*.h5"))
         if not paths:

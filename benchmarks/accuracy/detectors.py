@@ -12,7 +12,7 @@ learned to recognise sources instead of forgeries.
 import csv
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -65,7 +65,7 @@ class Prepared:
     trained_on: Sequence[FaceTrack] = ()
     seconds: float = 0.0  # of training
     threshold: float | None = None  # None for scores that are no probabilities
-    seen: frozenset[Key] = field(default=frozenset())  # videos that it must not be tested on
+    seen: frozenset[Key] = frozenset()  # videos that it must not be tested on
 
 
 Prepare = Callable[[Fold, Path, int], Prepared]  # of a fold, a folder for its training, a seed
@@ -74,13 +74,9 @@ Prepare = Callable[[Fold, Path, int], Prepared]  # of a fold, a folder for its t
 # train.py as a user runs it
 
 
-def check_options(words: Sequence[str]) -> dict:
-    """Return the settings of train.py for these words of a command line; ends with its message
-    where they are wrong."""
-    return asdict(_read_options(words, seed=0).settings)
-
-
-def _read_options(words: Sequence[str], seed: int) -> Arguments:
+def read_options(words: Sequence[str], seed: int) -> Arguments:
+    """Return what these words ask of train.py; `seed` is used where they name none. Ends with a
+    message where they are wrong."""
     where = ["--data", "-", "--out", "-"]  # the last one counts, and these two are not used
     return read_arguments("train.py", ["--seed", str(seed), *words, *where])
 
@@ -93,7 +89,7 @@ def prepare_ours(
     `words` are arguments of train.py; a --seed among them overrides `seed`. The validation split is
     taken from the fold's training videos as train.py does; the test videos are not used.
     """
-    args = _read_options(words, seed)
+    args = read_options(words, seed)
     settings, options = args.settings, args.options
     try:
         splits = split_tracks(fold.rest, settings.validation_share, 0, settings.seed)
