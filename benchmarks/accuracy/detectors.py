@@ -86,13 +86,13 @@ def prepare_ours(
 ) -> Prepared:
     """Train on a fold into the run folder `out` as train.py does, or take the finished run there.
 
-    `words` are arguments of train.py; a --seed among them overrides `seed`. The validation split is
-    taken from the fold's training videos as train.py does; the test videos are not used.
+    `words` are arguments of train.py; a --seed among them overrides `seed`. The test videos are not
+    used.
     """
     args = read_options(words, seed)
     settings, options = args.settings, args.options
     try:
-        splits = split_tracks(fold.rest, settings.validation_share, 0, settings.seed)
+        splits = split_videos(fold.rest, settings.validation_share, settings.seed)
         train.count_steps(splits["train"], settings)  # says what is missing
     except UserError as error:
         raise CannotTrain(f"{fold.name}: {error}") from error
@@ -106,6 +106,20 @@ def prepare_ours(
     score, threshold = scorer_of(model_path, strategy)
     seconds = seconds_of(out) + seconds_of(out / "frames")
     return Prepared(score, splits["train"], seconds, threshold)
+
+
+def split_videos(
+    faces: Sequence[FaceTrack], validation_share: float, seed: int
+) -> dict[str, list[FaceTrack]]:
+    """Return the splits for a training, as train.py chooses them from videos.
+
+    Photographs are all trained on, without people of the validation videos: thousands of them would
+    make the validation slow, and its threshold one for photographs.
+    """
+    splits = split_tracks([f for f in faces if f.num_frames > 1], validation_share, 0, seed)
+    held_out = set().union(*(face.group_keys for face in splits["validation"]))
+    photographs = [f for f in faces if f.num_frames == 1 and held_out.isdisjoint(f.group_keys)]
+    return splits | {"train": splits["train"] + photographs}
 
 
 def seconds_of(run: Path) -> float:

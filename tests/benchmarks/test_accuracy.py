@@ -1,6 +1,7 @@
 """The accuracy benchmark: nobody on both sides of a fold, metrics of what can be compared."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -362,6 +363,19 @@ def test_the_source_alone_scores_by_the_share_of_its_fakes_in_training():
     about = videos_of(faces, named=named).about
     prepared = detectors.prepare_source(folds.Fold("fold 1", "1", [], faces[:3], 0), about)
     assert prepared.score(faces, ["clean"])["clean"] == pytest.approx([0.5, 0.5, 1, 2 / 3])
+
+
+def test_photographs_are_trained_on_and_not_validated_on(people):
+    faces, _ = people
+    photographs = [
+        replace(face(f"{number}.jpg", people=[f"group {number}"]), num_frames=1)
+        for number in range(20)  # the first six people are in the videos, too
+    ]
+    splits = detectors.split_videos([*faces, *photographs], 0.3, seed=0)
+    assert splits["validation"]
+    assert all(one.num_frames > 1 for one in splits["validation"])
+    assert keys_of(splits["train"]).isdisjoint(keys_of(splits["validation"]))
+    assert 14 <= sum(one.num_frames == 1 for one in splits["train"]) < 20
 
 
 @pytest.mark.parametrize("name", ["Meso4_DF", "MesoInception_F2F"])
