@@ -22,9 +22,9 @@ originals or people, so the same folder can serve for training and evaluation. V
 by name: in further folders, a video with the name of one of them is left out too, and counts as the
 same original.
 
---robustness scores the same faces again after JPEG compression, at half and quarter resolution,
-blurred, noisy and dark. In the DFDC challenge (arXiv:2006.07397) the best entry had an accuracy of
-82.6 % on the public test videos, and the best one on the hidden videos 65.2 % there.
+--robustness scores the same faces again after JPEG and H.264 compression, at half and quarter
+resolution, blurred, noisy and dark. In the DFDC challenge (arXiv:2006.07397) the best entry had an
+accuracy of 82.6 % on the public test videos, and the best one on the hidden videos 65.2 % there.
 
 With --json-summary the last line printed is one JSON object, the content of metrics.json.
 """

@@ -1,66 +1,80 @@
-"""How well the trained detector finds fakes of people it has never seen: a cross-validation.
+"""How well detectors find fakes of people, sources and methods they have never seen.
 
-    python -m benchmarks.accuracy --data faces
-    python -m benchmarks.accuracy --data faces --extra more_real_faces --out runs -- --epochs 20
-    python -m benchmarks.accuracy --data faces --only leave-method-out --out runs
+    python -m benchmarks.accuracy --data faces --out runs
+    python -m benchmarks.accuracy --data faces more_faces --extra more_real_faces photographs \\
+        --experiment leave-source-out --seeds 0 1 2 --out runs -- --epochs 20
+    python -m benchmarks.accuracy --data faces more_faces --experiment leave-source-out \\
+        --only model mesonet blur --model pretrained/model.keras --peer-weights weights --out runs
 
-Goes in: what processing.py wrote, and folders of faces of more real people to train on. Comes out:
-tables, and in the folder of --out a run folder per fold, and accuracy.json with the scores of all
-videos. Arguments after `--` go to train.py. The same command again resumes: a finished fold is
-scored again, not trained again.
+Goes in: folders that processing.py wrote, those of --data to test and train on, those of --extra
+with more real people (videos or photographs) to train on. Comes out: tables, and in the folder of
+--out a run folder for each training, accuracy.md with the tables and accuracy.json with the scores
+of all videos. Arguments after `--` go to train.py. The same command again resumes: a finished
+training is scored again, not repeated. Another command with the same data and seeds adds its
+detectors to the tables.
 
-The videos of --data are split into folds, each person in one only (folds.py). A network is tested
-on a fold after training on the other folds and on the extra videos: real ones only, without people
-it is tested on. train.py is compared with three others on the same folds (baselines.py):
+The experiments (folds.py):
 
-    ours           train.py
-    baseline       the predecessor's network with its own training
-    blur           no network: how blurred the inside of the face is
-    source         no pixels: the share of fakes among the training videos of the same `source` of
-                   the metadata, where that names two
+    folds              cross-validation: each person in one fold only, trained on the other folds
+    leave-source-out   tested on one data set, trained on all others (sources.py); data sets with
+                       too few videos are left out together, as "others"
+    leave-method-out   each fold again without the fakes of one method, and tested on these
 
-How to read the tables: AUCs are of videos, each with the score of its highest-scoring face.
+The detectors (detectors.py, predecessor.py, mesonet.py):
 
-    fold AUC         mean over the folds, because scores of two networks are not comparable
-    by method        fakes of a method against all real test videos, by ranks within the folds
-    predicts source  AUC of the score for the source, among videos of one label and fold: 0.5 is
-                     right, otherwise the score also depends on codec and size
-    predicts extras  the same for real videos of --data against extra ones, in training
-    files            AUC of the label by size, rate and face width alone, without any pixels
-    altered          the same faces after JPEG and at half resolution
+    ours        train.py, with the arguments after `--`. What it starts from (train.py --from) must
+                not have seen the test videos: that is not checked
+    baseline    the predecessor's network with its own training
+    blur        no network: how blurred the inside of the face is
+    source      no pixels: the share of fakes among the training videos of the same source
+    model       a trained model as it is, that of --model
+    mesonet     MesoNet with each of the weights in --peer-weights
 
-leave-method-out trains each fold again without the fakes of one method and tests on these only.
+How to read the tables: each video has the score of its highest-scoring face.
+
+    AUC (95 %)         of pairs that one network scored (metrics.py), mean over the seeds; the
+                       interval is a bootstrap over groups of people
+    mean of the folds  every fold counts the same
+    all videos pooled  scores of all networks of a seed together, as those of one detector
+    source, method     real and fake videos of the source; fakes of the method against all real
+                       videos of their folds
+    FPR, TPR           at the threshold that the training chose: real videos predicted fake, and
+                       fakes predicted fake; the log loss is of the calibrated scores
+    predicts           AUC of the score for the source, among videos of one label: 0.5 is right
+    files              AUC of the label by size, rate and face width alone, without any pixels
+    altered            the same faces after JPEG, at half resolution, after H.264
 """
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from deepfake_detector.console import UserError, command, print_table, quiet_tensorflow
+from deepfake_detector.console import UserError, command, quiet_tensorflow
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.files import write_text
 from deepfake_detector.scoring.video_scores import highest_scoring
 
 with quiet_tensorflow():
-    from benchmarks.accuracy import baselines
+    from benchmarks.accuracy import detectors, predecessor
 
 import numpy as np
 
-from benchmarks.accuracy import folds
+from benchmarks.accuracy import folds, sources, tables
 from benchmarks.accuracy import metrics as accuracy_metrics
-from benchmarks.accuracy.baselines import ALTERED, CLEAN, CannotTrain, Prepared
+from benchmarks.accuracy.detectors import ALTERED, CLEAN, CannotTrain, Prepare, Prepared
+from benchmarks.accuracy.folds import About, Fold, Videos
 from benchmarks.accuracy.metrics import FoldScores
 
-DETECTORS = ("ours", "baseline", "blur", "source")
+FOLDS, SOURCE_OUT, METHOD_OUT = EXPERIMENTS = ("folds", "leave-source-out", "leave-method-out")
+DETECTORS = ("ours", "baseline", "blur", "source", "model", "mesonet")
+DEFAULT_DETECTORS = DETECTORS[:4]
 FORMER_NAMES = {"seed": "baseline", "control": "blur"}
-LEAVE_OUT = "leave-method-out"
-RESULT_NAME = "accuracy.json"
+RESULT_NAME, TABLES_NAME = "accuracy.json", "accuracy.md"
 ALTERATIONS = (CLEAN, *ALTERED)
-Prepare = Callable[[folds.Fold, str], Prepared]
+MOST_EXTRAS = 100  # of which the score in training is measured
 
 
 def main_arguments() -> argparse.ArgumentParser:
@@ -68,255 +82,258 @@ def main_arguments() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="DIR", help="folder of faces")
-    add("--extra", type=Path, nargs="+", default=[], metavar="DIR", help="of more real people")
+    add(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="folders of faces to test and to train on",
+    )
+    add(
+        "--extra",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders of faces of more real people, to train on",
+    )
     add("--out", type=Path, default=Path("demo/accuracy"), metavar="DIR", help="(%(default)s)")
-    add("--folds", type=int, default=3, metavar="N", help="(%(default)s)")
+    add("--experiment", nargs="+", choices=EXPERIMENTS, default=[FOLDS], help=f"({FOLDS})")
     add(
         "--only",
         nargs="+",
         type=lambda name: FORMER_NAMES.get(name, name),
-        choices=[*DETECTORS, LEAVE_OUT],
-        default=DETECTORS,
-        help=f"detectors to test ({' '.join(DETECTORS)})",
+        choices=[*DETECTORS, METHOD_OUT],
+        default=DEFAULT_DETECTORS,
+        metavar="DETECTOR",
+        help=f"detectors to test, of {' '.join(DETECTORS)} ({' '.join(DEFAULT_DETECTORS)})",
     )
-    add("--seed", type=int, default=0, help="of the folds and of train.py (%(default)s)")
+    add("--as", dest="name", metavar="NAME", help="name of ours, or of model, in the tables")
+    add("--model", type=Path, metavar="FILE", help="model.keras of the detector `model`")
+    add("--peer-weights", type=Path, metavar="DIR", help="folder of the .h5 files of MesoNet")
+    add("--sources", type=Path, metavar="CSV", help="table video,source, before the metadata")
+    add("--folds", type=int, default=3, metavar="N", help="(%(default)s)")
+    add("--seeds", type=int, nargs="+", default=[0], help="of the folds and of train.py (0)")
+    add("--seed", type=int, nargs=1, dest="seeds", default=[0], help=argparse.SUPPRESS)
     return parser
+
+
+def read_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; `recipe` are those for train.py. Ends with a message where they are
+    wrong, raises UserError where one lacks another."""
+    split_at = words.index("--") if "--" in words else len(words)
+    args = main_arguments().parse_args(words[:split_at])
+    args.recipe = list(words[split_at + 1 :])
+    detectors.read_options(args.recipe, seed=0)
+    if METHOD_OUT in args.only:  # the former way to ask for the experiment
+        args.experiment = [METHOD_OUT] if set(args.only) == {METHOD_OUT} else [FOLDS, METHOD_OUT]
+        args.only = [name for name in args.only if name != METHOD_OUT] or ["ours"]
+    for name, option in (("model", "model"), ("mesonet", "peer_weights")):
+        if name in args.only and getattr(args, option) is None:
+            raise UserError(f"--only {name} needs --{option.replace('_', '-')}")
+    return args
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    words = list(sys.argv[1:] if argv is None else argv)
-    split_at = words.index("--") if "--" in words else len(words)
-    args = main_arguments().parse_args(words[:split_at])
-    settings, options = baselines.read_options(words[split_at + 1 :], args.seed)
-    videos = folds.list_videos(args.data, args.extra)
-    dealt = folds.deal(videos, args.folds, args.seed)
+    args = read_arguments(list(sys.argv[1:] if argv is None else argv))
+    listed_sources = sources.read_sources(args.sources) if args.sources else None
+    videos = folds.list_videos(args.data, args.extra, listed_sources)
     # TensorFlow warns of functions that are traced again, as each fold's network is.
-    baselines.tf.get_logger().setLevel("ERROR")
-    prepare = preparations(args.out, videos, settings, options, args.seed)
-    result: dict = {
-        "detectors": {},
-        "folds": args.folds,
-        "seed": args.seed,
-        "training": asdict(settings),
-    }
-    result["files"] = accuracy_metrics.aucs_of_files([*videos.faces, *videos.extras], videos.about)
-    print_videos(videos, dealt)
-    print_files(result["files"], bool(videos.extras))
-    for name in chosen_detectors(args.only, videos.about):
-        scores = []
-        for fold in dealt:
-            print(f"{name}, fold {fold.number} of {len(dealt)}")
-            prepared = prepare[name](fold, f"{name}/fold-{fold.number}")
-            scores.append(measure(fold, prepared))
-        found = accuracy_metrics.of_detector(scores, videos.about, ALTERATIONS)
-        print_detector(name, found)
-        result["detectors"][name] = found | {"videos": every_score(scores, videos.about)}
-        write(args.out, result)
-    if LEAVE_OUT in args.only:
-        result[LEAVE_OUT] = leave_method_out(dealt, videos.about, prepare["ours"])
-        print_left_out(result[LEAVE_OUT], result["detectors"].get("ours"))
-    print_comparison(result["detectors"])
-    print(f"every score: {write(args.out, result)}")
+    detectors.tf.get_logger().setLevel("ERROR")
+    prepare = preparations(args, videos)
+    print_videos(videos)
+    for experiment in args.experiment:
+        dealt = {seed: dealt_folds(experiment, videos, args.folds, seed) for seed in args.seeds}
+        print(tables.of_folds(f"{experiment}, seed {args.seeds[0]}", dealt[args.seeds[0]], videos))
+        for name, prepare_fold in prepare.items():
+            if experiment == SOURCE_OUT and name == "source":
+                print("the source tells nothing of a source that was left out: no such baseline")
+                continue
+            results = run(args.out / experiment, name, prepare_fold, dealt, videos)
+            if results:
+                write(args, experiment, name, results, videos)
+    print(f"every score: {args.out / RESULT_NAME}; tables: {args.out / TABLES_NAME}")
     return 0
 
 
-def chosen_detectors(only: Sequence[str], about: Mapping[str, folds.About]) -> list[str]:
-    """Return which of DETECTORS to test; "source" only where there are two sources."""
-    two_sources = len(folds.all_sources(about)) > 1
-    if "source" in only and not two_sources:
-        print("the metadata.json of --data names no two sources, so that baseline is left out")
-    return [name for name in DETECTORS if name in only and (name != "source" or two_sources)]
-
-
-def preparations(
-    out: Path,
-    videos: folds.Videos,
-    settings: "baselines.train.TrainSettings",
-    options: "baselines.train.RunOptions",
-    seed: int,
-) -> dict[str, Prepare]:
-    """Return what prepares each of DETECTORS for a fold, in a subfolder of `out` of that name."""
-    recipe = baselines.BaselineRecipe(seed=seed)
-    return {
-        "ours": lambda fold, name: baselines.prepare_ours(
-            fold, out / name, videos.face_settings, settings, options
-        ),
-        "baseline": lambda fold, name: baselines.prepare_baseline(
-            fold, out / name, videos.face_settings, recipe
-        ),
-        "blur": lambda fold, name: baselines.prepare_blur(fold),
-        "source": lambda fold, name: baselines.prepare_source(fold, videos.about),
-    }
-
-
-def measure(
-    fold: folds.Fold, prepared: Prepared, alterations: Sequence[str] = ALTERATIONS
-) -> FoldScores:
-    """Score the training videos of a fold, and its test videos under each of `alterations`."""
-    tested: list[str] = []
-    test_scores: dict[str, np.ndarray] = {}
-    # Both in one call, because its start takes long.
-    clean = prepared.score([*fold.test, *prepared.trained_on], (CLEAN,))[CLEAN]
-    altered = [name for name in alterations if name != CLEAN]
-    face_scores = {CLEAN: clean[: len(fold.test)], **prepared.score(fold.test, altered)}
-    for name, scores in face_scores.items():
-        tested, test_scores[name] = of_videos(fold.test, scores)
-    trained, train_scores = of_videos(prepared.trained_on, clean[len(fold.test) :])
-    return FoldScores(fold.number, tested, test_scores, trained, train_scores, prepared.seconds)
-
-
-def of_videos(tracks: Sequence[FaceTrack], scores: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the names of the videos, sorted, and the highest score of the faces of each."""
-    highest = list(highest_scoring([track.video for track in tracks], scores).values())
-    return [tracks[index].video for index in highest], scores[highest]
-
-
-def leave_method_out(
-    dealt: Sequence[folds.Fold],
-    about: Mapping[str, folds.About],
-    train_ours: Prepare,
-) -> dict[str, dict]:
-    """Return metrics for each method, of networks that saw no fake of it.
-
-    Folds without a fake of the method, or with too few others to train on, are skipped. Raises
-    UserError where the metadata names fewer than two methods.
-    """
-    methods = folds.all_methods(about)
-    if len(methods) < 2:
-        raise UserError(
-            f"{LEAVE_OUT} needs fakes of at least two methods, and the metadata.json of --data "
-            f"names {len(methods)}; give its fakes a `method`"
-        )
-    result = {}
-    for number, method in enumerate(methods, start=1):
-        short = re.sub(r"[^A-Za-z0-9]+", "-", method).strip("-")
-        scores = []
-        for fold in dealt:
-            name = f"without/{number}-{short}/fold-{fold.number}"
-            without = folds.without_method(fold, method, about)
-            if without:
-                print(f"without {method}, fold {fold.number} of {len(dealt)}")
-                try:
-                    scores.append(measure(without, train_ours(without, name), (CLEAN,)))
-                except CannotTrain as error:
-                    print(f"skipped: {error}")
-        if scores:
-            found = accuracy_metrics.of_detector(scores, about, (CLEAN,))
-            result[method] = found | {"videos": every_score(scores, about)}
-    return result
-
-
-def every_score(
-    results: Sequence[FoldScores], about: Mapping[str, folds.About]
-) -> list[dict[str, object]]:
-    """Return a row for each video and fold, for accuracy.json."""
-    rows: list[dict[str, object]] = []
-    for result in results:
-        for index, name in enumerate(result.tested):
-            scores = {altered: float(of[index]) for altered, of in result.test_scores.items()}
-            place = {"video": name, "fold": result.number, "split": "test"}
-            rows.append({**place, **asdict(about[name]), "scores": scores})
-        for name, score in zip(result.trained, result.train_scores.tolist(), strict=True):
-            place = {"video": name, "fold": result.number, "split": "training"}
-            rows.append({**place, **asdict(about[name]), "scores": {CLEAN: score}})
-    return rows
-
-
-def write(out: Path, result: Mapping) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / RESULT_NAME, json.dumps(dict(result), indent=1) + "\n")
-    return out / RESULT_NAME
-
-
-# Tables
-
-
-def print_videos(videos: folds.Videos, dealt: Sequence[folds.Fold]) -> None:
-    print_table(
-        "folds; no known original and no known person is in two of them",
-        folds.rows(dealt, videos.about),
-    )
+def print_videos(videos: Videos) -> None:
+    every_face = [*videos.faces, *videos.extras]
+    print(tables.of_sources(videos))
+    print(tables.of_files(accuracy_metrics.aucs_of_files(every_face, videos.about)))
     for reason, count in videos.unused.items():
         if count:
             print(f"{count} videos of --extra are not used: {reason}")
 
 
-def print_files(aucs: Mapping[str, tuple[float | None, float | None]], with_extras: bool) -> None:
-    rows = [
-        (name, shown(own) + (f", with the extra videos {shown(joined)}" if with_extras else ""))
-        for name, (own, joined) in aucs.items()
-    ]
-    print_table("files: AUC of the label by what is known without pixels", rows)
+def dealt_folds(experiment: str, videos: Videos, num_folds: int, seed: int) -> list[Fold]:
+    """Return the folds of an experiment."""
+    if experiment == SOURCE_OUT:
+        return folds.leave_source_out(videos)
+    dealt = folds.deal(videos, num_folds, seed)
+    return dealt if experiment == FOLDS else folds.leave_method_out(videos, dealt)
 
 
-def print_detector(name: str, found: Mapping) -> None:
-    """Print all metrics of a detector."""
-    rows = []
-    columns = (found["test"], found["training"], found["minutes"])
-    for number, (test, training, minutes) in enumerate(zip(*columns, strict=True), 1):
-        text = f"test {shown(test)}, training {shown(training)}, {minutes:.1f} min"
-        rows.append((f"fold {number}", text))
-    rows.append(("fold AUC", mean_and_folds(found["test"])))
-    rows.append(("fold AUC in training", mean_and_folds(found["training"])))
-    rows += [(name, mean_and_folds(aucs)) for name, aucs in found["altered"].items()]
-    for method, of_method in found["methods"].items():
-        rows.append(
-            (f"by method: {method}", f"{shown(of_method['roc_auc'])} ({of_method['fakes']} fakes)")
-        )
-    for label, aucs in found["sources"].items():
-        rows += [(f"predicts source, {label}: {s}", shown(auc)) for s, auc in aucs.items()]
-    if not found["sources"]:
-        rows.append(("predicts source", "the metadata names no two"))
-    if found["extras"] is not None:
-        rows.append(("predicts extras", shown(found["extras"])))
-    print_table(name, rows)
+def preparations(args: argparse.Namespace, videos: Videos) -> dict[str, Prepare]:
+    """Return what prepares each detector for a fold, by its name in the tables."""
+    faces, settings = videos.faces, videos.face_settings
+    known: dict[str, Prepare] = {
+        "ours": lambda fold, out, seed: detectors.prepare_ours(
+            fold, out, seed, settings, args.recipe
+        ),
+        "baseline": lambda fold, out, seed: predecessor.prepare(
+            fold, out, settings, predecessor.Recipe(seed=seed)
+        ),
+        "source": lambda fold, out, seed: detectors.prepare_source(fold, videos.about),
+    }
+    if len(folds.all_sources(videos.about)) < 2 and "source" in args.only:
+        print("the metadata.json of --data names no two sources, so that baseline is left out")
+        del known["source"]
+    chosen = {name: known[name] for name in args.only if name in known}
+    if "blur" in args.only:
+        chosen["blur"] = always(detectors.prepare_blur(faces))
+    if "model" in args.only:
+        chosen["model"] = always(detectors.prepare_model(args.model, faces))
+    named = next((name for name in ("ours", "model") if name in chosen), None)
+    if args.name and named:
+        chosen = {args.name if name == named else name: of for name, of in chosen.items()}
+    if "mesonet" in args.only:
+        paths = sorted(args.peer_weights.glob("Meso*.h5"))
+        if not paths:
+            raise UserError(f"{args.peer_weights} holds no Meso*.h5; give the folder of weights")
+        for path in paths:
+            chosen[path.stem] = always(detectors.prepare_mesonet(path, faces))
+    return chosen
 
 
-def print_left_out(found: Mapping[str, Mapping], ours: Mapping | None) -> None:
-    rows = []
-    for method, of_method in found.items():
-        text = f"fold AUC {mean_and_folds(of_method['test'])}"
-        if ours and method in ours["methods"]:
-            text += f", with it in training {shown(ours['methods'][method]['roc_auc'])} by rank"
-        rows.append((method, f"{text}, {sum(of_method['minutes']):.1f} min"))
-    print_table("methods without a fake in training", rows)
+def always(prepared: Prepared) -> Prepare:
+    """Return a preparation of a detector that does not depend on the fold."""
+    return lambda fold, out, seed: prepared
 
 
-def print_comparison(found_by_name: Mapping[str, Mapping]) -> None:
-    """Print the detectors next to each other; nothing where there is only one."""
-    if len(found_by_name) < 2:
-        return
-
-    def compared(values: Iterable[str]) -> str:
-        return ", ".join(
-            f"{name} {value}" for name, value in zip(found_by_name, values, strict=True)
-        )
-
-    found = list(found_by_name.values())
-    rows = [
-        ("fold AUC", compared(shown_mean(of["test"]) for of in found)),
-        ("fold AUC in training", compared(shown_mean(of["training"]) for of in found)),
-    ]
-    for alteration in ALTERED:
-        aucs = compared(shown_mean(of["altered"][alteration]) for of in found)
-        rows.append((alteration, aucs))
-    minutes = compared(f"{sum(of['minutes']):.1f}" for of in found)
-    rows.append(("minutes of training", minutes))
-    print_table("comparison", rows)
-
-
-def mean_and_folds(aucs: Sequence[float | None]) -> str:
-    return f"{shown_mean(aucs)} ({', '.join(map(shown, aucs))})"
+def run(
+    out: Path,
+    name: str,
+    prepare: Prepare,
+    dealt: Mapping[int, Sequence[Fold]],
+    videos: Videos,
+) -> list[FoldScores]:
+    """Return the scores of a detector in all folds of all seeds; a fold that it cannot train on is
+    skipped with a word."""
+    results = []
+    for seed, folds_of_seed in dealt.items():
+        for number, fold in enumerate(folds_of_seed, start=1):
+            print(f"{name}, seed {seed}, {number} of {len(folds_of_seed)}: {fold.folder}")
+            try:
+                prepared = prepare(
+                    fold, out / folds.slug(name) / f"seed-{seed}" / fold.folder, seed
+                )
+            except CannotTrain as error:
+                print(f"skipped: {error}")
+                continue
+            measured = measure(fold, seed, prepared, videos.about)
+            results += [measured] if measured.tested else []
+    return results
 
 
-def shown_mean(aucs: Sequence[float | None]) -> str:
-    return shown(accuracy_metrics.mean(aucs))
+def measure(
+    fold: Fold,
+    seed: int,
+    prepared: Prepared,
+    about: Mapping[sources.Key, About],
+    alterations: Sequence[str] = ALTERATIONS,
+) -> FoldScores:
+    """Score the test videos of a fold under each of `alterations`, and its training videos."""
+    test = [face for face in fold.test if face.video_key not in prepared.seen]
+    own = [face for face in prepared.trained_on if not about[face.video_key].extra]
+    extras = [face for face in prepared.trained_on if about[face.video_key].extra]
+    trained = [*own, *extras[:: max(1, -(-len(extras) // MOST_EXTRAS))]]
+    # Both in one call, because its start takes long.
+    clean = prepared.score([*test, *trained], (CLEAN,))[CLEAN]
+    altered = [name for name in alterations if name != CLEAN]
+    face_scores = {CLEAN: clean[: len(test)], **prepared.score(test, altered)}
+    tested: list[About] = []
+    scores: dict[str, np.ndarray] = {}
+    for name, of_faces in face_scores.items():
+        tested, scores[name] = of_videos(test, of_faces, about)
+    trained_on, train_scores = of_videos(trained, clean[len(test) :], about)
+    return FoldScores(
+        seed,
+        fold.name,
+        tested,
+        scores,
+        trained_on,
+        train_scores,
+        prepared.threshold,
+        prepared.seconds,
+    )
 
 
-def shown(auc: float | None) -> str:
-    return "-" if auc is None else f"{auc:.3f}"
+def of_videos(
+    tracks: Sequence[FaceTrack], scores: np.ndarray, about: Mapping[sources.Key, About]
+) -> tuple[list[About], np.ndarray]:
+    """Return what is known of each video, and the highest score of its faces."""
+    highest = highest_scoring([track.video_key for track in tracks], scores)
+    return [about[key] for key in highest], scores[list(highest.values())]
+
+
+# What is kept
+
+
+def write(
+    args: argparse.Namespace,
+    experiment: str,
+    name: str,
+    results: Sequence[FoldScores],
+    videos: Videos,
+) -> None:
+    """Add the metrics of a detector to accuracy.json, and write and print the tables."""
+    found = accuracy_metrics.of_detector(results)
+    print(tables.of_detector(f"{experiment}: {name}", found))
+    result = read_result(args, videos)
+    saved = found | {"train.py": args.recipe, "videos": every_score(results)}
+    result["experiments"].setdefault(experiment, {})[name] = saved
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_text(args.out / RESULT_NAME, json.dumps(result, indent=1) + "\n")
+    texts = [tables.of_sources(videos)]
+    for title, by_name in result["experiments"].items():
+        texts.append(tables.comparison(title, by_name))
+        texts += [tables.of_detector(f"{title}: {one}", of) for one, of in by_name.items()]
+    write_text(args.out / TABLES_NAME, "\n".join(texts))
+    if len(result["experiments"][experiment]) > 1:
+        print(tables.comparison(experiment, result["experiments"][experiment]))
+
+
+def read_result(args: argparse.Namespace, videos: Videos) -> dict:
+    """Return the content of accuracy.json, empty where there is none for this data."""
+    of_run = {
+        "data": [str(folder) for folder in args.data],
+        "videos": sorted(f"{known.data}/{known.video}" for known in videos.about.values()),
+        "folds": args.folds,
+        "seeds": args.seeds,
+    }
+    try:
+        result = json.loads((args.out / RESULT_NAME).read_text(encoding="utf-8"))
+        if all(result[name] == value for name, value in of_run.items()):
+            return result
+        print(f"{args.out / RESULT_NAME} is of other data, folds or seeds, and is replaced")
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return {**of_run, "experiments": {}}
+
+
+def every_score(results: Sequence[FoldScores]) -> list[dict[str, object]]:
+    """Return a row for each video and fold."""
+    rows: list[dict[str, object]] = []
+    for result in results:
+        place = {"seed": result.seed, "fold": result.name}
+        for index, video in enumerate(result.tested):
+            scores = {altered: float(of[index]) for altered, of in result.scores.items()}
+            rows.append({**place, "split": "test", **asdict(video), "scores": scores})
+        for video, score in zip(result.trained, result.train_scores.tolist(), strict=True):
+            rows.append({**place, "split": "training", **asdict(video), "scores": {CLEAN: score}})
+    return rows
 
 
 if __name__ == "__main__":

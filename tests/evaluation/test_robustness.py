@@ -47,6 +47,11 @@ def test_colours_keep_their_places(crops):
         assert after == pytest.approx(before * factor, abs=3), name
 
 
+def test_crops_of_an_odd_size_keep_it_through_h264(crops):
+    assert robustness.h264(crops[:, :99, :97]).shape == (4, 99, 97, 3)
+    assert robustness.h264(crops[:1]).shape == (1, 100, 100, 3)
+
+
 def test_noise_differs_from_frame_to_frame(crops):
     grey = np.full_like(crops, 128)
     noisy = robustness.noisy(grey).astype(float) - 128
