@@ -70,6 +70,16 @@ def interval_words(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
+def decided_words(result: Mapping) -> str:
+    """Return how many videos are UNCERTAIN, and both error rates of the others."""
+    low, high = result["uncertain"]
+    return (
+        f"{result['uncertain_share']:.0%}, between {low:.3g} and {high:.3g}; of the others false "
+        f"positive rate {_number(result['decided_false_positive_rate'])}, false negative rate "
+        f"{_number(result['decided_false_negative_rate'])}"
+    )
+
+
 def signed_change(value: float, before: float) -> str:
     """Return how much a metric has changed, with its sign; what rounds to zero is +0.000."""
     return f"{round(value - before, 3) + 0.0:+.3f}"
@@ -88,6 +98,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["interval"] = interval_words
     environment.filters["data_uri"] = _data_uri
     environment.globals["signed_change"] = signed_change
+    environment.globals["decided_words"] = decided_words
     return environment
 
 
