@@ -21,6 +21,7 @@ from deepfake_detector import parallel
 from deepfake_detector.console import UserError
 from deepfake_detector.prediction import verdicts
 from deepfake_detector.prediction.task import prepare_task
+from deepfake_detector.scoring import trained_model
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 from deepfake_detector.videos import search
@@ -169,6 +170,41 @@ def test_an_operating_point_moves_the_threshold_and_nothing_else(run, sample_vid
     assert [result["threshold"] for result in results] == [0.5, 1.0]
     assert results[0]["videos"][0]["score"] == results[1]["videos"][0]["score"]
     assert results[1]["videos"][0]["verdict"] == "REAL"
+
+
+@pytest.mark.slow
+def test_the_shipped_model_needs_no_option_and_a_close_score_is_no_verdict(
+    run, sample_videos, tmp_path, monkeypatch, capsys
+):
+    rates = {"false_positive_rate": 0.1, "false_positive_rate_interval": [0.02, 0.27]}
+    point = {"threshold": 0.5, "uncertain": [0.0, 1.0], "validation_videos": {"real": 30}}
+    shipped = changed(
+        run,
+        tmp_path / "pretrained",
+        trained_on="drawings",
+        operating_points={"equal-error": point | rates},
+    )
+    (shipped / "MODEL_CARD.md").touch()
+    monkeypatch.setattr(trained_model, "PRETRAINED", shipped)
+    video = str(sample_videos / "person_000.mp4")
+    assert predict.main([video, "--workers", "0", "--json", str(tmp_path / "a.json")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[:5] == [
+        f"model {shipped / 'model.keras'}, which comes with this project",
+        "trained on drawings",
+        f"its card is {shipped / 'MODEL_CARD.md'}",
+        "threshold 0.5 (equal-error): about 10 % of real videos score above it (95 %: 2 to 27 %, "
+        "from 30 real videos that it was not trained on)",
+        "UNCERTAIN between 0 and 1: too close to call",
+    ]
+    assert lines_of(printed)[-1].startswith("UNCERTAIN   0.")
+    assert "1 videos: 1 UNCERTAIN;" in printed
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written["operating_point"] == "equal-error"
+    assert written["false_positive_rate_interval"] == [0.02, 0.27]
+    assert written["videos"][0]["uncertain"] == [0, 1]
+    (from_python,) = predict.predict(videos=video)
+    assert (from_python.verdict, from_python.uncertain) == ("UNCERTAIN", (0, 1))
 
 
 # Bad videos, odd names
