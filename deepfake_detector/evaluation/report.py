@@ -70,14 +70,17 @@ def interval_words(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
-def decided_words(result: Mapping) -> str:
-    """Return how many videos are UNCERTAIN, and both error rates of the others."""
+def uncertain_rows(result: Mapping) -> list[tuple[str, str]]:
+    """Return the share of videos that are UNCERTAIN and both error rates of the others, each with
+    its name; nothing for a model without such a band."""
+    if not result["uncertain"]:
+        return []
     low, high = result["uncertain"]
-    return (
-        f"{result['uncertain_share']:.0%}, between {low:.3g} and {high:.3g}; of the others false "
-        f"positive rate {_number(result['decided_false_positive_rate'])}, false negative rate "
-        f"{_number(result['decided_false_negative_rate'])}"
-    )
+    return [
+        (f"uncertain, {low:.3g} to {high:.3g}", f"{result['uncertain_share']:.0%}"),
+        ("false positive rate of the others", _number(result["decided_false_positive_rate"])),
+        ("false negative rate of the others", _number(result["decided_false_negative_rate"])),
+    ]
 
 
 def signed_change(value: float, before: float) -> str:
@@ -98,7 +101,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["interval"] = interval_words
     environment.filters["data_uri"] = _data_uri
     environment.globals["signed_change"] = signed_change
-    environment.globals["decided_words"] = decided_words
+    environment.globals["uncertain_rows"] = uncertain_rows
     return environment
 
 

@@ -159,7 +159,7 @@ def lines_of_threshold(point: OperatingPoint) -> list[str]:
         )
     if point.uncertain:
         low, high = point.uncertain
-        lines.append(f"{UNCERTAIN} between {low:.3g} and {high:.3g}: too close to call")
+        lines.append(f"scores between {low:.3g} and {high:.3g} are too close to it: {UNCERTAIN}")
     return lines
 
 

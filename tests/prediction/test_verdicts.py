@@ -67,7 +67,7 @@ def test_the_header_says_how_many_real_videos_score_above_the_threshold():
     assert lines_of_threshold(point) == [
         "threshold 0.52 (equal-error): about 9 % of real videos score above it (95 %: 3 to 20 %, "
         "from 52 real videos that it was not trained on)",
-        "UNCERTAIN between 0.44 and 0.6: too close to call",
+        "scores between 0.44 and 0.6 are too close to it: UNCERTAIN",
     ]
     old = OperatingPoint("equal-error", 0.814, false_positive_rate=0.0)
     assert lines_of_threshold(old) == ["threshold 0.814 (equal-error)"]
