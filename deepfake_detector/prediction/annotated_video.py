@@ -162,7 +162,7 @@ class _TimelineStrip:
         for x in range(self._left, self._right, 12):
             cv2.line(self._strip, (x, threshold_y), (x + 5, threshold_y), INK_BGR, 1)
         segments = [segment for face in judged.faces for segment in self._segments(face)]
-        for start, end in segments:
+        for start, end, _ in segments:
             cv2.line(self._strip, start, end, FAINT_BGR, 1, cv2.LINE_AA)
         # Played parts stay in the strip, so that a frame costs the same in a video of any length.
         self._to_come = deque(sorted(segments))
@@ -171,23 +171,21 @@ class _TimelineStrip:
         """Return the strip at that time, `(height, width, 3) uint8` BGR; times ascend."""
         now = self._x(time_sec)
         while self._to_come and self._to_come[0][1][0] <= now:
-            start, end = self._to_come.popleft()
-            middle_y = (start[1] + end[1]) / 2
-            score = (self._bottom - middle_y) / (self._bottom - self._top)
+            start, end, score = self._to_come.popleft()
             colour = COLOURS[self._rule.verdict(score)]
             cv2.line(self._strip, start, end, colour, 2, cv2.LINE_AA)
         strip = self._strip.copy()
         cv2.line(strip, (now, self._top - 4), (now, self._bottom + 4), INK_BGR, 1)
         return strip
 
-    def _segments(self, face: ScoredFace) -> list[tuple[Point, Point]]:
-        """Return the line of one face in one window, in pieces of a pixel column each."""
+    def _segments(self, face: ScoredFace) -> list[tuple[Point, Point, float]]:
+        """Return the line of one face in one window, in pieces of a pixel column each, with their
+        scores."""
         first, last = self._x(face.face.start_sec), self._x(face.face.end_sec)
-        points = [
-            (x, self._y(score_at(face, self._time_sec(x))))
-            for x in range(first, max(first + 1, last) + 1)
-        ]
-        return list(zip(points, points[1:], strict=False))
+        columns = range(first, max(first + 1, last) + 1)
+        scores = [score_at(face, self._time_sec(x)) for x in columns]
+        points = [(x, self._y(score)) for x, score in zip(columns, scores, strict=True)]
+        return list(zip(points, points[1:], scores, strict=False))
 
     def _x(self, time_sec: float) -> int:
         share = min(1.0, max(0.0, time_sec / self._end_sec))
