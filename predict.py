@@ -54,7 +54,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deepfake_detector.console import command, progress
+from deepfake_detector.console import UserError, command, progress
 from deepfake_detector.faces.yunet import check_detector
 from deepfake_detector.prediction.arguments import check_arguments, main_arguments
 from deepfake_detector.prediction.outputs import Outputs
@@ -150,6 +150,9 @@ def predict(
     Raises UserError where the model or an option cannot be used, where there is no video, and for
     an address or a camera in place of one.
     """
+    places = [videos] if isinstance(videos, (str, Path)) else videos
+    if not places:
+        raise UserError("no videos were given; predict.predict(videos=...) takes them")
     task = prepare_task(
         model,
         operating_point,
@@ -161,7 +164,6 @@ def predict(
         search_sec,
         detector,
     )
-    places = [videos] if isinstance(videos, (str, Path)) else videos
     paths = search.find_videos(places, pictures=pictures)
     results = {
         number: plain_result(judged) for number, judged in judge_videos(task, paths, timeline)

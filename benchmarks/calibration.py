@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=200, help="repetitions (%(default)s)")
     parser.add_argument("--predictions", type=Path, metavar="FILE", help="of evaluate.py")
     args = parser.parse_args(argv)
-    print(COLUMNS.format("", "", "log", "loss", "", "", "ECE", "", "", "unequal", ""))
+    print(f"{'':30} | {'log loss':<36} | {'ECE':<20} | unequal")
     words = ("before", "old", "now")
     print(COLUMNS.format("scores", "a class", *words, "change", *words, "old", "now"))
     if args.predictions:

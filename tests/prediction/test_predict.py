@@ -403,6 +403,11 @@ def test_a_wrong_option_from_python_is_a_user_error(run, sample_videos, options,
         predict.predict(run / "model.keras", sample_videos, **options)
 
 
+def test_a_video_in_the_place_of_the_model_is_one_sentence():
+    with pytest.raises(UserError, match="no videos were given"):
+        predict.predict("holiday.mp4")
+
+
 def test_help_reads_as_the_docstring(capsys):
     with pytest.raises(SystemExit) as stopped:
         predict.main(["--help"])
