@@ -3,12 +3,11 @@
     python -m benchmarks.calibration
     python -m benchmarks.calibration --predictions report/predictions.csv
 
-Simulated logits are of two normal distributions, d * d apart with a standard deviation of d, which
-are right as they are, with an AUC of 0.82; then they are made wrong in a known way. `before` are
-these scores, `old` is the temperature that version 1.0 fitted, `now` is scoring/calibration.py, and
-`change` is from before to now, with its standard error. `unequal` is how far both error rates are
-apart at the threshold of equal errors. Real scores, of evaluate.py, are split into halves at random
-again and again: one half to fit, the other to measure.
+Simulated logits are of two normal distributions that are right, with an AUC of 0.82, and are then
+made wrong in a known way. `before` are these scores, `old` is the temperature that version 1.0
+fitted, `now` is scoring/calibration.py; `change` is from before to now, with its standard error.
+`unequal` is how far both error rates are apart at the threshold of equal errors. Real scores are
+split into halves at random again and again: one half to fit, the other to measure.
 """
 
 import argparse
@@ -25,7 +24,7 @@ from deepfake_detector.console import UserError, command
 from deepfake_detector.scoring import calibration, metrics
 
 DISTANCE = 1.3  # d of the simulated logits
-CASES = {
+CASES = {  # slope and offset of the logits
     "right": (1, 0),
     "over-confident by 3": (3, 0),
     "under-confident by 0.4": (0.4, 0),
@@ -34,7 +33,9 @@ CASES = {
 SIZES = (10, 20, 40, 100, 400)  # videos of each class
 FRESH = 1000  # videos of each class to measure on
 COLUMNS = "{:<22}{:>8} | {:>6} {:>6} {:>6} {:>15} | {:>6} {:>6} {:>6} | {:>6} {:>6}"
-
+HEAD = f"{'':30} | {'log loss':<36} | {'ECE':<20} | unequal\n" + COLUMNS.format(
+    "scores", "a class", "before", "old", "now", "change", "before", "old", "now", "old", "now"
+)
 Sample = tuple[np.ndarray, np.ndarray]  # labels and raw scores, (num_videos,) each
 
 
@@ -46,23 +47,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=200, help="repetitions (%(default)s)")
     parser.add_argument("--predictions", type=Path, metavar="FILE", help="of evaluate.py")
     args = parser.parse_args(argv)
-    print(f"{'':30} | {'log loss':<36} | {'ECE':<20} | unequal")
-    words = ("before", "old", "now")
-    print(COLUMNS.format("scores", "a class", *words, "change", *words, "old", "now"))
+    print(HEAD)
     if args.predictions:
-        sample = read_predictions(args.predictions)
-        least = min(np.bincount(sample[0], minlength=2)) // 2
-        print_row(args.predictions.parent.name, least, halves(sample, args.draws))
+        labels, scores = read_predictions(args.predictions)
+        least, pairs = min(np.bincount(labels)) // 2, halves(labels, scores, args.draws)
+        print_row(args.predictions.parent.name, least, pairs)
         return 0
-    for name, (slope, offset) in CASES.items():
+    for name, case in CASES.items():
         for size in SIZES:
-            print_row(name, size, simulated(size, slope, offset, args.draws))
+            print_row(name, size, simulated(size, case, args.draws))
     return 0
 
 
-def simulated(
-    size: int, slope: float, offset: float, draws: int
-) -> Iterator[tuple[Sample, Sample]]:
+def simulated(size: int, case: tuple[float, float], draws: int) -> Iterator[tuple[Sample, Sample]]:
     """Yield videos to fit on, `size` of each class, and fresh ones to measure on."""
     rng = np.random.default_rng(size)
     for _ in range(draws):
@@ -70,17 +67,15 @@ def simulated(
         for count in (size, FRESH):
             labels = np.repeat([0, 1], count)
             right = rng.normal((labels - 0.5) * DISTANCE**2, DISTANCE)
-            both.append((labels, 1 / (1 + np.exp(-slope * right - offset))))
+            both.append((labels, 1 / (1 + np.exp(-case[0] * right - case[1]))))
         yield both[0], both[1]
 
 
-def halves(sample: Sample, draws: int) -> Iterator[tuple[Sample, Sample]]:
+def halves(labels: np.ndarray, scores: np.ndarray, draws: int) -> Iterator[tuple[Sample, Sample]]:
     """Yield both halves of the videos, split at random within each class."""
-    labels, scores = sample
     rng = np.random.default_rng(0)
     for _ in range(draws):
-        order = rng.permutation(len(labels))
-        order = order[np.argsort(labels[order], kind="stable")]  # class by class
+        order = np.lexsort([rng.random(len(labels)), labels])  # class by class
         yield (labels[order[::2]], scores[order[::2]]), (labels[order[1::2]], scores[order[1::2]])
 
 
@@ -91,17 +86,17 @@ def read_predictions(path: Path) -> Sample:
             rows = [(int(row["label"]), float(row["score"])) for row in csv.DictReader(file)]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} is no predictions.csv of evaluate.py: {error!r}") from error
-    labels, scores = np.array([row[0] for row in rows], int), np.array([row[1] for row in rows])
+    labels = np.array([label for label, _ in rows], int)
     least = 2 * calibration.LEAST_VIDEOS
     if min(np.bincount(labels, minlength=2)) < least:
         raise UserError(f"{path} has fewer than {least} videos of a class; evaluate more")
-    return labels, scores
+    return labels, np.array([score for _, score in rows])
 
 
 def print_row(name: str, size: int, pairs: Iterator[tuple[Sample, Sample]]) -> None:
     rows = np.array([compare(*pair) for pair in pairs])
     changes = rows[:, 2] - rows[:, 0]
-    change = f"{changes.mean():+.3f} ± {changes.std() / math.sqrt(len(changes)):.3f}"
+    change = f"{changes.mean():+.3f} ± {changes.std() / math.sqrt(len(rows)):.3f}"
     values = [f"{mean:.3f}" for mean in rows.mean(axis=0)]
     print(COLUMNS.format(name, size, *values[:3], change, *values[3:]), flush=True)
 
@@ -135,11 +130,9 @@ def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
 
     def loss(log_temperature: float) -> float:
         scaled = margins / math.exp(log_temperature)
-        right, wrong = np.logaddexp(0, -scaled), np.logaddexp(0, scaled)
-        return float(np.sum(((1 - smoothing) * right + smoothing * wrong) / counts))
+        return float(np.sum((np.logaddexp(0, -scaled) + smoothing * scaled) / counts))
 
-    bounds = (math.log(0.05), math.log(20))
-    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+    return math.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x)
 
 
 def midpoint_threshold(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -18,7 +18,7 @@ def test_real_scores_are_split_within_each_class(tmp_path, capsys):
     rows = [f"{n}.mp4,{n % 2},{0.3 + 0.4 * (n % 2) + 0.01 * (n % 9)},f,d" for n in range(40)]
     path.write_text("\n".join(["filename,label,score,face,data", *rows]))
     sample = calibration.read_predictions(path)
-    for half in next(calibration.halves(sample, 1)):
+    for half in next(calibration.halves(*sample, 1)):
         assert np.bincount(half[0]).tolist() == [10, 10]
     assert calibration.main(["--predictions", str(path), "--draws", "2"]) == 0
     assert f"{tmp_path.name}"[:22] in capsys.readouterr().out
