@@ -1,7 +1,7 @@
 """Evaluates a model: one score per video, metrics with intervals, charts and a report.
 
-Goes in: a model.keras with its settings.json, and folders of faces. Comes out, in the report
-folder:
+Goes in: a model.keras with its settings.json (by default the one that comes with this project), and
+folders of faces. Comes out, in the report folder:
 
     report.html       everything on one page, with faces and the largest errors first; needs no
                       network
@@ -50,9 +50,9 @@ def arguments() -> argparse.ArgumentParser:
     add(
         "--model",
         type=Path,
-        required=True,
         metavar="FILE",
-        help="model.keras of a run, or the run folder",
+        help="model.keras of a run, or the run folder (default: the model that comes with this "
+        "project)",
     )
     add("--data", type=Path, nargs="+", required=True, metavar="DIR", help="folders of faces")
     add("--out", type=Path, required=True, metavar="DIR", help="report folder")
@@ -109,6 +109,7 @@ with quiet_tensorflow():
     from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
     from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
     from deepfake_detector.scoring import metrics, model_file, trained_model
+    from deepfake_detector.scoring.calibration import OperatingPoint
     from deepfake_detector.scoring.clip_scorer import ClipScorer
 
 
@@ -123,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def evaluate(
-    model: Path | str,
+    model: Path | str | None,
     data: Path | str | Sequence[Path | str],
     out: Path | str,
     split: str = UNSEEN,
@@ -134,18 +135,19 @@ def evaluate(
 ) -> dict:
     """Evaluate a model on folders of faces, print its metrics and write the report folder `out`.
 
-    Returns what metrics.json holds. The arguments are those of the command: `split` is one of
+    Returns what metrics.json holds. The arguments are those of the command: `model` is None for the
+    one that comes with this project, `split` is one of
     SPLIT_CHOICES, `operating_point` one of calibration.OPERATING_POINTS, `strips` the number of
     videos shown with faces, and `batch_size` counts clips.
 
     Raises UserError for an argument out of range, a model or a folder that cannot be read, faces
     that were not made for the model, a split without videos, and an `out` that cannot be written.
     """
-    model, out = trained_model.find_model(Path(model)), Path(out)
+    model, out = trained_model.find_model(model), Path(out)
     folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
     check_options(split, operating_point, strips, batch_size)
     settings = trained_model.read_model_settings(model)
-    operating_point, threshold = calibration.threshold_of(settings, operating_point)
+    point = calibration.operating_point(settings, operating_point)
     listed = list_tracks(folders, settings)
     tracks = choose_split(listed, model, split)
     strategy = tf.distribute.MirroredStrategy()
@@ -154,7 +156,7 @@ def evaluate(
     scorer = ClipScorer(network, settings, strategy, batch_size)
 
     videos = score_videos(scorer, tracks, folders)
-    result = all_metrics(videos, threshold, operating_point)
+    result = all_metrics(videos, point)
     result["leak_warning"] = leak_warning(listed, split)
     if robustness:
         result["robustness"] = robustness_table(scorer, tracks)
@@ -203,6 +205,10 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
     """
     if split == ALL:
         return list(tracks)
+    if split == UNSEEN and model.parent == trained_model.PRETRAINED:
+        # It has no split.json: whoever got it from us has other videos.
+        print("note: all videos are scored; the card of the model says what it was trained on")
+        return list(tracks)
     names = read_split(model.parent / trained_model.SPLIT_NAME)
     if split == UNSEEN:
         seen = names["train"] | names["validation"]
@@ -249,20 +255,19 @@ def read_split(path: Path) -> dict[str, set[str]]:
         raise UserError(f"{path} cannot be read; --split all scores every video") from None
 
 
-def all_metrics(
-    videos: Sequence[ScoredVideo], threshold: float, operating_point: str = calibration.HALF
-) -> dict:
+def all_metrics(videos: Sequence[ScoredVideo], point: OperatingPoint) -> dict:
     """Return what metrics.json holds, without the robustness."""
     labels, scores = labels_and_scores(videos)
     raw_scores = np.array([video.raw_score for video in videos])
     reliability = metrics.reliability(labels, scores)
     return {
-        **metrics.video_metrics(labels, scores, threshold, operating_point),
+        **metrics.video_metrics(labels, scores, point.threshold, point.name),
+        **metrics.decided_metrics(labels, scores, point.threshold, point.uncertain),
         "ece": reliability["ece"],
         "ece_before_calibration": metrics.reliability(labels, raw_scores)["ece"],
         "ece_bins": reliability["num_bins"],
         "intervals": bootstrap.intervals(labels, scores, [v.track.source_group for v in videos]),
-        "groups": groups.tables(videos, threshold),
+        "groups": groups.tables(videos, point.threshold),
     }
 
 

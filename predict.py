@@ -1,18 +1,24 @@
 """Predicts which videos are deepfakes: one line per video, FAKE or REAL with its score.
 
-Goes in: a model.keras with its settings.json, and videos or pictures, or folders that are searched
-for them at any depth. They are only read. Comes out, per video:
+Goes in: videos or pictures, or folders that are searched for them at any depth. They are only read.
+Comes out, per video:
 
     FAKE        P(fake) is at or above the threshold of the model
     REAL        it is below
+    UNCERTAIN   it is so close to the threshold that it may be on the other side
     NO FACE     the video was read, and no face was found: there is no score
     UNREADABLE  the file is missing, no video, or too damaged: there is no score
 
-    python predict.py --model run/model.keras holiday.mp4 more_videos/
+    python predict.py holiday.mp4 more_videos/
+
+The model is the one that comes with this project, or with --model run/model.keras your own, with
+its settings.json next to it. The first lines say which one it is, and how many real videos it takes
+for fakes at its threshold. UNCERTAIN reaches the further from the threshold the fewer videos the
+model was validated on.
 
 The same from Python, with one object per video (see `predict`):
 
-    for video in predict.predict("run/model.keras", ["holiday.mp4", "more_videos"]):
+    for video in predict.predict(videos=["holiday.mp4", "more_videos"]):
         print(video.path, video.verdict, video.score)
 
 `face` is the share of frames in which a face was detected. Faces are cut out as the model's
@@ -36,7 +42,6 @@ stays text in a spreadsheet.
 Exit code: 0 if all videos were scored, 1 if some could not be, 2 for a wrong argument.
 """
 
-import argparse
 import concurrent.futures
 import contextlib
 import json
@@ -49,16 +54,15 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deepfake_detector.console import UserError, add_output_arguments, command, progress
-from deepfake_detector.face_dataset.settings import AS_IS
+from deepfake_detector.console import UserError, command, progress
 from deepfake_detector.faces.yunet import check_detector
+from deepfake_detector.prediction.arguments import check_arguments, main_arguments
 from deepfake_detector.prediction.outputs import Outputs
 from deepfake_detector.prediction.reading import read_videos
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
 from deepfake_detector.prediction.scores import explain_score, load_scorer, score_faces
 from deepfake_detector.prediction.task import Task, prepare_task
-from deepfake_detector.prediction.verdicts import WINDOW_RULES, JudgedVideo, judge
-from deepfake_detector.scoring import calibration
+from deepfake_detector.prediction.verdicts import JudgedVideo, judge
 from deepfake_detector.videos import search
 
 # No TensorFlow up here: every process that reads videos imports this file first.
@@ -68,7 +72,7 @@ EXIT_NOT_ALL_SCORED = 1
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    args = main_arguments().parse_args(argv)
+    args = main_arguments(__doc__).parse_args(argv)
     check_arguments(args)
     if args.verbose:  # TensorFlow is still to be imported
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
@@ -107,8 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def predict(
-    model: Path | str,
-    videos: Path | str | Sequence[Path | str],
+    model: Path | str | None = None,
+    videos: Path | str | Sequence[Path | str] = (),
     *,
     operating_point: str | None = None,
     faces: str | None = None,
@@ -123,8 +127,9 @@ def predict(
 ) -> list[VideoVerdict]:
     """Return the verdict on each video, in the order of `videos`; the command gives the same.
 
-    `model` is the model.keras of a run, or the run folder, `videos` a video, a folder that is
-    searched for videos, or a list of these. A video given twice is in the result once. A video that
+    `model` is the model.keras of a run, or the run folder, or None for the model that comes with
+    this project; `videos` is a video, a folder that is searched for videos, or a list of these. A
+    video given twice is in the result once. A video that
     cannot be read is no error but a verdict, "UNREADABLE", and its `note` says why.
 
     `operating_point` names the threshold, one of `calibration.OPERATING_POINTS` (default: that of
@@ -145,8 +150,11 @@ def predict(
     Raises UserError where the model or an option cannot be used, where there is no video, and for
     an address or a camera in place of one.
     """
+    places = [videos] if isinstance(videos, (str, Path)) else videos
+    if not places:
+        raise UserError("no videos were given; predict.predict(videos=...) takes them")
     task = prepare_task(
-        Path(model),
+        model,
         operating_point,
         faces,
         whole,
@@ -156,7 +164,6 @@ def predict(
         search_sec,
         detector,
     )
-    places = [videos] if isinstance(videos, (str, Path)) else videos
     paths = search.find_videos(places, pictures=pictures)
     results = {
         number: plain_result(judged) for number, judged in judge_videos(task, paths, timeline)
@@ -196,104 +203,6 @@ def judge_videos(
             yield number, judged
             if found.folder is not None:
                 shutil.rmtree(found.folder, ignore_errors=True)
-
-
-def main_arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("videos", nargs="+", metavar="VIDEO_OR_FOLDER", help="what to score")
-    add(
-        "--model",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="model.keras of a run, or the run folder",
-    )
-    add(
-        "--operating-point",
-        type=calibration.current_name,
-        choices=calibration.OPERATING_POINTS,
-        help="threshold of a verdict (that of equal errors; a half where the model has none)",
-    )
-    add(
-        "--faces",
-        choices=["all", "main", AS_IS],
-        help="score every face of a video, its main one only, or the central square of each frame "
-        "as it is (all; as-is if the model was trained on such)",
-    )
-    add(
-        "--search-sec",
-        type=float,
-        help="seconds that are searched for the first face (default: that of the model, mostly 60)",
-    )
-    add(
-        "--pictures",
-        choices=search.PICTURE_CHOICES,
-        default="auto",
-        help="numbered pictures in one folder: the frames of one video, or single pictures "
-        "(%(default)s: by the folder's name)",
-    )
-    add(
-        "--detector",
-        metavar="yunet=FILE",
-        help="the .onnx file of YuNet, for a model that was trained on faces found by it",
-    )
-    add("--whole", action="store_true", help="score all of a video, in windows")
-    add(
-        "--windows",
-        choices=WINDOW_RULES,
-        default="worst",
-        help="which window decides with --whole: the highest-scoring one, or the one of the "
-        "median score (%(default)s)",
-    )
-
-    add = parser.add_argument_group("results").add_argument
-    add("--csv", type=Path, metavar="FILE", help="filename,label as Kaggle's DFDC has it")
-    add(
-        "--no-face-score",
-        type=float,
-        default=0.5,
-        metavar="P",
-        help="label in the CSV of a video without a score (%(default)s)",
-    )
-    add("--json", type=Path, metavar="FILE", help="everything: windows, faces, times, boxes")
-    add(
-        "--annotate",
-        type=Path,
-        metavar="DIR",
-        help="a copy of each video with boxes, scores and a timeline, and a chart of its scores",
-    )
-    add(
-        "--explain",
-        action="store_true",
-        help="with --annotate, a map of what in the deciding face the score rests on",
-    )
-
-    add = parser.add_argument_group("machine").add_argument
-    add(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="processes that read videos; 0 reads them in this one (%(default)s)",
-    )
-    add(
-        "--timeout-sec",
-        type=float,
-        help="seconds before a video, or with --whole a window, is given up (default: by the "
-        "model's capture_sec and by --search-sec)",
-    )
-    add_output_arguments(parser, verbose="what TensorFlow says about the machine")
-    return parser
-
-
-def check_arguments(args: argparse.Namespace) -> None:
-    """Raise UserError for arguments of the files that cannot work."""
-    if not 0 <= args.no_face_score <= 1:
-        raise UserError(f"no_face_score is {args.no_face_score}; it must lie between 0 and 1")
-    if args.explain and args.annotate is None:
-        raise UserError("--explain draws into the folder of --annotate; give that one too")
 
 
 if __name__ == "__main__":

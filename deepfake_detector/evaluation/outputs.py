@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepfake_detector.console import UserError, print_table
 from deepfake_detector.evaluation import charts, report
-from deepfake_detector.evaluation.report import interval_words, signed_change
+from deepfake_detector.evaluation.report import interval_words, signed_change, uncertain_rows
 from deepfake_detector.evaluation.timelines import Point
 from deepfake_detector.evaluation.videos import ScoredVideo, summarise_manifest
 from deepfake_detector.files import text_cell, write_text, written_whole
@@ -91,6 +91,7 @@ def print_metrics(result: Mapping, written: Sequence[Path]) -> None:
         for predicted in ("real", "fake"):
             count = result[f"{label}_predicted_{predicted}"]
             rows.append((f"{label}, predicted {predicted}", str(count)))
+    rows += uncertain_rows(result)
     rows += [("written", str(path)) for path in written]
     print_table("evaluation, one score per video", rows)
     if result.get("leak_warning"):

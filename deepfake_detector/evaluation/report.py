@@ -70,6 +70,19 @@ def interval_words(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
+def uncertain_rows(result: Mapping) -> list[tuple[str, str]]:
+    """Return the share of videos that are UNCERTAIN and both error rates of the others, each with
+    its name; nothing for a model without such a band."""
+    if not result["uncertain"]:
+        return []
+    low, high = result["uncertain"]
+    return [
+        (f"uncertain, {low:.3g} to {high:.3g}", f"{result['uncertain_share']:.0%}"),
+        ("false positive rate of the others", _number(result["decided_false_positive_rate"])),
+        ("false negative rate of the others", _number(result["decided_false_negative_rate"])),
+    ]
+
+
 def signed_change(value: float, before: float) -> str:
     """Return how much a metric has changed, with its sign; what rounds to zero is +0.000."""
     return f"{round(value - before, 3) + 0.0:+.3f}"
@@ -88,6 +101,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["interval"] = interval_words
     environment.filters["data_uri"] = _data_uri
     environment.globals["signed_change"] = signed_change
+    environment.globals["uncertain_rows"] = uncertain_rows
     return environment
 
 

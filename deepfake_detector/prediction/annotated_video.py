@@ -3,8 +3,8 @@
     annotate_video(judged, Path("out.mp4"))     # or annotate_picture(judged, Path("out.png"))
 
 The copy is made with OpenCV's mp4v writer, without a display and without sound. It covers the
-seconds that were scored. What is at or above the threshold is red, what is below is green; a box
-that was averaged, not detected, has thin lines.
+seconds that were scored. What is at or above the threshold is red, what is below is green, and what
+is too close to it is orange; a box that was averaged, not detected, has thin lines.
 """
 
 import math
@@ -21,12 +21,13 @@ from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.face_dataset.boxes import Crop, read_boxes
 from deepfake_detector.files import written_whole
 from deepfake_detector.prediction.scores import ScoredFace
-from deepfake_detector.prediction.verdicts import FAKE, JudgedVideo
+from deepfake_detector.prediction.verdicts import FAKE, REAL, UNCERTAIN, JudgedVideo
 
 Colour = tuple[int, int, int]
 Point = tuple[int, int]  # x, y in pixels
 
-FAKE_BGR, REAL_BGR = (60, 60, 230), (90, 190, 60)
+FAKE_BGR, UNCERTAIN_BGR, REAL_BGR = (60, 60, 230), (20, 140, 235), (90, 190, 60)
+COLOURS = {FAKE: FAKE_BGR, UNCERTAIN: UNCERTAIN_BGR, REAL: REAL_BGR}
 INK_BGR, PAPER_BGR, FAINT_BGR = (255, 255, 255), (32, 28, 28), (110, 100, 100)
 LEAST_WIDTH, LONGEST_SIDE = 480, 1280  # of the picture in pixels
 STRIP_SHARE, LEAST_STRIP, LARGEST_STRIP = 0.18, 72, 160  # height of the timeline below the picture
@@ -101,13 +102,13 @@ class Canvas:
             self._draw_box(picture, face, crop, frame.time_sec)
         verdict = self._judged.verdict
         words = verdict if self._judged.score is None else f"{verdict} {self._judged.score:.2f}"
-        _draw_label(picture, words, (8, 8), _colour(verdict == FAKE), self._text_size * 1.3)
+        _draw_label(picture, words, (8, 8), COLOURS[verdict], self._text_size * 1.3)
         return picture
 
     def _draw_box(self, picture: np.ndarray, face: ScoredFace, crop: Crop, time_sec: float) -> None:
         x, y, w, h = (round(float(side) * self._scale) for side in crop.box_xywh)
         score = score_at(face, time_sec)
-        colour = _colour(score >= self._judged.rule.threshold)
+        colour = COLOURS[self._judged.rule.verdict(score)]
         thickness = 1 if crop.source == "averaged" else 3
         cv2.rectangle(picture, (x, y), (x + w, y + h), colour, thickness, cv2.LINE_AA)
         number = f"{face.face.number + 1}: " if len(face.window.faces) > 1 else ""
@@ -152,15 +153,16 @@ class _TimelineStrip:
         self._left, self._right = int(70 * text_size / 0.38), width - 10
         self._top, self._bottom = 10, height - 10
         self._strip = np.full((height, width, 3), PAPER_BGR, np.uint8)
-        self._threshold_y = self._y(judged.rule.threshold)
+        self._rule = judged.rule
+        threshold_y = self._y(self._rule.threshold)
         for score, name in ((1.0, "fake 1"), (0.0, "real 0")):
             y = self._y(score)
             cv2.line(self._strip, (self._left, y), (self._right, y), FAINT_BGR, 1)
             _draw_text(self._strip, name, (8, y + (10 if score else 0)), INK_BGR, text_size)
         for x in range(self._left, self._right, 12):
-            cv2.line(self._strip, (x, self._threshold_y), (x + 5, self._threshold_y), INK_BGR, 1)
+            cv2.line(self._strip, (x, threshold_y), (x + 5, threshold_y), INK_BGR, 1)
         segments = [segment for face in judged.faces for segment in self._segments(face)]
-        for start, end in segments:
+        for start, end, _ in segments:
             cv2.line(self._strip, start, end, FAINT_BGR, 1, cv2.LINE_AA)
         # Played parts stay in the strip, so that a frame costs the same in a video of any length.
         self._to_come = deque(sorted(segments))
@@ -169,21 +171,21 @@ class _TimelineStrip:
         """Return the strip at that time, `(height, width, 3) uint8` BGR; times ascend."""
         now = self._x(time_sec)
         while self._to_come and self._to_come[0][1][0] <= now:
-            start, end = self._to_come.popleft()
-            colour = _colour((start[1] + end[1]) / 2 <= self._threshold_y)
+            start, end, score = self._to_come.popleft()
+            colour = COLOURS[self._rule.verdict(score)]
             cv2.line(self._strip, start, end, colour, 2, cv2.LINE_AA)
         strip = self._strip.copy()
         cv2.line(strip, (now, self._top - 4), (now, self._bottom + 4), INK_BGR, 1)
         return strip
 
-    def _segments(self, face: ScoredFace) -> list[tuple[Point, Point]]:
-        """Return the line of one face in one window, in pieces of a pixel column each."""
+    def _segments(self, face: ScoredFace) -> list[tuple[Point, Point, float]]:
+        """Return the line of one face in one window, in pieces of a pixel column each, with their
+        scores."""
         first, last = self._x(face.face.start_sec), self._x(face.face.end_sec)
-        points = [
-            (x, self._y(score_at(face, self._time_sec(x))))
-            for x in range(first, max(first + 1, last) + 1)
-        ]
-        return list(zip(points, points[1:], strict=False))
+        columns = range(first, max(first + 1, last) + 1)
+        scores = [score_at(face, self._time_sec(x)) for x in columns]
+        points = [(x, self._y(score)) for x, score in zip(columns, scores, strict=True)]
+        return list(zip(points, points[1:], scores, strict=False))
 
     def _x(self, time_sec: float) -> int:
         share = min(1.0, max(0.0, time_sec / self._end_sec))
@@ -220,10 +222,6 @@ def _holds_frames(path: Path) -> bool:
             return next(reader.frames(math.inf, None), None) is not None
     except UnreadableError:
         return False
-
-
-def _colour(is_fake: bool) -> Colour:
-    return FAKE_BGR if is_fake else REAL_BGR
 
 
 def _draw_label(picture: np.ndarray, text: str, corner: Point, colour: Colour, size: float) -> None:

@@ -18,13 +18,15 @@ from pathlib import Path
 import av.error
 import cv2
 
-from deepfake_detector.console import UserError, say
+from deepfake_detector.console import UserError, say, say_lines
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.face_dataset.settings import AS_IS
 from deepfake_detector.files import text_cell, write_text
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
 from deepfake_detector.prediction.task import Task
-from deepfake_detector.prediction.verdicts import UNREADABLE, VERDICTS, JudgedVideo
+from deepfake_detector.prediction.verdicts import UNCERTAIN, UNREADABLE, VERDICTS, JudgedVideo
+from deepfake_detector.scoring import trained_model
+from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.videos import search
 
 
@@ -55,8 +57,9 @@ class Outputs:
         self._printed = 0
 
     def print_header(self) -> None:
-        rule = self._task.rule
-        print(f"threshold {rule.threshold:.3g} ({rule.operating_point})")
+        task = self._task
+        say_lines(trained_model.describe(task.model_path, task.model_settings))
+        say_lines(lines_of_threshold(task.operating_point))
         print(f"{'verdict':<10}  score   face  seconds  video")
 
     def add(self, number: int, judged: JudgedVideo) -> None:
@@ -83,10 +86,12 @@ class Outputs:
             rows = zip((names[number] for number in numbers), labels, strict=True)
             write_text(self._csv_path, csv_text(rows))
         if self._json_path is not None:
+            point = asdict(self._task.operating_point)
             whole = {
                 "model": str(self._task.model_path),
-                "operating_point": self._task.rule.operating_point,
-                "threshold": self._task.rule.threshold,
+                "trained_on": self._task.model_settings.get("trained_on"),
+                "operating_point": point.pop("name"),
+                **point,
                 "faces": self._task.face_settings.saved(),
                 "videos": [asdict(self._results[number]) for number in numbers],
             }
@@ -100,8 +105,8 @@ class Outputs:
             **{_key(verdict): counts[verdict] for verdict in VERDICTS},
             "seconds": round(seconds, 2),
             "videos_per_second": round(len(self._results) / seconds, 3),
-            "operating_point": self._task.rule.operating_point,
-            "threshold": self._task.rule.threshold,
+            "operating_point": self._task.operating_point.name,
+            "threshold": self._task.operating_point.threshold,
         }
 
     @staticmethod
@@ -139,6 +144,23 @@ def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:
     except (OSError, UnreadableError, cv2.error, av.error.FFmpegError) as error:
         reason = " ".join(str(getattr(error, "strerror", "") or error).split())
         say(f"note: {judged.path}: drawing it failed: {reason}", sys.stderr)
+
+
+def lines_of_threshold(point: OperatingPoint) -> list[str]:
+    """Return the threshold, and where they are known, how many real videos score above it and
+    which scores are too close to it."""
+    lines = [f"threshold {point.threshold:.3g} ({point.name})"]
+    rate, interval = point.false_positive_rate, point.false_positive_rate_interval
+    if rate is not None and interval and point.validation_videos:
+        lines[0] += (
+            f": about {100 * rate:.0f} % of real videos score above it (95 %: "
+            f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f} %, from "
+            f"{point.validation_videos['real']} real videos that it was not trained on)"
+        )
+    if point.uncertain:
+        low, high = point.uncertain
+        lines.append(f"scores between {low:.3g} and {high:.3g} are too close to it: {UNCERTAIN}")
+    return lines
 
 
 def line_of(result: VideoVerdict) -> str:

@@ -105,6 +105,8 @@ def _draw_scores(axes: Axes, judged: JudgedVideo) -> None:
         axes.plot(times_sec, face.moment_scores, color=colour, marker="o", markersize=3)
     threshold = judged.rule.threshold
     axes.axhline(threshold, color="grey", linestyle="--", label=f"threshold {threshold:.3g}")
+    if judged.rule.uncertain:
+        axes.axhspan(*judged.rule.uncertain, color="tab:orange", alpha=0.15, label="uncertain")
     # A dollar would start a formula.
     name = printable(judged.path.name)[-LONGEST_NAME:].replace("$", r"\$")
     axes.set(

@@ -71,9 +71,10 @@ class VideoVerdict:
     """The verdict on one video, and what it rests on."""
 
     path: str
-    verdict: str  # "FAKE", "REAL", "NO FACE" or "UNREADABLE"
+    verdict: str  # "FAKE", "UNCERTAIN", "REAL", "NO FACE" or "UNREADABLE"
     score: float | None  # that of the deciding face; None without a face
     threshold: float  # a score at or above it is FAKE
+    uncertain: tuple[float, ...] | None  # ... but UNCERTAIN between these two; None: it never is
     note: str  # why there is no score, which of several faces and windows decided, how few frames
     decided_by: DecidedBy | None  # None without a face
     fps: float | None  # frames a second as the header says; None where it says nothing usable
@@ -102,6 +103,7 @@ def plain_result(judged: JudgedVideo) -> VideoVerdict:
         verdict=judged.verdict,
         score=judged.score,
         threshold=judged.rule.threshold,
+        uncertain=tuple(judged.rule.uncertain) if judged.rule.uncertain else None,
         note=judged.note,
         decided_by=DecidedBy(deciding.window.number, deciding.face.number) if deciding else None,
         fps=found.fps if math.isfinite(found.fps) else None,

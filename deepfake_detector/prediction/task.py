@@ -22,6 +22,7 @@ class Task:
     model_path: Path
     model_settings: Mapping  # the settings.json next to it
     face_settings: FaceSettings  # how faces are found and cut out
+    operating_point: calibration.OperatingPoint  # where the threshold comes from
     rule: Rule  # how scores become a verdict
     whole: bool  # all of a video, or the first seconds of it
     machines: Machines
@@ -34,7 +35,7 @@ class Task:
 
 
 def prepare_task(
-    model_path: Path,
+    model: Path | str | None,
     operating_point: str | None = None,
     faces: str | None = None,
     whole: bool = False,
@@ -54,17 +55,17 @@ def prepare_task(
     if windows not in WINDOW_RULES:
         raise UserError(f"windows is {windows!r}; it must be one of {', '.join(WINDOW_RULES)}")
     machines = Machines(workers, None, timeout_sec)
-    model_path = trained_model.find_model(model_path)
+    model_path = trained_model.find_model(model)
     settings = trained_model.read_model_settings(model_path)
-    operating_point, threshold = calibration.threshold_of(settings, operating_point)
+    point = calibration.operating_point(settings, operating_point)
     trained = _face_settings(settings, model_path, detector)
     face_settings = replace(
         trained,
         faces=faces or (AS_IS if trained.faces == AS_IS else "all"),
         search_sec=trained.search_sec if search_sec is None else search_sec,
     )
-    rule = Rule(threshold, face_settings.capture_sec, windows, operating_point)
-    return Task(model_path, settings, face_settings, rule, whole, machines)
+    rule = Rule(point.threshold, face_settings.capture_sec, windows, point.uncertain)
+    return Task(model_path, settings, face_settings, point, rule, whole, machines)
 
 
 def _face_settings(model_settings: Mapping, model_path: Path, detector: str | None) -> FaceSettings:

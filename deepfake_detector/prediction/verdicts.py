@@ -2,9 +2,9 @@
 
     judged = judge(Path("a.mp4"), found, faces, Rule(threshold=0.5, window_sec=5.0))
 
-FAKE or REAL as the score of the deciding face is at or above the threshold or below it, NO FACE
-where there is none in any window, UNREADABLE where there is no video to look at. The latter two
-have no score: none is made up for them.
+FAKE or REAL as the score of the deciding face is at or above the threshold or below it, UNCERTAIN
+where it is too close to it, NO FACE where there is none in any window, UNREADABLE where there is no
+video to look at. The latter two have no score: none is made up for them.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,11 @@ from pathlib import Path
 
 from deepfake_detector.prediction.scores import Explanation, ScoredFace
 from deepfake_detector.prediction.windows import VideoFaces, Window
+from deepfake_detector.scoring.calibration import Interval, is_uncertain
 from deepfake_detector.scoring.video_scores import highest_scoring
 
-FAKE, REAL, NO_FACE, UNREADABLE = VERDICTS = ("FAKE", "REAL", "NO FACE", "UNREADABLE")
+VERDICTS = ("FAKE", "UNCERTAIN", "REAL", "NO FACE", "UNREADABLE")
+FAKE, UNCERTAIN, REAL, NO_FACE, UNREADABLE = VERDICTS
 WINDOW_RULES = ("worst", "median")
 FEW_FRAMES = 5  # a verdict from fewer says so
 
@@ -27,7 +29,13 @@ class Rule:
     threshold: float  # of the calibrated score; at or above it is fake
     window_sec: float  # length of a full window
     windows: str = "worst"  # or "median": which window decides
-    operating_point: str = "half"  # name of the threshold
+    uncertain: Interval | None = None  # scores between these leave the verdict open
+
+    def verdict(self, score: float) -> str:
+        """Return FAKE, REAL or UNCERTAIN."""
+        if is_uncertain(score, self.uncertain):
+            return UNCERTAIN
+        return FAKE if score >= self.threshold else REAL
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ def judge(
     deciding = candidates[0 if rule.windows == "worst" else (len(candidates) - 1) // 2]
     return JudgedVideo(
         path,
-        FAKE if deciding.score >= rule.threshold else REAL,
+        rule.verdict(deciding.score),
         rule,
         found,
         tuple(faces),

@@ -48,6 +48,27 @@ def video_metrics(
     }
 
 
+def decided_metrics(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    threshold: float,
+    uncertain: calibration.Interval | None,
+) -> dict:
+    """Return the share of videos that are UNCERTAIN, and both error rates of the others.
+
+    `uncertain` is the band of an operating point, None for a model without one. A rate is None
+    where nothing of its class is decided.
+    """
+    decided = ~calibration.is_uncertain(scores, uncertain)
+    real, fake = (scores[decided & (labels == label)] for label in (0, 1))
+    return {
+        "uncertain": uncertain and list(uncertain),
+        "uncertain_share": float(1 - decided.mean()),
+        "decided_false_positive_rate": float((real >= threshold).mean()) if len(real) else None,
+        "decided_false_negative_rate": float((fake < threshold).mean()) if len(fake) else None,
+    }
+
+
 def has_both(labels: np.ndarray) -> bool:
     """Say whether there are real and fake videos."""
     return len(set(labels.tolist())) == 2
@@ -95,7 +116,8 @@ def reliability(labels: np.ndarray, scores: np.ndarray, num_bins: int | None = N
     The bins have equal width over 0..1. There are fifteen, as in Guo et al. (ICML 2017,
     arXiv:1706.04599), or one for every ten videos where those are fewer, and at least two. Theirs
     are of the confidence in the predicted class; ours are of P(fake), so that the chart shows
-    whether scores are too high or too low. Both classes have equal weight, as for the temperature.
+    whether scores are too high or too low. Both classes have equal weight, as in the
+    calibration.
 
     Returns `ece`, None without both classes, `num_bins`, and `bins`: a list of dicts with `low`,
     `high`, `videos` and, where there are any, the mean `score` and the share `fake`.

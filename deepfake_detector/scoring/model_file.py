@@ -106,7 +106,7 @@ def load(model_path: Path, settings: Mapping) -> keras.Model:
 def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
     """Calibrate a finished model on its validation videos and return its completed settings.json.
 
-    What comes in is a temperature and operating points, see `calibration.calibrate`. Settings that
+    What comes in is a calibration and operating points, see `calibration.calibrate`. Settings that
     have them already stay as they are.
     """
     settings = read_model_settings(model_path)

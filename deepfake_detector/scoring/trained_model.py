@@ -12,14 +12,24 @@ from deepfake_detector.face_dataset.settings import SETTINGS_NAME, crop_differen
 
 MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
-PRETRAINED = Path(__file__).parents[2] / "pretrained"  # run folder of the model that is shipped
+CARD_NAME = "MODEL_CARD.md"
+PRETRAINED = Path(__file__).parents[2] / "pretrained"  # a run folder, and a card
 
 
-def find_model(path: Path) -> Path:
-    """Return the .keras file that is meant by its path or by that of its run folder.
+def find_model(path: Path | str | None) -> Path:
+    """Return the .keras file that is meant by its path or by that of its run folder; None means the
+    model that comes with this project.
 
     Raises UserError where there is none.
     """
+    if path is None:
+        if not (PRETRAINED / MODEL_NAME).is_file():
+            raise UserError(
+                f"the model that comes with this project is not in {PRETRAINED}; give another one "
+                "with --model, or put that folder back"
+            )
+        path = PRETRAINED
+    path = Path(path)
     if path.is_dir():
         path, folder = path / MODEL_NAME, path
         if not path.is_file():
@@ -55,6 +65,19 @@ def read_model_settings(model_path: Path) -> dict:
             "that one from the run folder"
         )
     return settings
+
+
+def describe(model_path: Path, settings: Mapping) -> list[str]:
+    """Return lines that say which model it is, and where that is known, what it was trained on.
+
+    `settings` is the settings.json of the model; `trained_on` in it is a few words.
+    """
+    shipped = ", which comes with this project" if model_path.parent == PRETRAINED else ""
+    lines = [f"model {model_path}{shipped}"]
+    if settings.get("trained_on"):
+        lines.append(f"trained on {settings['trained_on']}")
+    card = model_path.parent / CARD_NAME
+    return [*lines, f"its card is {card}"] if card.is_file() else lines
 
 
 def check_faces(data: Path, settings: Mapping) -> None:

@@ -53,7 +53,6 @@ def print_result(out: Path, history: History, run_settings: Mapping) -> None:
     """Write the charts of a finished training, and print its best epoch and where to find it."""
     best = best_epoch(history)
     calibration = run_settings["calibration"]
-    temperature = calibration["temperature"]
     versions = f"{tf.__version__}, {keras.__version__}, {platform.python_version()}"
     rows = [
         ("best epoch", f"{best['epoch']} of {len(history)}"),
@@ -61,8 +60,9 @@ def print_result(out: Path, history: History, run_settings: Mapping) -> None:
         ("validation accuracy", f"{best['val_accuracy']:.4f}"),
         ("validation AUC", f"{best['val_auc']:.4f}"),
         (
-            "temperature of the scores",
-            calibration["reason"] if temperature is None else f"{temperature:.3f}",
+            "calibration of the logits",
+            calibration.get("reason")
+            or f"slope {calibration['slope']:.3f}, offset {calibration['offset']:.3f}",
         ),
         *(
             (f"operating point {name}", _operating_point(point))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import subprocess
@@ -65,8 +66,8 @@ def test_the_python_example_of_the_readme_gives_the_score_that_evaluate_gives(wo
     done = run("-I", "-c", example, cwd=work)
     raw = float(done.stdout.split()[-1])
     settings = json.loads((work / "run" / "settings.json").read_text())
-    temperature = settings["calibration"]["temperature"] or 1
-    calibrated = 1 / (1 + ((1 - raw) / raw) ** (1 / temperature))
+    slope, offset = settings["calibration"]["slope"], settings["calibration"]["offset"]
+    calibrated = 1 / (1 + ((1 - raw) / raw) ** slope / math.exp(offset))
     assert calibrated == pytest.approx(float(score), abs=1e-5)
 
 

@@ -212,6 +212,13 @@ def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_pa
     assert "5 of 6 videos are left out" in capsys.readouterr().out
 
 
+def test_the_shipped_model_has_seen_none_of_the_videos_of_a_user(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate.trained_model, "PRETRAINED", tmp_path)
+    faces = [face("a.mp4"), face("b.mp4", 1)]
+    assert evaluate.choose_split(faces, tmp_path / "model.keras", "unseen") == faces
+    assert "the card of the model says what it was trained on" in capsys.readouterr().out
+
+
 def test_nothing_unseen_is_one_sentence(run, sample_faces, tmp_path, capsys):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)

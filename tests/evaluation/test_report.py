@@ -15,6 +15,7 @@ from deepfake_detector.evaluation import report
 from deepfake_detector.evaluation.timelines import Point
 from deepfake_detector.evaluation.videos import ScoredVideo, largest_errors_first
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.scoring.calibration import OperatingPoint
 
 HOSTILE = "<script>alert('\"&.mp4"
 
@@ -36,13 +37,15 @@ def strips_without_files(monkeypatch):
     monkeypatch.setattr(report, "strip_jpeg", lambda track, count, side: jpeg)
 
 
-def page_of(num_videos=40, strips=10, names=None, robustness=True, quality=True) -> str:
+def page_of(
+    num_videos=40, strips=10, names=None, robustness=True, quality=True, uncertain=None
+) -> str:
     rng = np.random.default_rng(0)
     names = names or [f"video_{number:03d}_of_a_long_name.mp4" for number in range(num_videos)]
     labels = [number % 2 for number in range(len(names))]
     scores = np.clip(0.5 * np.array(labels) + 0.5 * rng.random(len(names)), 0.001, 0.999).tolist()
     videos = list(map(a_video, names, labels, scores))
-    result = evaluate.all_metrics(videos, 0.5)
+    result = evaluate.all_metrics(videos, OperatingPoint("half", 0.5, uncertain))
     if robustness:
         result["robustness"] = [{"name": "clean", "roc_auc": 0.8, "log_loss": 0.4}]
     points = [Point(number / 2, number / 9) for number in range(8)]
@@ -106,6 +109,12 @@ def test_a_video_named_script_is_a_name():
     assert HOSTILE in checker.data
     assert 'b" onclick="x.mp4' in checker.data
     page.encode("utf-8")
+
+
+def test_the_page_says_how_many_videos_are_too_close_to_call():
+    assert "ncertain" not in page_of()
+    page = page_of(uncertain=[0.4, 0.6])
+    assert re.search(r"Uncertain, 0.4 to 0.6: \d+%.\sFalse positive rate of the others: 0", page)
 
 
 @pytest.mark.slow

@@ -7,7 +7,13 @@ import pytest
 
 from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.boxes import Crop, write_face
-from deepfake_detector.prediction.annotated_video import FAKE_BGR, REAL_BGR, Canvas, score_at
+from deepfake_detector.prediction.annotated_video import (
+    FAKE_BGR,
+    REAL_BGR,
+    UNCERTAIN_BGR,
+    Canvas,
+    score_at,
+)
 from deepfake_detector.prediction.scores import ScoredFace
 from deepfake_detector.prediction.verdicts import JudgedVideo, Rule, judge
 from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
@@ -24,9 +30,10 @@ def scored_face(number: int, start_sec: float, score: float, folder: Path) -> Sc
     return ScoredFace(Window(number, start_sec, start_sec + 0.04, 1, 1, (face,)), face, score)
 
 
-def judged(faces: list[ScoredFace]) -> JudgedVideo:
+def judged(faces: list[ScoredFace], uncertain: tuple[float, float] | None = None) -> JudgedVideo:
     found = VideoFaces([face.window for face in faces])
-    return judge(Path("a.mp4"), found, faces, Rule(threshold=0.5, window_sec=5.0))
+    rule = Rule(threshold=0.5, window_sec=5.0, uncertain=uncertain)
+    return judge(Path("a.mp4"), found, faces, rule)
 
 
 def edge_colour(picture: np.ndarray) -> list[int]:
@@ -43,6 +50,17 @@ def test_each_window_has_its_own_boxes_also_after_a_gap_in_the_clock(tmp_path):
         for index, time_sec in ((0, 0.0), (1, 0.04), (500, 20.0))
     ]
     assert colours == [list(REAL_BGR), [0, 0, 0], list(FAKE_BGR)]
+
+
+def test_what_is_too_close_to_call_has_one_colour_in_word_box_and_timeline(tmp_path):
+    video = judged([scored_face(0, 0.0, 0.55, tmp_path)], uncertain=(0.4, 0.6))
+    canvas = Canvas(video, (480, 640))
+    picture = canvas.draw(frame_of_image(np.zeros((480, 640, 3), np.uint8), 0, 0.1))
+    assert video.verdict == "UNCERTAIN"
+    assert edge_colour(picture) == picture[9, 9].tolist() == list(UNCERTAIN_BGR)
+    strip = picture[480:].reshape(-1, 3)
+    assert (strip == UNCERTAIN_BGR).all(axis=1).any()
+    assert not (strip == FAKE_BGR).all(axis=1).any()
 
 
 def test_a_score_between_two_moments_lies_on_the_line_between_them(tmp_path):

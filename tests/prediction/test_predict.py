@@ -21,6 +21,7 @@ from deepfake_detector import parallel
 from deepfake_detector.console import UserError
 from deepfake_detector.prediction import verdicts
 from deepfake_detector.prediction.task import prepare_task
+from deepfake_detector.scoring import trained_model
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 from deepfake_detector.videos import search
@@ -171,6 +172,41 @@ def test_an_operating_point_moves_the_threshold_and_nothing_else(run, sample_vid
     assert results[1]["videos"][0]["verdict"] == "REAL"
 
 
+@pytest.mark.slow
+def test_the_shipped_model_needs_no_option_and_a_close_score_is_no_verdict(
+    run, sample_videos, tmp_path, monkeypatch, capsys
+):
+    rates = {"false_positive_rate": 0.1, "false_positive_rate_interval": [0.02, 0.27]}
+    point = {"threshold": 0.5, "uncertain": [0.0, 1.0], "validation_videos": {"real": 30}}
+    shipped = changed(
+        run,
+        tmp_path / "pretrained",
+        trained_on="drawings",
+        operating_points={"equal-error": point | rates},
+    )
+    (shipped / "MODEL_CARD.md").touch()
+    monkeypatch.setattr(trained_model, "PRETRAINED", shipped)
+    video = str(sample_videos / "person_000.mp4")
+    assert predict.main([video, "--workers", "0", "--json", str(tmp_path / "a.json")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[:5] == [
+        f"model {shipped / 'model.keras'}, which comes with this project",
+        "trained on drawings",
+        f"its card is {shipped / 'MODEL_CARD.md'}",
+        "threshold 0.5 (equal-error): about 10 % of real videos score above it (95 %: 2 to 27 %, "
+        "from 30 real videos that it was not trained on)",
+        "scores between 0 and 1 are too close to it: UNCERTAIN",
+    ]
+    assert lines_of(printed)[-1].startswith("UNCERTAIN   0.")
+    assert "1 videos: 1 UNCERTAIN;" in printed
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written["operating_point"] == "equal-error"
+    assert written["false_positive_rate_interval"] == [0.02, 0.27]
+    assert written["videos"][0]["uncertain"] == [0, 1]
+    (from_python,) = predict.predict(videos=video)
+    assert (from_python.verdict, from_python.uncertain) == ("UNCERTAIN", (0, 1))
+
+
 # Bad videos, odd names
 
 
@@ -212,7 +248,7 @@ def test_every_video_is_one_line_and_bad_ones_stop_nothing(quick_run, mixture, t
     assert lines[5].startswith("NO FACE         -     0%") or "grey" not in lines[5]
     summary = json.loads(printed.splitlines()[-1])
     assert (summary["videos"], summary["no_face"], summary["unreadable"]) == (8, 1, 4)
-    assert summary["fake"] + summary["real"] == 3
+    assert summary["fake"] + summary["real"] + summary["uncertain"] == 3
     with (tmp_path / "out" / "a.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     labels = {row["filename"]: row["label"] for row in rows}
@@ -367,6 +403,11 @@ def test_a_wrong_option_from_python_is_a_user_error(run, sample_videos, options,
         predict.predict(run / "model.keras", sample_videos, **options)
 
 
+def test_a_video_in_the_place_of_the_model_is_one_sentence():
+    with pytest.raises(UserError, match="no videos were given"):
+        predict.predict("holiday.mp4")
+
+
 def test_help_reads_as_the_docstring(capsys):
     with pytest.raises(SystemExit) as stopped:
         predict.main(["--help"])
@@ -434,8 +475,8 @@ def test_annotate_draws_a_copy_with_boxes_and_a_chart(quick_run, two_heads, tmp_
     face = video["windows"][0]["faces"][0]
     x, y, w, h = (round(side * 1.5) for side in face["crops"][0]["box_xywh"])
     edge = frames[face["crops"][0]["frame"]][y + h // 4 : y + h // 2, x - 1 : x + 2].mean((0, 1))
-    colour = (60, 60, 230) if face["score"] >= 0.5 else (90, 190, 60)
-    assert np.argmax(edge) == np.argmax(colour)
+    # Of fakes red, of what is uncertain orange, with more red than green; of real faces green.
+    assert np.argmax(edge) == (2 if face["score"] > video["uncertain"][0] else 1)
     # The strip below moves on: more of it is bright at the end.
     assert frames[-1][240:].mean() > frames[0][240:].mean()
     for name in ("timeline", "occlusion"):

@@ -10,11 +10,12 @@ import pytest
 
 from deepfake_detector.console import printable
 from deepfake_detector.face_dataset.boxes import Crop
-from deepfake_detector.prediction.outputs import csv_text
+from deepfake_detector.prediction.outputs import csv_text, lines_of_threshold
 from deepfake_detector.prediction.results import plain_result
 from deepfake_detector.prediction.scores import ScoredFace
 from deepfake_detector.prediction.verdicts import Rule, judge
 from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
+from deepfake_detector.scoring.calibration import OperatingPoint
 
 RULE = Rule(threshold=0.6, window_sec=5.0)
 
@@ -40,6 +41,36 @@ def judged(windows, scores, rule=RULE, **facts):
 def test_a_score_of_the_threshold_is_fake():
     assert judged([window(0)], [0.6]).verdict == "FAKE"
     assert judged([window(0)], [0.599]).verdict == "REAL"
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict"),
+    [(0.8, "FAKE"), (0.7, "FAKE"), (0.69, "UNCERTAIN"), (0.51, "UNCERTAIN"), (0.5, "REAL")],
+)
+def test_a_score_too_close_to_the_threshold_is_uncertain(score, verdict):
+    result = judged([window(0)], [score], Rule(0.6, 5.0, uncertain=[0.5, 0.7]))
+    assert (result.verdict, result.score) == (verdict, score)
+    assert plain_result(result).uncertain == (0.5, 0.7)
+
+
+def test_the_highest_scoring_face_decides_although_another_is_less_uncertain():
+    rule = Rule(0.6, 5.0, uncertain=[0.5, 0.7])
+    result = judged([window(0, num_faces=2), window(1)], [0.1, 0.65, 0.2], rule)
+    assert (result.verdict, result.score) == ("UNCERTAIN", 0.65)
+    assert "1 of 2 windows at or above the threshold" in result.note
+
+
+def test_the_header_says_how_many_real_videos_score_above_the_threshold():
+    point = OperatingPoint(
+        "equal-error", 0.52, [0.44, 0.6], 0.09, [0.03, 0.2], validation_videos={"real": 52}
+    )
+    assert lines_of_threshold(point) == [
+        "threshold 0.52 (equal-error): about 9 % of real videos score above it (95 %: 3 to 20 %, "
+        "from 52 real videos that it was not trained on)",
+        "scores between 0.44 and 0.6 are too close to it: UNCERTAIN",
+    ]
+    old = OperatingPoint("equal-error", 0.814, false_positive_rate=0.0)
+    assert lines_of_threshold(old) == ["threshold 0.814 (equal-error)"]
 
 
 def test_the_highest_scoring_face_decides_and_is_named():

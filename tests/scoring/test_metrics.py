@@ -79,7 +79,21 @@ def test_scores_that_are_frequencies_have_no_ece():
     assert metrics.reliability(labels, scores**3)["ece"] > 0.1
 
 
-def test_a_rare_class_has_the_same_weight_in_the_ece_as_in_the_temperature():
+def test_error_rates_of_the_decided_videos_leave_uncertain_ones_out():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    scores = np.array([0.1, 0.2, 0.55, 0.9, 0.45, 0.7, 0.8, 0.9])
+    found = metrics.decided_metrics(labels, scores, 0.5, [0.4, 0.6])
+    assert found["uncertain_share"] == 2 / 8
+    assert found["decided_false_positive_rate"] == pytest.approx(1 / 3)
+    assert found["decided_false_negative_rate"] == 0
+    of_an_old_model = metrics.decided_metrics(labels, scores, 0.5, None)
+    assert (of_an_old_model["uncertain"], of_an_old_model["uncertain_share"]) == (None, 0)
+    assert of_an_old_model["decided_false_positive_rate"] == 2 / 4
+    nothing_decided = metrics.decided_metrics(labels, scores, 0.5, [0, 1])
+    assert nothing_decided["decided_false_negative_rate"] is None
+
+
+def test_a_rare_class_has_the_same_weight_in_the_ece_as_in_the_calibration():
     labels = np.array([0, 0, 1, 1])
     scores = np.array([0.2, 0.4, 0.3, 0.9])
     again = np.array([0, 0, 0, 1, 1, 1, 2, 3])  # three times as many real videos

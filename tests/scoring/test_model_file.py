@@ -88,6 +88,28 @@ def test_a_run_folder_stands_for_its_model(tmp_path):
     assert trained_model.find_model(run / "model.keras") == run / "model.keras"
 
 
+def test_without_a_model_the_one_that_comes_with_the_project_is_taken(tmp_path, monkeypatch):
+    shipped = run_folder(tmp_path / "pretrained")
+    monkeypatch.setattr(trained_model, "PRETRAINED", shipped)
+    assert prepare_task(None).model_path == shipped / "model.keras"
+    described = trained_model.describe(shipped / "model.keras", {})
+    assert described == [f"model {shipped / 'model.keras'}, which comes with this project"]
+    (shipped / "MODEL_CARD.md").touch()
+    settings = {"trained_on": "4,000 photographs and 70 real videos"}
+    assert trained_model.describe(shipped / "model.keras", settings)[1:] == [
+        "trained on 4,000 photographs and 70 real videos",
+        f"its card is {shipped / 'MODEL_CARD.md'}",
+    ]
+    own = run_folder(tmp_path / "run") / "model.keras"
+    assert trained_model.describe(own, {}) == [f"model {own}"]
+
+
+def test_a_missing_shipped_model_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(trained_model, "PRETRAINED", tmp_path / "pretrained")
+    with pytest.raises(UserError, match="comes with this project is not in .*; give another one"):
+        prepare_task(None)
+
+
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
     sentence = "is a folder without model.keras; give the .keras file of a training, or the run"
     with pytest.raises(UserError, match=sentence):

@@ -1,0 +1,116 @@
+"""The command line of predict.py: which options there are, and which of them cannot work together.
+
+    args = main_arguments("what --help begins with").parse_args()
+    check_arguments(args)
+
+The options of the verdict itself are checked where they are used, in task.py.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from deepfake_detector.console import UserError, add_output_arguments
+from deepfake_detector.face_dataset.settings import AS_IS
+from deepfake_detector.prediction.verdicts import WINDOW_RULES
+from deepfake_detector.scoring import calibration
+from deepfake_detector.videos import search
+
+
+def main_arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of the command line, whose --help begins with the `description`."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("videos", nargs="+", metavar="VIDEO_OR_FOLDER", help="what to score")
+    add(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="model.keras of a run, or the run folder (default: the model that comes with this "
+        "project)",
+    )
+    add(
+        "--operating-point",
+        type=calibration.current_name,
+        choices=calibration.OPERATING_POINTS,
+        help="threshold of a verdict (that of equal errors; a half where the model has none)",
+    )
+    add(
+        "--faces",
+        choices=["all", "main", AS_IS],
+        help="score every face of a video, its main one only, or the central square of each frame "
+        "as it is (all; as-is if the model was trained on such)",
+    )
+    add(
+        "--search-sec",
+        type=float,
+        help="seconds that are searched for the first face (default: that of the model, mostly 60)",
+    )
+    add(
+        "--pictures",
+        choices=search.PICTURE_CHOICES,
+        default="auto",
+        help="numbered pictures in one folder: the frames of one video, or single pictures "
+        "(%(default)s: by the folder's name)",
+    )
+    add(
+        "--detector",
+        metavar="yunet=FILE",
+        help="the .onnx file of YuNet, for a model that was trained on faces found by it",
+    )
+    add("--whole", action="store_true", help="score all of a video, in windows")
+    add(
+        "--windows",
+        choices=WINDOW_RULES,
+        default="worst",
+        help="which window decides with --whole: the highest-scoring one, or the one of the "
+        "median score (%(default)s)",
+    )
+
+    add = parser.add_argument_group("results").add_argument
+    add("--csv", type=Path, metavar="FILE", help="filename,label as Kaggle's DFDC has it")
+    add(
+        "--no-face-score",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="label in the CSV of a video without a score (%(default)s)",
+    )
+    add("--json", type=Path, metavar="FILE", help="everything: windows, faces, times, boxes")
+    add(
+        "--annotate",
+        type=Path,
+        metavar="DIR",
+        help="a copy of each video with boxes, scores and a timeline, and a chart of its scores",
+    )
+    add(
+        "--explain",
+        action="store_true",
+        help="with --annotate, a map of what in the deciding face the score rests on",
+    )
+
+    add = parser.add_argument_group("machine").add_argument
+    add(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="processes that read videos; 0 reads them in this one (%(default)s)",
+    )
+    add(
+        "--timeout-sec",
+        type=float,
+        help="seconds before a video, or with --whole a window, is given up (default: by the "
+        "model's capture_sec and by --search-sec)",
+    )
+    add_output_arguments(parser, verbose="what TensorFlow says about the machine")
+    return parser
+
+
+def check_arguments(args: argparse.Namespace) -> None:
+    """Raise UserError for arguments of the files that cannot work."""
+    if not 0 <= args.no_face_score <= 1:
+        raise UserError(f"no_face_score is {args.no_face_score}; it must lie between 0 and 1")
+    if args.explain and args.annotate is None:
+        raise UserError("--explain draws into the folder of --annotate; give that one too")
