@@ -147,7 +147,7 @@ def scorer_of(model_path: Path, strategy: "tf.distribute.Strategy") -> tuple[Sco
         scores = (calibrated(scorer, raw) for raw in raw_scores.T)
         return dict(zip(alterations, scores, strict=True))
 
-    return score, calibration.threshold_of(settings)[1]
+    return score, calibration.operating_point(settings).threshold
 
 
 def alter_as(names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:

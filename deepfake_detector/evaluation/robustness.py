@@ -13,10 +13,7 @@ contain that, so they are optimistic.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
-from typing import Final
 
-import av
 import cv2
 import numpy as np
 
@@ -31,7 +28,6 @@ BLUR_SIGMA = 2.0  # pixels of a crop
 NOISE_SIGMA = 12.0  # grey levels
 DARK_FACTOR = 0.35
 H264_CRF = 35  # of 0..51; 23 is the encoder's default, video sites use up to 30
-H264_ENCODER: Final = "libx264"
 SEED = 0
 
 Alteration = Callable[[np.ndarray], np.ndarray]
@@ -76,28 +72,6 @@ def dark(crops: np.ndarray) -> np.ndarray:
     return np.rint(crops * np.float32(DARK_FACTOR)).astype(np.uint8)
 
 
-def h264(crops: np.ndarray) -> np.ndarray:
-    """Return crops after H.264 at a constant rate factor of H264_CRF, as consecutive frames.
-
-    The frames of a clip lie further apart than those of a video, so prediction from one to the next
-    helps the encoder less.
-    """
-    height, width = crops.shape[1:3]
-    even = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))  # chroma has half the resolution
-    padded = np.pad(crops, even, mode="edge")
-    encoder = av.CodecContext.create(H264_ENCODER, "w")
-    encoder.height, encoder.width = padded.shape[1:3]
-    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
-    encoder.options = {"crf": str(H264_CRF)}
-    encoder.thread_count = 1  # so that the result is the same on every machine
-    decoder = av.CodecContext.create("h264", "r")
-    frames = [av.VideoFrame.from_ndarray(crop, format="rgb24") for crop in padded]
-    packets = [packet for frame in (*frames, None) for packet in encoder.encode(frame)]
-    decoded = [frame for packet in (*packets, None) for frame in decoder.decode(packet)]
-    altered = np.stack([frame.to_ndarray(format="rgb24") for frame in decoded])
-    return altered[:, :height, :width]
-
-
 def each_frame(
     alter: Callable[..., np.ndarray], *arguments: object, **options: object
 ) -> Alteration:
@@ -116,4 +90,10 @@ ALTERATIONS: Mapping[str, Alteration] = {
     "blur": each_frame(cv2.GaussianBlur, (0, 0), BLUR_SIGMA),
     "noise": noisy,
     "dark": dark,
-} | ({f"H.264 CRF {H264_CRF}": h264} if H264_ENCODER in av.codecs_available else {})
+} | (
+    # The frames of a clip lie further apart than those of a video, so prediction from one to the
+    # next helps the encoder less.
+    {f"H.264 CRF {H264_CRF}": functools.partial(images.h264, crf=H264_CRF)}
+    if images.CAN_ENCODE_H264
+    else {}
+)

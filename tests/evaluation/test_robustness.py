@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from grey_videos import SETTINGS, brightness_model, write_grey_video
 
+from deepfake_detector import images
 from deepfake_detector.evaluation import robustness, timelines
 from deepfake_detector.face_dataset.boxes import frame_times
 from deepfake_detector.scoring.clip_scorer import ClipScorer
@@ -48,8 +49,8 @@ def test_colours_keep_their_places(crops):
 
 
 def test_crops_of_an_odd_size_keep_it_through_h264(crops):
-    assert robustness.h264(crops[:, :99, :97]).shape == (4, 99, 97, 3)
-    assert robustness.h264(crops[:1]).shape == (1, 100, 100, 3)
+    assert images.h264(crops[:, :99, :97], robustness.H264_CRF).shape == (4, 99, 97, 3)
+    assert images.h264(crops[:1], robustness.H264_CRF).shape == (1, 100, 100, 3)
 
 
 def test_noise_differs_from_frame_to_frame(crops):

@@ -75,7 +75,7 @@ def test_each_network_has_its_own_recipe():
     assert default.architecture == "efficientnet-lite0"
     assert (default.initial, default.epochs, default.frame_epochs) == ("pretrained", 4, 30)
     assert (detail.initial, detail.epochs, detail.frame_epochs) == ("random", 10, 60)
-    assert default.learning_rate == 3e-4
+    assert default.learning_rate == 1e-4
     assert train.TrainSettings(architecture="detail", epochs=3).epochs == 3
     assert train.TrainSettings(architecture="xception").initial == "imagenet"
 
