@@ -69,6 +69,7 @@ with quiet_tensorflow():
     from data_pipeline import build_dataset, check_batch
     from deepfake_detector.networks import backbones, whitening
     from deepfake_detector.scoring import model_file
+    from deepfake_detector.scoring.export import export
     from deepfake_detector.training import devices, initial_weights, report, run_folder
     from deepfake_detector.training.callbacks import all_callbacks
     from deepfake_detector.training.errors import explained_errors
@@ -128,7 +129,8 @@ def train(
     run_settings = model_file.calibrate(out / MODEL_NAME, splits["validation"])
     report.print_result(out, history, run_settings)
     if options.export:
-        print(f"exported: {model_file.export(out / MODEL_NAME, run_settings)}")
+        folder, notes = export(out / MODEL_NAME, run_settings)
+        print("\n".join([f"exported: {folder}", *(f"note: {note}" for note in notes)]))
     return history
 
 

@@ -29,6 +29,7 @@ import numpy as np
 
 import processing
 from benchmarks.baseline_boxes import CAPTURE_SEC, compare_boxes, time_baseline, time_mtcnn
+from benchmarks.timing import processor_name
 from deepfake_detector.console import command, print_table
 from deepfake_detector.face_dataset.background import BACKGROUND_NAME, find_originals
 from deepfake_detector.face_dataset.settings import FaceSettings
@@ -91,15 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def machine(num_workers: int) -> list[tuple[str, str]]:
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(
-            (line.partition(":")[2].strip() for line in lines if "model name" in line), name
-        )
     versions = f"Python {platform.python_version()}, OpenCV {cv2.__version__}"
     return [
-        ("processor", f"{name}, {os.cpu_count()} cores"),
+        ("processor", f"{processor_name()}, {os.cpu_count()} cores"),
         ("workers", str(num_workers)),
         ("versions", f"{versions}, NumPy {np.__version__}, {platform.system()}"),
     ]

@@ -1,15 +1,24 @@
-"""How fast a training step is, next to the predecessor's loop and to a plain port of it to Keras 3.
+"""How fast a training step is, next to stock Keras, EfficientNetB0 and the predecessor's loop.
 
-    python -m benchmarks.training_step                      all parts, about 2 minutes on 2 cores
-    python -m benchmarks.training_step --only step work     some of them
+    python -m benchmarks.training_step                      all parts, about 5 minutes on 2 cores
+    python -m benchmarks.training_step --only default work  some of them
     python -m benchmarks.training_step --rounds 15          more rounds, steadier medians
 
-    step    seconds of a step, three ways, of the predecessor's network
+    default step of the default network, next to stock layers and EfficientNetB0
+    step    step of the predecessor's network, three ways
     trace   operations of our step for short and long clips
     work    floating-point operations of our step, against plain matrix products
 
 Times are medians over interleaved rounds in one process: machines differ and are shared, so read
-the ratios. No data are read: clips of random pixels are in memory already.
+the ratios. Processor seconds are those of all cores together; other programs on the machine change
+them less. TF_ENABLE_ONEDNN_OPTS=1 or 0 in front of the command shows what oneDNN does. No data are
+read: clips of random pixels are in memory already.
+
+Three ways train the default network, on 16 single frames and on two clips of 8 frames:
+
+    ours            the loop of training/loop.py on the folded network, see networks/folding.py
+    stock layers    the same network as it is saved, with Keras's TimeDistributed and LSTM
+    EfficientNetB0  that of keras.applications in the place of the CNN, in our loop
 
 Three ways train the predecessor's network (microcoder-py/deepfake-detector, 2021: one convolution,
 average pooling, an LSTM with relu) at its sizes, 4 clips of 60 frames of 100x100:
@@ -17,7 +26,7 @@ average pooling, an LSTM with relu) at its sizes, 4 clips of 60 frames of 100x10
     predecessor   its own loop: GradientTape step by step without tf.function, Adam, the frames of
                   all clips as one batch inside each TimeDistributed, as Keras 2 did it
     plain port    the same network with Keras 3's TimeDistributed around each layer, tf.function
-    ours          the loop of training/loop.py on the folded baseline, see networks/folding.py
+    ours          the loop of training/loop.py on the folded baseline
 """
 
 import argparse
@@ -25,15 +34,15 @@ import functools
 import math
 import os
 import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 
+from benchmarks.timing import medians, processor_name, ratios, seconds_of
 from deepfake_detector.console import command, print_table, quiet_tensorflow
+from deepfake_detector.networks.catalogue import DEFAULT
 from deepfake_detector.training.loop import Trainer
 
 with quiet_tensorflow():
@@ -44,10 +53,11 @@ with quiet_tensorflow():
 
 from keras import layers
 
-PARTS = ("step", "trace", "work")
+PARTS = ("default", "step", "trace", "work")
 Sizes = tuple[int, int, int]  # clips, frames of a clip, side of a frame in pixels
 BASELINE_SIZES: Sizes = (4, 60, 100)
-DEFAULT_SIZES: Sizes = (8, 8, 192)
+FRAME_SIZES: Sizes = (16, 1, 192)
+CLIP_SIZES: Sizes = (2, 8, 192)
 FRAME_COUNTS = (8, 60, 240)
 MATRIX_SIDE = 2048
 
@@ -68,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_table("machine", machine())
     for part in args.only:
         title, rows = {
+            "default": lambda: default(args.rounds),
             "step": lambda: step(args.rounds),
             "trace": trace,
             "work": lambda: work(args.rounds),
@@ -77,21 +88,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def machine() -> list[tuple[str, str]]:
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(
-            (line.partition(":")[2].strip() for line in lines if "model name" in line), name
-        )
     gpus = len(tf.config.list_physical_devices("GPU"))
     versions = f"Python {platform.python_version()}, TensorFlow {tf.__version__}"
     return [
-        ("processor", f"{name}, {os.cpu_count()} cores, {gpus} GPUs"),
+        ("processor", f"{processor_name()}, {os.cpu_count()} cores, {gpus} GPUs"),
         ("versions", f"{versions}, Keras {keras.__version__}, {platform.system()}"),
     ]
 
 
 # Parts
+
+
+def default(rounds: int) -> tuple[str, list]:
+    """Time a step of the default network, of it in stock layers, and of EfficientNetB0."""
+    rows = []
+    for sizes in (FRAME_SIZES, CLIP_SIZES):
+        ways = {
+            "ours": our_step(DEFAULT, sizes),
+            "stock layers": compiled_step(new_network(DEFAULT, sizes), *batch(sizes)),
+            "EfficientNetB0": our_step("efficientnet-b0", sizes),
+        }
+        first = {name: seconds_of(way) for name, way in ways.items()}
+        seconds = medians(ways, rounds)
+        rows += [
+            (f"{name}, {words(sizes)}", f"{seconds[name]}; first step {first[name].wall:.0f} s")
+            for name in ways
+        ]
+        rows += ratios(seconds, "ours")
+    return "a step of the default network", rows
 
 
 def step(rounds: int) -> tuple[str, list]:
@@ -110,10 +134,11 @@ def step(rounds: int) -> tuple[str, list]:
     runs, first_sec = {}, {}
     for name, prepare in ways.items():
         runs[name] = prepare()
-        first_sec[name] = seconds_of(runs[name])
+        first_sec[name] = seconds_of(runs[name]).wall
     seconds = medians(runs, rounds)
     rows = [
-        (name, f"{seconds[name]:.3f} s a step   first {first_sec[name]:.2f} s") for name in runs
+        (name, f"{seconds[name].wall:.3f} s a step   first {first_sec[name]:.2f} s")
+        for name in runs
     ]
     rows += ratios(seconds, "ours")
     return f"a step of the predecessor's network, {words(BASELINE_SIZES)}", rows
@@ -122,7 +147,7 @@ def step(rounds: int) -> tuple[str, list]:
 def trace() -> tuple[str, list]:
     """Count the operations of our step and time its trace for short and long clips."""
     rows = []
-    for architecture, side in (("baseline", 100), ("detail", 192)):
+    for architecture, side in (("baseline", 100), (DEFAULT, 192)):
         for num_frames in FRAME_COUNTS:
             trainer, clips, labels = our_trainer(architecture, (1, num_frames, side))
             started = time.perf_counter()
@@ -138,18 +163,19 @@ def work(rounds: int) -> tuple[str, list]:
     matrix = tf.random.normal((MATRIX_SIDE, MATRIX_SIDE))
     product = tf.function(lambda: tf.matmul(matrix, matrix))
     rows = []
-    for architecture, sizes in (("baseline", BASELINE_SIZES), ("detail", DEFAULT_SIZES)):
+    for architecture, sizes in (("baseline", BASELINE_SIZES), (DEFAULT, FRAME_SIZES)):
         runs = {"step": our_step(architecture, sizes), "product": lambda: product().numpy()}
         seconds = medians(runs, rounds)
-        rate = 2 * MATRIX_SIDE**3 / seconds["product"]
-        num_clips, *_ = sizes
-        total = flop_of(new_network(architecture, sizes), num_clips)
-        reached = total / seconds["step"]
+        total = flop_of(new_network(architecture, sizes), sizes[0])
+        rates = [
+            operations / seconds[name].processor / 1e9
+            for name, operations in (("step", total), ("product", 2 * MATRIX_SIDE**3))
+        ]
         rows += [
-            (f"{architecture}, a step", f"{total / 1e9:.2f} GFLOP in {seconds['step']:.3f} s"),
-            (f"{architecture}, rate", f"{reached / 1e9:.0f} GFLOP/s"),
-            (f"tf.matmul of {MATRIX_SIDE}", f"{rate / 1e9:.0f} GFLOP/s"),
-            (f"{architecture}, share of it", f"{reached / rate:.0%}"),
+            (f"{architecture}, a step", f"{total / 1e9:.2f} GFLOP in {seconds['step']}"),
+            (f"{architecture}, rate of a core", f"{rates[0]:.0f} GFLOP/s"),
+            (f"tf.matmul of {MATRIX_SIDE}", f"{rates[1]:.0f} GFLOP/s"),
+            (f"{architecture}, share of it", f"{rates[0] / rates[1]:.0%}"),
         ]
     return "work: products and sums of convolutions and matrix products", rows
 
@@ -247,34 +273,9 @@ def batch(sizes: Sizes) -> tuple[tf.Tensor, tf.Tensor]:
 # Measures
 
 
-def seconds_of(run: Callable) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
-
-
-def medians(runs: dict[str, Callable], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each; interleaved, all meet the same disturbances."""
-    for run in runs.values():
-        run()
-    taken: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            taken[name].append(seconds_of(run))
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
-
-
 def words(sizes: Sizes) -> str:
     num_clips, num_frames, side = sizes
     return f"{num_clips} clips of {num_frames} frames of {side}x{side}"
-
-
-def ratios(seconds: dict[str, float], ours: str) -> list[tuple[str, str]]:
-    return [
-        (f"{name} : {ours}", f"{value / seconds[ours]:.2f}")
-        for name, value in seconds.items()
-        if name != ours
-    ]
 
 
 def count_operations(graph: tf.Graph) -> int:
@@ -301,7 +302,7 @@ def flop_of(network: keras.Model, num_clips: int) -> int:
 
 def multiplications_of(layer: keras.layers.Layer) -> int:
     """Return how often a layer multiplies by one of its weights for one image, row or clip."""
-    if isinstance(layer, layers.Conv2D):
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
         height, width = layer.output.shape[1:3]
         return height * width * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Dense):

@@ -138,8 +138,12 @@ def quiet_tensorflow() -> Iterator[None]:
     They are written before any log level is read, so stderr itself is redirected. If the import
     fails, all that was written to it is shown. --verbose on the command line, or
     TF_CPP_MIN_LOG_LEVEL, shows the notes. Where TensorFlow is not installed, one sentence says so.
+
+    TensorFlow then uses oneDNN, too, which it leaves off on some processors: a training step takes
+    0.7 of the time there (docs/performance.md). TF_ENABLE_ONEDNN_OPTS=0 leaves it off.
     """
     libraries.require("tensorflow")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "--verbose" in sys.argv[1:]:
         yield
         return

@@ -1,4 +1,4 @@
-"""Writes, opens, calibrates and exports the .keras file of a training.
+"""Writes, opens and calibrates the .keras file of a training.
 
 save(network, Path("run/model.keras"))
 model = load(Path("run/model.keras"), settings)
@@ -90,8 +90,15 @@ def open_model(model_path: Path) -> keras.Model:
 def load(model_path: Path, settings: Mapping) -> keras.Model:
     """Return the model with time folded into the batch, which is faster.
 
-    `settings` is the settings.json of the model. Raises UserError for a file that is no model, or
-    one that does not fit its settings.
+    `settings` is the settings.json of the model. Raises UserError as `open_checked` does.
+    """
+    return fold_time(open_checked(model_path, settings))
+
+
+def open_checked(model_path: Path, settings: Mapping) -> keras.Model:
+    """Return the model as it was saved, once it takes the clips of `settings`, its settings.json.
+
+    Raises UserError for a file that is no model, or one that does not fit its settings.
     """
     model = open_model(model_path)
     expected = (settings["num_frames"], *settings["img_size"], 3)
@@ -100,7 +107,7 @@ def load(model_path: Path, settings: Mapping) -> keras.Model:
             f"{model_path} takes clips of {model.input_shape[1:]}, its settings.json says "
             f"{expected}; put the two files of one run next to each other"
         )
-    return fold_time(model)
+    return model
 
 
 def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
@@ -117,19 +124,3 @@ def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
         settings |= calibration.calibrate(labels, scores[deciding])
         write_text(model_path.parent / SETTINGS_NAME, json.dumps(settings, indent=1) + "\n")
     return settings
-
-
-def export(model_path: Path, settings: Mapping) -> Path:
-    """Write a SavedModel next to a model, in the folder `export`, and return its path.
-
-    `serve` of what `tf.saved_model.load` gives takes clips `(batch, num_frames, height, width, 3)
-    uint8`, RGB faces, and gives raw scores `(batch, 1) float32`; TensorFlow Serving offers the
-    same. See https://keras.io/api/models/model_saving_apis/export/
-    """
-    folder = model_path.parent / "export"
-    model = load(model_path, settings)
-    signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8")]
-    with written_whole(folder) as partial:
-        model.export(partial, verbose=False, input_signature=signature)
-        shutil.rmtree(folder, ignore_errors=True)
-    return folder

@@ -179,4 +179,4 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="minutes between checkpoints within an epoch (default: %(default)s)",
     )
-    add("--export", action="store_true", help="also write a SavedModel for TensorFlow Serving")
+    add("--export", action="store_true", help="also write SavedModel, LiteRT and ONNX")

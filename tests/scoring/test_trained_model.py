@@ -1,10 +1,7 @@
-"""A trained model in other hands: exported for programs that know nothing of Keras or of us."""
+"""A trained model in other hands: its summary for programs, and files that want to run code."""
 
 import json
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import TINY
@@ -12,37 +9,6 @@ from conftest import TINY
 import train
 from deepfake_detector.console import UserError
 from deepfake_detector.scoring import model_file
-
-PLAIN_TENSORFLOW = """
-import sys
-import numpy as np
-import tensorflow as tf
-served = tf.saved_model.load(sys.argv[1])
-clips = np.load(sys.argv[2])
-print(*served.serve(clips).numpy()[:, 0].tolist())
-signature = served.signatures["serving_default"]
-print(*next(iter(signature(tf.constant(clips)).values())).numpy()[:, 0].tolist())
-"""
-
-
-@pytest.mark.slow
-def test_an_exported_model_serves_uint8_faces_without_our_code_or_keras(
-    run, sample_faces, tmp_path
-):
-    train.main(["--data", str(sample_faces), "--out", str(run), *TINY, "--export"])
-    clips = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3)).astype(np.uint8)
-    np.save(tmp_path / "clips.npy", clips)
-    command = [sys.executable, "-I", "-c", PLAIN_TENSORFLOW]
-    done = subprocess.run(
-        [*command, str(run / "export"), str(tmp_path / "clips.npy")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    expected = tf.keras.models.load_model(run / "model.keras").predict(clips, verbose=0)[:, 0]
-    for line in done.stdout.splitlines()[-2:]:
-        assert [float(score) for score in line.split()] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_summary_for_programs_is_the_last_line(run, sample_faces, capsys):
