@@ -101,10 +101,10 @@ def _seconds(history: History) -> float:
 def _operating_point(point: Mapping) -> str:
     if point["threshold"] is None:
         return point["reason"]
-    return (
-        f"{point['threshold']:.3f}: false positive rate {point['false_positive_rate']:.0%}, "
-        f"false negative rate {point['false_negative_rate']:.0%}"
-    )
+    names = ("false positive rate", "false negative rate")
+    known = {name: point[name.replace(" ", "_")] for name in names}  # None without a video
+    rates = [f"{name} {rate:.0%}" for name, rate in known.items() if rate is not None]
+    return f"{point['threshold']:.3f}: {', '.join(rates) or 'no validation video'}"
 
 
 def write_charts(out: Path, history: History) -> list[Path]:
