@@ -26,6 +26,10 @@ same original.
 resolution, blurred, noisy and dark. In the DFDC challenge (arXiv:2006.07397) the best entry had an
 accuracy of 82.6 % on the public test videos, and the best one on the hidden videos 65.2 % there.
 
+--calibrate finds calibration and operating points on these videos and writes them into the
+settings.json of the model, for the next evaluation and for predict.py. The metrics of this one are
+of before.
+
 With --json-summary the last line printed is one JSON object, the content of metrics.json.
 """
 
@@ -77,6 +81,12 @@ def arguments() -> argparse.ArgumentParser:
         help="also score altered faces, which takes about four times as long",
     )
     add(
+        "--calibrate",
+        action="store_true",
+        help="then calibrate the model on these videos: replaces the calibration and the "
+        "operating points in its settings.json",
+    )
+    add(
         "--strips",
         type=int,
         default=100,
@@ -107,6 +117,7 @@ with quiet_tensorflow():
         score_videos,
     )
     from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
+    from deepfake_detector.face_dataset.settings import SETTINGS_NAME
     from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
     from deepfake_detector.scoring import metrics, model_file, trained_model
     from deepfake_detector.scoring.calibration import OperatingPoint
@@ -130,15 +141,16 @@ def evaluate(
     split: str = UNSEEN,
     operating_point: str | None = None,
     robustness: bool = False,
+    calibrate: bool = False,
     strips: int = 100,
     batch_size: int = 16,
 ) -> dict:
     """Evaluate a model on folders of faces, print its metrics and write the report folder `out`.
 
     Returns what metrics.json holds. The arguments are those of the command: `model` is None for the
-    one that comes with this project, `split` is one of
-    SPLIT_CHOICES, `operating_point` one of calibration.OPERATING_POINTS, `strips` the number of
-    videos shown with faces, and `batch_size` counts clips.
+    one that comes with this project, `split` is one of SPLIT_CHOICES, `operating_point` one of
+    calibration.OPERATING_POINTS, `calibrate` changes the settings.json of the model afterwards,
+    `strips` is the number of videos shown with faces, and `batch_size` counts clips.
 
     Raises UserError for an argument out of range, a model or a folder that cannot be read, faces
     that were not made for the model, a split without videos, and an `out` that cannot be written.
@@ -164,6 +176,11 @@ def evaluate(
     timelines = score_timelines(scorer, [video.track for video in shown])
     written = outputs.write(out, videos, dict(zip(shown, timelines, strict=True)), result, model)
     outputs.print_metrics(result, written)
+    if calibrate:
+        labels = np.array([video.track.label for video in videos])
+        raw_scores = np.array([video.raw_score for video in videos])
+        model_file.save_calibration(model, settings, labels, raw_scores)
+        print(f"calibrated on {len(videos)} videos: {model.parent / SETTINGS_NAME}")
     return result
 
 

@@ -121,6 +121,15 @@ def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
         scores = ClipScorer(load(model_path, settings), settings).score_tracks(videos)
         deciding = highest_scoring_tracks(videos, scores)
         labels = np.array([videos[index].label for index in deciding])
-        settings |= calibration.calibrate(labels, scores[deciding])
-        write_text(model_path.parent / SETTINGS_NAME, json.dumps(settings, indent=1) + "\n")
+        settings = save_calibration(model_path, settings, labels, scores[deciding])
     return settings
+
+
+def save_calibration(
+    model_path: Path, settings: Mapping, labels: np.ndarray, raw_scores: np.ndarray
+) -> dict:
+    """Calibrate a model on videos, 1 = fake, and return its settings.json with what was found,
+    which is written, too."""
+    completed = {**settings, **calibration.calibrate(labels, raw_scores)}
+    write_text(model_path.parent / SETTINGS_NAME, json.dumps(completed, indent=1) + "\n")
+    return completed

@@ -194,6 +194,21 @@ def test_a_batch_of_nothing_is_one_sentence(run, sample_faces, tmp_path, capsys)
     assert "batch_size is 0; it must be at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_a_model_can_be_calibrated_on_the_videos_of_its_user(run, sample_faces, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    before = json.loads((copy / "settings.json").read_text())
+    assert evaluated(copy, sample_faces, tmp_path / "report", "--split", "all", "--calibrate") == 0
+    assert "calibrated on 16 videos" in capsys.readouterr().out
+    after = json.loads((copy / "settings.json").read_text())
+    assert after["calibration"]["real"] == after["calibration"]["fake"] == 8
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"calibration", "operating_points"}
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["threshold"] == 0.5  # of before
+
+
 def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_path, capsys):
     faces = [
         face("left_out.mp4", people=["Dan"]),
