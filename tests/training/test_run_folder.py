@@ -336,7 +336,8 @@ def test_an_initial_model_that_does_not_fit_is_one_sentence(sample_faces, uninte
         )
 
     with pytest.raises(UserError, match="the initial model has .* weights in .* tensors"):
-        begin_with(uninterrupted, img_size=64)
+        shutil.copy(uninterrupted / "model.keras", tmp_path / "alone.keras")
+        begin_with(tmp_path / "alone.keras", architecture="detail")
     with pytest.raises(UserError, match="is a model of baseline, this training is one of detail"):
         begin_with(uninterrupted, architecture="detail")
     (tmp_path / "text.keras").write_text("no model")
