@@ -235,9 +235,15 @@ def build_trainer(
         for model in filter(None, (network, twin)):
             if settings.freeze_backbone:
                 backbones.freeze(model.get_layer("frames").layer)
-            if stage.freezes_cnn:
-                model.get_layer("frames").trainable = False
-        return Trainer(network, optimizer, strategy, twin, settings.seed, stage.average_momentum)
+        return Trainer(
+            network,
+            optimizer,
+            strategy,
+            twin,
+            settings.seed,
+            stage.average_momentum,
+            stage.freezes_cnn,
+        )
 
 
 def first_weights(

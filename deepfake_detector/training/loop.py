@@ -68,6 +68,8 @@ class Trainer:
     `model`: the same weights with time folded into the batch (`folding.fold_time`); `seed` is that
     of its dropout. Networks and optimizer have been made in the scope of `strategy`. With
     `average_momentum`, what is validated and saved is the average of the weights over the steps.
+    With `freezes_cnn`, only the layers after the CNN learn; whoever opens the saved model can
+    train all of it.
     """
 
     def __init__(
@@ -78,20 +80,23 @@ class Trainer:
         twin: keras.Model | None = None,
         seed: int = 0,
         average_momentum: float = 0.0,
+        freezes_cnn: bool = False,
     ):
         self.network, self._trained = network, twin or network
         self.optimizer, self.strategy = optimizer, strategy
         self.progress = Progress()
         with strategy.scope():
             self.model = fold_time(self._trained, seed, optimizer.iterations.value)
+            frozen = self._trained.get_layer("frames").variables if freezes_cnn else []
+            frozen_ids = set(map(id, frozen))
+            self._learning = [v for v in self.model.trainable_variables if id(v) not in frozen_ids]
             # Within strategy.run it could not make its variables any more.
-            optimizer.build(self.model.trainable_variables)
+            optimizer.build(self._learning)
             # Callbacks look for the optimizer there.
             self.model.compile(optimizer=optimizer)
         self._average = None
         if average_momentum:
-            weights = self.model.trainable_variables
-            self._average = WeightAverage(weights, average_momentum, strategy)
+            self._average = WeightAverage(self._learning, average_momentum, strategy)
         self._scorer = ClipScorer(self.model, strategy=strategy)
 
     @property
@@ -241,15 +246,17 @@ class Trainer:
 
     def _train_replica(self, clips: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         global_batch = clips.shape[0] * self.strategy.num_replicas_in_sync
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for variable in self._learning:
+                tape.watch(variable.value)
             scores = self.model(clips, training=True)
             losses = keras.losses.binary_crossentropy(labels, scores)  # (rows of this replica,)
             loss = self.optimizer.scale_loss(tf.reduce_sum(losses) / global_batch)
-        gradients = tape.gradient(loss, self.model.trainable_variables)
+        gradients = tape.gradient(loss, self._learning)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = _agree_on_overflow(gradients)
         # This adds them up over the replicas.
-        self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+        self.optimizer.apply_gradients(zip(gradients, self._learning, strict=True))
         return gather(labels, scores)
 
 

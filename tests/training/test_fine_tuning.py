@@ -73,7 +73,7 @@ def equal(first, second) -> bool:
 def test_each_network_has_its_own_recipe():
     default, detail = train.TrainSettings(), train.TrainSettings(architecture="detail")
     assert default.architecture == "efficientnet-lite0"
-    assert (default.initial, default.epochs, default.frame_epochs) == ("pretrained", 4, 30)
+    assert (default.initial, default.epochs, default.frame_epochs) == ("pretrained", 4, 20)
     assert (detail.initial, detail.epochs, detail.frame_epochs) == ("random", 10, 60)
     assert default.learning_rate == 1e-4
     assert train.TrainSettings(architecture="detail", epochs=3).epochs == 3
@@ -152,6 +152,12 @@ def test_both_stages_run_and_clips_leave_the_encoder_of_the_frames_as_it_is(tune
     assert not equal(of_frames, weights_of(shipped, "frames"))
     saved = json.loads((tuned / "settings.json").read_text())["training"]
     assert saved["initial"] == str(shipped)
+
+
+@pytest.mark.slow
+def test_whoever_opens_the_saved_model_can_train_all_of_it(tuned):
+    network = keras.models.load_model(tuned / "model.keras")
+    assert len(network.trainable_variables) == len(network.variables)
 
 
 @pytest.mark.slow
