@@ -157,7 +157,7 @@ def test_both_stages_run_and_clips_leave_the_encoder_of_the_frames_as_it_is(tune
 @pytest.mark.slow
 def test_whoever_opens_the_saved_model_can_train_all_of_it(tuned):
     network = keras.models.load_model(tuned / "model.keras")
-    assert len(network.trainable_variables) == len(network.variables)
+    assert len(network.trainable_weights) == len(network.weights)
 
 
 @pytest.mark.slow
