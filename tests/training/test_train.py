@@ -43,6 +43,7 @@ def test_a_run_leaves_model_settings_history_and_three_charts(run, sample_faces)
         "equal-error",
         "fpr-5",
         "fpr-1",
+        "half",
     }
     with (run / "history.csv").open(newline="") as file:
         history = list(csv.DictReader(file))
