@@ -1,4 +1,4 @@
-# make demo   draws sample videos, extracts faces, trains, evaluates
+# make demo   draws sample videos, extracts faces, trains, evaluates, judges one video
 # make test   runs all tests; prints the coverage of the fast ones, in the slow ones it costs minutes
 # make quick  checks style and types and runs the fast tests: before each commit
 # make lint   checks format, style and types
@@ -13,8 +13,9 @@ RUN := $(VENV)/bin/python
 demo: $(VENV)/installed
 	$(RUN) sample_data.py --out demo/videos
 	$(RUN) processing.py --location demo/videos --save-path demo/faces
-	$(RUN) train.py --data demo/faces --out demo/run --architecture detail --frame-epochs 12 --epochs 4
+	$(RUN) train.py --data demo/faces --out demo/run --frame-epochs 4 --epochs 1 --min-steps 20
 	$(RUN) evaluate.py --model demo/run/model.keras --data demo/faces --out demo/report
+	$(RUN) predict.py --model demo/run demo/videos/person_047.mp4
 	@echo
 	@echo "These metrics are for synthetic faces. They show that the pipeline works, and say nothing"
 	@echo "about real deepfakes: for those, train on real videos (README, 'Train on your videos')."
