@@ -299,11 +299,10 @@ def share_interval(count: int, total: int) -> list[float]:
 
     It holds the true share at least 95 times in 100, of however few videos.
     """
-    from scipy.special import betaincinv
+    from scipy.stats import binomtest
 
-    low = betaincinv(count, total - count + 1, 0.025) if count else 0.0
-    high = betaincinv(count + 1, total - count, 0.975) if count < total else 1.0
-    return [float(low), float(high)]
+    interval = binomtest(count, total).proportion_ci()
+    return [float(interval.low), float(interval.high)]
 
 
 def _counts(labels: np.ndarray) -> dict[str, int]:
