@@ -18,7 +18,7 @@ from deepfake_detector.scoring import model_file, trained_model
 from deepfake_detector.scoring.trained_model import find_model, read_model_settings
 
 OPEN_GATE = 5.0  # before the sigmoid: 0.993
-LINEAR_SCALE = 0.25  # of a mean logit: so small that the tanh of an LSTM is still nearly linear
+LINEAR_SCALE = 0.05  # of a logit: the tanh of the LSTM is nearly linear up to a logit of 10
 
 
 def find_initial_model(initial: str, architecture: str) -> Path | None:
@@ -114,25 +114,27 @@ def _average_frames(network: keras.Model, kernel: np.ndarray, bias: np.ndarray) 
 
     `kernel` `(features, 1)` and `bias` `(1,)` are those of the Dense layer that gives the logits.
     A randomly initialised LSTM would spoil the encoder until it has learned what that layer knew.
-    Half of the LSTM's units add up the logits: their gates are open and their numbers so small that
-    tanh is nearly linear. The other half stays random and does not count yet.
+    Half of the LSTM's units average the logits: the input gate lets in one of `num_frames` parts of
+    each, the other gates are open, and the numbers are so small that tanh is nearly linear. The
+    other half stays random and does not count yet.
     """
     lstm, dense = network.get_layer("lstm"), network.get_layer("p_fake")
     num_frames, units = network.input_shape[1], lstm.units // 2
     # relu lets nothing below 0 pass: every second unit adds that up, with the opposite sign.
     relu = lstm.activation is keras.activations.relu
     signs = np.resize([1.0, -1.0] if relu else [1.0], units)
-    scale, num_adding = LINEAR_SCALE / num_frames, units / 2 if relu else units
+    num_adding = units / 2 if relu else units
     lstm_kernel, recurrent, lstm_bias = (value.copy() for value in lstm.get_weights())
     # Columns of the input gate, the forget gate, the candidate and the output gate.
     columns = np.arange(4 * lstm.units).reshape(4, -1)[:, :units]
     for values in (lstm_kernel, recurrent):
         values[:, columns.ravel()] = 0
     lstm_bias[columns] = OPEN_GATE
-    lstm_kernel[:, columns[2]] = scale * kernel * signs
-    lstm_bias[columns[2]] = scale * bias * signs
+    lstm_bias[columns[0]] = -np.log(num_frames - 1)  # before the sigmoid: 1 / num_frames
+    lstm_kernel[:, columns[2]] = LINEAR_SCALE * kernel * signs
+    lstm_bias[columns[2]] = LINEAR_SCALE * bias * signs
     lstm.set_weights([lstm_kernel, recurrent, lstm_bias])
     open_gate = 1 / (1 + np.exp(-OPEN_GATE))
     dense_kernel = np.zeros((lstm.units, 1), np.float32)
-    dense_kernel[:units, 0] = signs / (LINEAR_SCALE * num_adding * open_gate**2)
+    dense_kernel[:units, 0] = signs / (LINEAR_SCALE * num_adding * open_gate)
     dense.set_weights([dense_kernel, np.zeros(1, np.float32)])

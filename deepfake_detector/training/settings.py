@@ -40,17 +40,17 @@ class Recipe:
     rate_divisor: float = 10.0  # of the learning rate, for clips that follow single frames
     final_share: float = 0.1  # of the learning rate, at the end
     average_momentum: float = 0.0  # of the average of the weights, on single frames; 0: none
-    freezes_cnn: bool = False  # train only LSTM and Dense on clips
+    freezes_cnn: bool = False  # train only LSTM and Dense on clips that follow single frames
 
 
 RECIPES: Mapping[str, Recipe] = {
     "efficientnet-lite0": Recipe(
         catalogue.PRETRAINED,
-        epochs=4,
+        epochs=2,
+        rate_divisor=100.0,  # the LSTM begins with small numbers
         frame_epochs=20,
         # Without batch normalisation, 3e-4 finds the fakes of other people later and no better.
         learning_rate=1e-4,
-        rate_divisor=0.1,  # the new layers have everything to learn
         final_share=0.01,
         average_momentum=0.99,
         freezes_cnn=True,
@@ -190,8 +190,8 @@ def clip_stage(out: Path, settings: TrainSettings, face_settings: Mapping) -> St
     epochs on them. Its settings.json holds the settings of both stages as they were given."""
     saved, recipe = run_settings(settings, face_settings), settings.recipe
     initial = str(out / "frames" / MODEL_NAME) if settings.frame_epochs else settings.initial
-    freezes_cnn = recipe.freezes_cnn and initial != catalogue.RANDOM
-    if settings.frame_epochs or freezes_cnn:
+    freezes_cnn = recipe.freezes_cnn and settings.frame_epochs > 0
+    if settings.frame_epochs:
         settings = replace(settings, learning_rate=settings.learning_rate / recipe.rate_divisor)
     return Stage(out, settings, saved, initial, freezes_cnn=freezes_cnn)
 

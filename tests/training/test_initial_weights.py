@@ -32,9 +32,11 @@ def test_a_network_of_clips_begins_with_what_one_of_frames_says_of_them_on_avera
     frame_model = networks.build_model(1, (32, 32), architecture)
     of_frames = logits(frame_model, clips.reshape(-1, 1, 32, 32, 3))
     *of_encoder, kernel, _ = frame_model.get_weights()
-    scale = 2 / of_frames.std()  # so that they differ as those of a trained one do
+    # So that they differ as those of a trained one do. Were the LSTM not nearly linear there,
+    # videos of which it is sure would all have one score.
+    scale = 6 / of_frames.std()
     weights = [*of_encoder, scale * kernel, np.array([-scale * of_frames.mean()])]
     expected = scale * (of_frames - of_frames.mean()).reshape(-1, NUM_FRAMES).mean(axis=1)
     network = networks.build_model(NUM_FRAMES, (32, 32), architecture)
     set_network_weights(network, weights)
-    assert logits(network, clips) == pytest.approx(expected, rel=0.15, abs=0.1)
+    assert logits(network, clips) == pytest.approx(expected, rel=0.15, abs=0.2)
