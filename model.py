@@ -20,7 +20,6 @@ from keras import layers
 
 from deepfake_detector.networks import catalogue, imagenet_weights
 from deepfake_detector.networks.backbones import backbone_encoder
-from deepfake_detector.networks.detail_encoder import detail_encoder
 from deepfake_detector.networks.efficientnet_lite import efficientnet_lite0
 
 
@@ -73,8 +72,6 @@ def _frame_encoder(
         if initial == catalogue.IMAGENET:
             imagenet_weights.load(encoder)
         return encoder
-    if architecture == "detail":
-        return detail_encoder(frame_shape)
     if architecture == "baseline":
         return _baseline_encoder(frame_shape)
     if architecture in catalogue.BACKBONES:

@@ -41,11 +41,9 @@ if __name__ == "__main__":
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from deepfake_detector.clips.pairs import steps_per_epoch
 from deepfake_detector.console import command, quiet_tensorflow
@@ -67,7 +65,7 @@ with quiet_tensorflow():
     import tensorflow as tf
 
     from data_pipeline import build_dataset, check_batch
-    from deepfake_detector.networks import backbones, whitening
+    from deepfake_detector.networks import backbones
     from deepfake_detector.scoring import model_file
     from deepfake_detector.scoring.export import export
     from deepfake_detector.training import devices, initial_weights, report, run_folder
@@ -177,7 +175,7 @@ def train_stage(
         precision = devices.choose_precision(settings.precision)
         if new:
             state = RunState(settings.epochs, precision)
-            first = first_weights(stage, splits["train"])
+            first = first_weights(stage)
             trainer = build_trainer(stage, strategy, precision, steps, *first)
             trainer.progress = state.progress
         else:
@@ -246,13 +244,10 @@ def build_trainer(
         )
 
 
-def first_weights(
-    stage: Stage, videos: Sequence[FaceTrack]
-) -> tuple[str, Callable[[keras.Model], None]]:
-    """Return where the CNN of a new run gets its weights from, and what changes them then.
+def first_weights(stage: Stage) -> tuple[str, Callable[[keras.Model], None] | None]:
+    """Return where the CNN of a new run gets its weights from, and what changes weights then.
 
-    With an initial model all weights are changed. Without, the network `detail` has fixed weights
-    that depend on the frames it will be trained on (whitening.py).
+    With an initial model that is all of them.
     """
     settings, initial = stage.settings, stage.initial
     model_path = initial_weights.find_initial_model(initial, settings.architecture)
@@ -260,25 +255,8 @@ def first_weights(
         faces = stage.run_settings["faces"]
         weights = initial_weights.read_weights(model_path, settings.architecture, faces)
         return RANDOM, lambda network: initial_weights.set_network_weights(network, weights)
-    frames = first_frames(videos, settings)
-
-    def set_weights(network: keras.Model) -> None:
-        if whitening.suits(network):
-            whitening.fit(network, frames)
-        if initial != RANDOM and settings.num_frames == 1:
-            initial_weights.begin_at_zero(network)
-
-    return initial, set_weights
-
-
-def first_frames(videos: Sequence[FaceTrack], settings: TrainSettings) -> Iterator[np.ndarray]:
-    """Yield the frames of the first clips of a training, `(n, img_size, img_size, 3) uint8`: those
-    of two epochs, or whitening.NUM_FRAMES if that is less."""
-    enough = -(-whitening.NUM_FRAMES // (settings.batch_size * settings.num_frames))
-    clips = build_clips(videos, settings, training=True)
-    with explained_errors(videos, settings.batch_size):
-        for batch, _ in clips.take(min(enough, 2 * count_steps(videos, settings))):
-            yield batch.numpy().reshape(-1, *batch.shape[2:])
+    learned_already = initial != RANDOM and settings.num_frames == 1
+    return initial, initial_weights.begin_at_zero if learned_already else None
 
 
 def fit(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import damaged_videos as damaged
@@ -24,7 +25,8 @@ SIZE = 160  # side of the synthetic frames in pixels
 ROOT = Path(__file__).parents[1]
 # A training of two short epochs on clips, with the fakes that there are.
 TINY = ["--epochs", "2", "--batch-size", "4", "--num-frames", "3", "--img-size", "32"]
-TINY += ["--architecture", "detail", "--frame-epochs", "0", "--min-steps", "1", "--self-blend", "0"]
+TINY += ["--architecture", "baseline", "--frame-epochs", "0", "--min-steps", "1"]
+TINY += ["--self-blend", "0"]
 
 
 def write_metadata(folder: Path, entries: dict) -> Path:
@@ -132,8 +134,7 @@ def sample_faces(sample_videos, tmp_path_factory) -> Path:
     )
 
 
-@pytest.fixture(scope="module")
-def small_lite0() -> Iterator[None]:
+def make_lite0_small(set_value: Callable[[ModuleType, str, object], None] = setattr) -> None:
     """Let EfficientNet-Lite0 have four blocks and few channels: its 50 convolutions take long to
     trace."""
     from deepfake_detector.networks import efficientnet_lite
@@ -142,9 +143,14 @@ def small_lite0() -> Iterator[None]:
         stage._replace(channels=stage.channels // 4, repeats=min(stage.repeats, 2))
         for stage in efficientnet_lite.STAGES[:3]
     ]
+    set_value(efficientnet_lite, "STAGES", stages)
+    set_value(efficientnet_lite, "NUM_FEATURES", 24)
+
+
+@pytest.fixture(scope="module")
+def small_lite0() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(efficientnet_lite, "STAGES", stages)
-        patch.setattr(efficientnet_lite, "NUM_FEATURES", 24)
+        make_lite0_small(patch.setattr)
         yield
 
 
@@ -166,7 +172,7 @@ def run_with_frames(sample_faces, tmp_path_factory) -> Path:
     import train
 
     settings = train.TrainSettings(
-        architecture="detail", epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32,
+        architecture="baseline", epochs=1, frame_epochs=1, min_steps=2, batch_size=4, img_size=32,
         learning_rate=1e-9,
     )  # fmt: skip
 

@@ -10,7 +10,6 @@ from deepfake_detector.console import add_output_arguments
 from deepfake_detector.networks import catalogue
 from deepfake_detector.training.settings import BY_ARCHITECTURE, RunOptions, TrainSettings
 
-DROPPED = ("small",)  # architectures of earlier versions that are not trained any more
 SETTING_HELPS = {
     "epochs": "highest number of epochs on clips; training stops earlier when the validation loss "
     "no longer improves",
@@ -120,11 +119,8 @@ def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _architecture(name: str) -> str:
     """Return today's name of an architecture; argparse makes one sentence of the error."""
-    if name in DROPPED:
-        raise argparse.ArgumentTypeError(
-            f"{name} was dropped and cannot be trained any more, though models of it still open "
-            f"and score; choose from {', '.join(catalogue.ARCHITECTURES)}"
-        )
+    if name in catalogue.DROPPED:
+        raise argparse.ArgumentTypeError(catalogue.dropped(name))
     return catalogue.OLD_NAMES.get(name, name)
 
 
@@ -146,7 +142,7 @@ def _defaults(name: str) -> str:
     """Return the values of a setting that depends on the architecture, in words."""
     first, other = (
         getattr(TrainSettings(architecture=architecture), name)
-        for architecture in (catalogue.DEFAULT, "detail")
+        for architecture in (catalogue.DEFAULT, "baseline")
     )
     return f"{first} for {catalogue.DEFAULT}, {other} for the others"
 

@@ -28,7 +28,7 @@ from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
 from deepfake_detector.files import write_text, written_whole
-from deepfake_detector.networks.catalogue import OLD_NAMES, RANDOM
+from deepfake_detector.networks.catalogue import DROPPED, OLD_NAMES, RANDOM, dropped
 from deepfake_detector.scoring.trained_model import MODEL_NAME, SPLIT_NAME
 from deepfake_detector.training.loop import Progress, Trainer
 
@@ -94,6 +94,9 @@ def holds_run(out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[Fa
         saved["training"] = dict(saved["training"])
     except (OSError, ValueError, TypeError, KeyError):
         saved, saved_names = {"training": {}}, {}
+    found = saved["training"].get("architecture")
+    if found in DROPPED:
+        raise UserError(f"{out} holds a run of {found}: {dropped(found)}")
     differences = _run_differences(saved, run_settings)
     if saved_names != split_names(splits):
         differences.append("the videos")

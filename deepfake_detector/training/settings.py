@@ -109,6 +109,8 @@ class TrainSettings:
             )
 
     def _check_architecture(self) -> None:
+        if self.architecture in catalogue.DROPPED:
+            raise UserError(catalogue.dropped(self.architecture))
         if self.initial == catalogue.PRETRAINED and self.architecture != catalogue.DEFAULT:
             raise UserError(
                 f"the pretrained model is one of {catalogue.DEFAULT}, not of {self.architecture}; "

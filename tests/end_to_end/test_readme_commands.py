@@ -34,9 +34,7 @@ def work(tmp_path_factory) -> Path:
     videos, faces, out = work / "videos", work / "faces", work / "run"
     run("sample_data.py", "--out", videos, "--num-people", 12, "--seconds", 0.4)
     run("processing.py", "--location", videos, "--save-path", faces, "--workers", 2)
-    run(
-        "train.py", "--data", faces, "--out", out, "--architecture", "detail", "--epochs", 2, *short
-    )
+    run("train.py", "--data", faces, "--out", out, "--epochs", 1, *short)
     return work
 
 

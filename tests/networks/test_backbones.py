@@ -401,7 +401,7 @@ def test_the_second_run_trains_the_whole_network_and_asks_for_no_weights(
 
 def test_a_backbone_begins_with_imagenet_weights_by_default():
     assert settings().initial == "imagenet"
-    assert train.TrainSettings(architecture="detail").initial == "random"
+    assert train.TrainSettings(architecture="baseline").initial == "random"
 
 
 # The command line
@@ -414,9 +414,9 @@ def test_a_backbone_begins_with_imagenet_weights_by_default():
             ["--architecture", LIGHT, "--img-size", "31"],
             "needs 32 x 32 or more; give a larger --img-s",
         ),
-        (["--freeze-backbone"], "detail has no backbone"),
-        (["--from", "imagenet"], "no weights of ImageNet for detail"),
-        (["--from", "pretrained"], "pretrained model is one of efficientnet-lite0, not of detail"),
+        (["--freeze-backbone"], "baseline has no backbone"),
+        (["--from", "imagenet"], "no weights of ImageNet for baseline"),
+        (["--from", "pretrained"], "model is one of efficientnet-lite0, not of baseline"),
     ],
 )
 def test_flags_that_do_not_go_together_are_one_sentence(

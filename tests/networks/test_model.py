@@ -57,7 +57,7 @@ def test_the_graph_does_not_grow_with_the_number_of_frames():
     """Plain TimeDistributed copies its layer once per frame: slow first step, slow every step."""
 
     def operations(num_frames):
-        folded = folding.fold_time(networks.build_model(num_frames, (32, 32), "detail"))
+        folded = folding.fold_time(networks.build_model(num_frames, (32, 32)))
         signature = tf.TensorSpec((2, num_frames, 32, 32, 3))
         return len(tf.function(folded).get_concrete_function(signature).graph.get_operations())
 
@@ -109,7 +109,7 @@ def test_the_baseline_has_the_shape_of_the_predecessors_network():
 
 
 def test_an_unknown_architecture_names_those_there_are():
-    with pytest.raises(ValueError, match="'vgg' is none of efficientnet-lite0, detail, baseline"):
+    with pytest.raises(ValueError, match="'vgg' is none of efficientnet-lite0, baseline, "):
         networks.build_model(4, (32, 32), "vgg")
 
 

@@ -115,7 +115,7 @@ def test_a_folder_without_a_model_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match=sentence):
         prepare_task(tmp_path)
     with pytest.raises(UserError, match=sentence):
-        find_initial_model(str(tmp_path), "detail")
+        find_initial_model(str(tmp_path), "baseline")
 
 
 def test_a_model_without_its_settings_is_told_what_is_missing(tmp_path):

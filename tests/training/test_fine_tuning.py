@@ -71,12 +71,12 @@ def equal(first, second) -> bool:
 
 
 def test_each_network_has_its_own_recipe():
-    default, detail = train.TrainSettings(), train.TrainSettings(architecture="detail")
+    default, baseline = train.TrainSettings(), train.TrainSettings(architecture="baseline")
     assert default.architecture == "efficientnet-lite0"
     assert (default.initial, default.epochs, default.frame_epochs) == ("pretrained", 2, 20)
-    assert (detail.initial, detail.epochs, detail.frame_epochs) == ("random", 10, 60)
+    assert (baseline.initial, baseline.epochs, baseline.frame_epochs) == ("random", 10, 60)
     assert default.learning_rate == 1e-4
-    assert train.TrainSettings(architecture="detail", epochs=3).epochs == 3
+    assert train.TrainSettings(architecture="baseline", epochs=3).epochs == 3
     assert train.TrainSettings(architecture="xception").initial == "imagenet"
 
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY
+from conftest import TINY, tree
 
 import train
 from deepfake_detector.console import UserError
@@ -28,7 +28,7 @@ from deepfake_detector.training.callbacks import PatientStop, SaveModel
 from deepfake_detector.training.loop import Trainer
 
 ROOT = Path(__file__).parents[2]
-# The network that is traced soonest; test_killed_it_ends has one with dropout.
+# The network that is traced soonest; test_killed_it_ends has the default one, with dropout.
 SETTINGS = train.TrainSettings(
     architecture="baseline", epochs=3, frame_epochs=0, min_steps=1, self_blend=0, batch_size=2,
     num_frames=3, img_size=32, patience=2,
@@ -211,21 +211,39 @@ def test_the_clips_begin_with_the_last_epoch_of_the_single_frames(trainer, tmp_p
     assert keras.models.load_model(path).get_layer("dense").bias.numpy() == pytest.approx([0.5])
 
 
+TRAIN_SMALL_LITE0 = """
+import sys
+sys.path[:0] = [".", "tests"]
+import train
+from conftest import make_lite0_small
+make_lite0_small()
+sys.exit(train.main())
+"""
+
+
 @pytest.mark.slow
 def test_killed_it_ends_as_if_it_never_had_been(sample_faces, tmp_path):
+    """All runs are processes of their own: here the tests imported TensorFlow before train.py could
+    choose oneDNN, which rounds otherwise."""
+
     def words(out):
         where = ["--data", str(sample_faces), "--out", str(tmp_path / out)]
-        return [*where, *TINY, "--epochs", "6", "--patience", "6", "--checkpoint-minutes", "0"]
+        default = ["--architecture", "efficientnet-lite0", "--from", "random"]
+        more = ["--epochs", "6", "--patience", "6", "--checkpoint-minutes", "0"]
+        return [*where, *TINY, *default, *more]
 
-    assert train.main(words("straight")) == 0
-    command = [sys.executable, str(ROOT / "train.py"), *words("killed"), "--deterministic"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    small_lite0 = [sys.executable, "-c", TRAIN_SMALL_LITE0]
+    subprocess.run([*small_lite0, *words("straight")], cwd=ROOT, check=True, capture_output=True)
+    command = [*small_lite0, *words("killed"), "--deterministic"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while not (tmp_path / "killed" / run_folder.STATE_NAME).exists():
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert_ended_alike(tmp_path / "killed", tmp_path / "straight")
 
 
@@ -278,7 +296,10 @@ def test_a_run_of_an_earlier_version_goes_on_under_its_old_names(
     ("changed", "sentence"),
     [
         ({"seed": 1}, r"training: seed=0 \(asked for: 1\)"),
-        ({"architecture": "detail"}, r"architecture=baseline \(asked for: detail\)"),
+        (
+            {"architecture": "efficientnet-lite0"},
+            r"architecture=baseline \(asked for: efficientnet-lite0\)",
+        ),
         ({"epochs": 2}, r"epochs=3 \(asked for: 2\)"),
     ],
 )
@@ -286,6 +307,24 @@ def test_another_run_is_not_overwritten_by_accident(sample_faces, uninterrupted,
     settings = train.TrainSettings(**(vars(SETTINGS) | changed))
     with pytest.raises(UserError, match=sentence):
         training(sample_faces, uninterrupted, settings=settings)
+
+
+def test_a_run_of_a_network_that_was_dropped_is_one_sentence(
+    sample_faces, uninterrupted, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    settings = json.loads((out / "settings.json").read_text())
+    settings["training"]["architecture"] = "detail"
+    (out / "settings.json").write_text(json.dumps(settings))
+    before = tree(out)
+    assert train.main(["--data", str(sample_faces), "--out", str(out), *TINY]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {out} holds a run of detail: detail was dropped and cannot be trained any more, "
+        "though models of it still open and score; train efficientnet-lite0, the default, in a "
+        "new run folder\n"
+    )
+    assert tree(out) == before
 
 
 @pytest.mark.slow
@@ -329,7 +368,9 @@ def test_an_initial_model_gives_the_first_weights(sample_faces, uninterrupted, t
         assert other == pytest.approx(weight, abs=1e-6)
 
 
-def test_an_initial_model_that_does_not_fit_is_one_sentence(sample_faces, uninterrupted, tmp_path):
+def test_an_initial_model_that_does_not_fit_is_one_sentence(
+    sample_faces, uninterrupted, small_lite0, tmp_path
+):
     def begin_with(path, **changes):
         training(
             sample_faces, tmp_path / "run", settings=replace(SETTINGS, initial=path, **changes)
@@ -337,9 +378,10 @@ def test_an_initial_model_that_does_not_fit_is_one_sentence(sample_faces, uninte
 
     with pytest.raises(UserError, match="the initial model has .* weights in .* tensors"):
         shutil.copy(uninterrupted / "model.keras", tmp_path / "alone.keras")
-        begin_with(tmp_path / "alone.keras", architecture="detail")
-    with pytest.raises(UserError, match="is a model of baseline, this training is one of detail"):
-        begin_with(uninterrupted, architecture="detail")
+        begin_with(tmp_path / "alone.keras", architecture="efficientnet-lite0")
+    sentence = "a model of baseline, this training is one of .*; give --architecture baseline, or"
+    with pytest.raises(UserError, match=sentence):
+        begin_with(uninterrupted, architecture="efficientnet-lite0")
     (tmp_path / "text.keras").write_text("no model")
     with pytest.raises(UserError, match="cannot be opened as a Keras model"):
         begin_with(tmp_path / "text.keras")
