@@ -57,7 +57,7 @@ from pathlib import Path
 from deepfake_detector.console import UserError, command, progress
 from deepfake_detector.faces.yunet import check_detector
 from deepfake_detector.prediction.arguments import check_arguments, main_arguments
-from deepfake_detector.prediction.outputs import Outputs
+from deepfake_detector.prediction.outputs import Destinations, Outputs
 from deepfake_detector.prediction.reading import read_videos
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
 from deepfake_detector.prediction.scores import explain_score, load_scorer, score_faces
@@ -67,7 +67,7 @@ from deepfake_detector.videos import search
 
 # No TensorFlow up here: every process that reads videos imports this file first.
 
-EXIT_NOT_ALL_SCORED = 1
+EXIT_NOT_ALL_DONE = 1
 
 
 @command
@@ -88,26 +88,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.detector,
     )
     paths = search.find_videos(args.videos, args.annotate, args.pictures)
-    outputs = Outputs(task, paths, args.csv, args.no_face_score, args.json, args.annotate)
-    timeline = args.json is not None or args.annotate is not None
+    to = Destinations(
+        args.csv, args.json, args.annotate, args.csv_format, args.no_face_score, args.explain
+    )
+    outputs = Outputs(task, paths, to)
 
-    started = time.perf_counter()
+    started, all_written = time.perf_counter(), True
     outputs.print_header()
     try:
-        with (
-            progress(len(paths), "scoring", "videos") as advance,
-            contextlib.closing(judge_videos(task, paths, timeline, args.explain)) as verdicts,
-        ):
-            for number, judged in verdicts:
-                outputs.add(number, judged)
-                advance()
+        numbers = outputs.take_up() if args.resume else range(len(paths))
+        score_videos(task, paths, numbers, to, outputs)
     finally:  # of an interrupted run, what is done
-        outputs.write_tables()
+        all_written = outputs.write_tables()
+    if all_written:
+        outputs.finish()
     summary = outputs.summary(time.perf_counter() - started)
     outputs.print_summary(summary)
     if args.json_summary:
         print(json.dumps(summary))
-    return EXIT_NOT_ALL_SCORED if summary["no_face"] + summary["unreadable"] else 0
+    all_scored = not summary["no_face"] + summary["unreadable"]
+    return 0 if all_scored and all_written else EXIT_NOT_ALL_DONE
+
+
+def score_videos(
+    task: Task, paths: Sequence[Path], numbers: Sequence[int], to: Destinations, outputs: Outputs
+) -> None:
+    """Give the verdicts on the videos of these numbers to `outputs`, as they are done."""
+    if not numbers:
+        return
+    chosen = [paths[number] for number in numbers]
+    with (
+        progress(len(chosen), "scoring", "videos") as advance,
+        contextlib.closing(judge_videos(task, chosen, to.timeline, to.explain)) as verdicts,
+    ):
+        for order, judged in verdicts:
+            outputs.add(numbers[order], judged)
+            advance()
 
 
 def predict(
@@ -196,7 +212,7 @@ def judge_videos(
             # clips -> scores -> verdict
             faces = score_faces(scorer, found)
             seconds = found.seconds + time.perf_counter() - started
-            judged = judge(paths[number], found, faces, task.rule, seconds)
+            judged = judge(paths[number], found, faces, task.rule, seconds, task.model)
             if explain and judged.deciding_face is not None:
                 explanation = explain_score(scorer, judged.deciding_face)
                 judged = replace(judged, explanation=explanation)

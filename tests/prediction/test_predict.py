@@ -17,7 +17,7 @@ from conftest import ROOT, SIZE, read_rgb
 
 import evaluate
 import predict
-from deepfake_detector import parallel
+from deepfake_detector import __version__, parallel
 from deepfake_detector.console import UserError
 from deepfake_detector.prediction import verdicts
 from deepfake_detector.prediction.task import prepare_task
@@ -93,8 +93,9 @@ def test_every_face_is_scored_and_the_line_says_which_decided(run, two_heads, tm
     assert len(faces) == 2
     assert video["score"] == max(face["score"] for face in faces)
     deciding = video["decided_by"]["face"]
-    assert faces[deciding]["score"] == video["score"]
-    assert line.endswith(f"two.mp4 (face {deciding + 1} of 2)")
+    assert [face["face"] for face in faces] == [1, 2]
+    assert faces[deciding - 1]["score"] == video["score"]
+    assert line.endswith(f"face {deciding} of 2)")
     sides = [face["crops"][0]["box_xywh"][0] > SIZE for face in faces]
     assert sorted(sides) == [False, True]
 
@@ -189,17 +190,19 @@ def test_the_shipped_model_needs_no_option_and_a_close_score_is_no_verdict(
     video = str(sample_videos / "person_000.mp4")
     assert predict.main([video, "--workers", "0", "--json", str(tmp_path / "a.json")]) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[:5] == [
+    assert printed.splitlines()[:6] == [
         f"model {shipped / 'model.keras'}, which comes with this project",
         "trained on drawings",
+        "note: it was trained on drawings, so its scores say nothing about real people",
         f"its card is {shipped / 'MODEL_CARD.md'}",
         "threshold 0.5 (equal-error): about 10 % of real videos score above it (95 %: 2 to 27 %, "
         "from 30 real videos that it was not trained on)",
         "scores between 0 and 1 are too close to it: UNCERTAIN",
     ]
     assert lines_of(printed)[-1].startswith("UNCERTAIN   0.")
-    assert "1 videos: 1 UNCERTAIN;" in printed
+    assert "\n1 video: 1 UNCERTAIN;" in printed
     written = json.loads((tmp_path / "a.json").read_text())
+    assert (written["contract"], written["version"]) == (2, __version__)
     assert written["operating_point"] == "equal-error"
     assert written["false_positive_rate_interval"] == [0.02, 0.27]
     assert written["videos"][0]["uncertain"] == [0, 1]
@@ -251,20 +254,24 @@ def test_every_video_is_one_line_and_bad_ones_stop_nothing(quick_run, mixture, t
     assert summary["fake"] + summary["real"] + summary["uncertain"] == 3
     with (tmp_path / "out" / "a.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    labels = {row["filename"]: row["label"] for row in rows}
-    assert list(rows[0]) == ["filename", "label"]
-    assert labels["empty.mp4"] == labels["grey.mp4"] == labels["gone.mp4"] == "0.500000"
-    assert labels["'=1+1.mp4"] == labels["two\nlines.mp4"] == labels["видео и слова.mp4"]
+    scores = {row["filename"]: row["score"] for row in rows}
+    assert list(rows[0])[:3] == ["filename", "status", "score"]
+    assert scores["empty.mp4"] == scores["grey.mp4"] == scores["gone.mp4"] == ""
+    assert scores["'=1+1.mp4"] == scores["two\nlines.mp4"] == scores["видео и слова.mp4"] != ""
+    assert [row["status"] for row in rows] == [line.split("  ")[0] for line in lines]
     entries = json.loads((tmp_path / "a.json").read_text())["videos"]
     assert [entry["verdict"] for entry in entries] == [line.split("  ")[0] for line in lines]
     assert [e["score"] for e in entries if e["verdict"] in ("NO FACE", "UNREADABLE")] == [None] * 5
 
 
 @pytest.mark.slow
-def test_no_face_gets_the_number_asked_for_in_the_csv(quick_run, mixture, tmp_path):
-    words = ("--csv", tmp_path / "a.csv", "--no-face-score", "0.25")
+@pytest.mark.parametrize(("words", "label"), [(["--no-face-score", "0.25"], 0.25), ([], 0.5)])
+def test_there_is_never_a_silent_half(quick_run, mixture, tmp_path, capsys, words, label):
+    words = ("--csv", tmp_path / "a.csv", "--csv-format", "dfdc", *words)
     assert predicted(quick_run, mixture / "grey.mp4", *words) == 1
-    assert (tmp_path / "a.csv").read_text() == "filename,label\ngrey.mp4,0.250000\n"
+    assert (tmp_path / "a.csv").read_text() == f"filename,label\ngrey.mp4,{label:.6f}\n"
+    note = f"note: a.csv has the label {label:g} for 1 video without a score (--no-face-score)\n"
+    assert capsys.readouterr().err == note
 
 
 @pytest.mark.slow
@@ -363,7 +370,13 @@ def test_whoever_stops_early_stops_the_reading(quick_run, sample_videos, monkeyp
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--no-face-score", "2"], "no_face_score is 2.0; it must lie between 0 and 1"),
+        (["--csv-format", "dfdc"], "--csv-format says what is in the file of --csv"),
+        (["--no-face-score", "0.3", "--csv", "a.csv"], "give --csv-format dfdc too"),
+        (
+            ["--no-face-score", "2", "--csv", "a.csv", "--csv-format", "dfdc"],
+            "no_face_score is 2.0; it must lie between 0 and 1",
+        ),
+        (["--resume"], "--resume finds what is scored next to --json or --csv"),
         (["--explain"], "--explain draws into the folder of --annotate"),
         (["--workers", "-1"], "workers is -1"),
         (["--timeout-sec", "0"], "timeout_sec is 0.0"),
