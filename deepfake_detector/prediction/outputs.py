@@ -257,7 +257,9 @@ def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:
     from deepfake_detector.prediction.pictures import draw_pictures
 
     try:
-        draw_pictures(judged, folder, stem)
+        missing = draw_pictures(judged, folder, stem)
+        if missing:
+            say(f"note: {judged.path}: its copy has {missing}", sys.stderr)
     except (OSError, UnreadableError, cv2.error, av.error.FFmpegError) as error:
         reason = " ".join(str(getattr(error, "strerror", "") or error).split())
         say(f"note: {judged.path}: drawing it failed: {reason}", sys.stderr)

@@ -95,7 +95,7 @@ class VideoVerdict:
     video_sec: float | None  # length of the video; None where nothing says it
     frames: int  # that were looked at
     frames_with_face: int  # in which at least one face was detected, or taken as-is
-    motion: float | None  # of the picture in grey levels, 0 is a still; None: too short to say
+    motion: float | None  # of the deciding window in grey levels, 0 is a still; None: not known
     lowest_moment_score: float | None  # of the deciding face along its window; None without a
     highest_moment_score: float | None  # timeline
     model: str  # path of the model
@@ -133,7 +133,7 @@ def plain_result(judged: JudgedVideo) -> VideoVerdict:
         video_sec=_known(found.video_sec),
         frames=found.frames,
         frames_with_face=found.frames_with_face,
-        motion=_known(found.motion),
+        motion=_known(deciding.window.motion) if deciding else None,
         lowest_moment_score=min(judged.moment_scores, default=None),
         highest_moment_score=max(judged.moment_scores, default=None),
         model=judged.model.path,

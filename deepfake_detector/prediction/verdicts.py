@@ -97,6 +97,11 @@ class JudgedVideo:
     def note(self) -> str:
         """Why there is no score, or which face and window decided and what makes that less sure;
         often nothing. What the model was trained on is said once, and not here."""
+        return "; ".join(self.notes)
+
+    @property
+    def notes(self) -> list[str]:
+        """The parts of the note."""
         notes = [words for name, words in self.warnings.items() if name != SYNTHETIC_MODEL]
         if self.deciding_face is not None:
             window, face = self.deciding_face.window, self.deciding_face.face
@@ -109,7 +114,7 @@ class JudgedVideo:
                     f"{self.windows_at_or_above_threshold} of {num_windows} windows at or above "
                     "the threshold"
                 )
-        return "; ".join(filter(None, [*notes, self.found.no_face_note, self.found.problem]))
+        return [*notes, *filter(None, (self.found.no_face_note, self.found.problem))]
 
     @property
     def basis(self) -> str:
@@ -141,7 +146,7 @@ def thin_spots(judged: JudgedVideo) -> dict[str, str]:
         spots["part-of-video"] = f"only {seconds_read(found)}"
     if face.num_frames < FEW_FRAMES:
         spots["few-frames"] = f"from {counted(face.num_frames, 'frame')} only"
-    elif found.motion < STILL_GREY_LEVELS:
+    elif deciding.window.motion < STILL_GREY_LEVELS:
         spots["still"] = "a still picture throughout"
     share = face.detected / max(1, deciding.window.frames)
     if share < FEW_FACES:

@@ -70,6 +70,7 @@ class Window:
     frames: int
     frames_with_face: int  # in which at least one face was detected
     faces: tuple[WindowFace, ...]
+    motion: float = math.nan  # see `Motion`; nan where the window is too short to say
 
 
 @dataclass
@@ -82,7 +83,6 @@ class VideoFaces:
     fps: float = 0.0
     frame_sec: float = 0.0  # length of a frame; 0 for a picture, which has no clock
     video_sec: float = math.nan  # length of the video; nan where nothing says it
-    motion: float = math.nan  # see `Motion`; nan where the video is too short to say
     seconds: float = 0.0  # taken
     folder: Path | None = None  # of all crops
 
@@ -110,8 +110,8 @@ class Motion:
 
     def __init__(self) -> None:
         self._last: np.ndarray | None = None
-        self._slot = -1
-        self._changes: list[float] = []
+        self._slot, self._last_sec = -1, 0.0
+        self._changes: list[tuple[float, float]] = []  # when the first of two was, and how much
 
     def watch(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Yield the frames, and compare those that are half a second apart."""
@@ -122,14 +122,17 @@ class Motion:
                 small = cv2.resize(frame.grey, size, interpolation=cv2.INTER_AREA).astype(float)
                 if self._last is not None:
                     change = np.abs(small - self._last)
-                    self._changes.append(float(np.percentile(change, MOTION_PERCENTILE)))
-                self._last, self._slot = small, slot
+                    level = float(np.percentile(change, MOTION_PERCENTILE))
+                    self._changes.append((self._last_sec, level))
+                self._last, self._slot, self._last_sec = small, slot, frame.time_sec
             yield frame
 
-    @property
-    def grey_levels(self) -> float:
-        """The motion of the frames until now; nan where they are less than half a second."""
-        return float(np.median(self._changes)) if self._changes else math.nan
+    def since(self, start_sec: float) -> float:
+        """Return the motion from a time to the last frame that was looked at, and forget it; nan
+        where that is less than half a second."""
+        levels = [level for time_sec, level in self._changes if time_sec >= start_sec - 1e-3]
+        self._changes.clear()
+        return float(np.median(levels)) if levels else math.nan
 
 
 def find_faces(
@@ -185,15 +188,15 @@ class _WindowReader:
             )
             try:
                 for window in search.windows(whole):
-                    found.windows.append(self._window(len(found.windows), window))
+                    motion_of_window = motion.since(window.start_sec)
+                    found.windows.append(self._window(len(found.windows), window, motion_of_window))
             finally:
                 found.no_face_note = search.no_face_note if found.windows else ""
-                found.motion = motion.grey_levels
             found.problem = reader.damage
             if reader.ended and not found.problem and found.frame_sec:
                 found.video_sec = found.read_sec  # headers round, and count the sound
 
-    def _window(self, number: int, window: FaceWindow) -> Window:
+    def _window(self, number: int, window: FaceWindow, motion: float) -> Window:
         with_face = {
             crop.index for crops in window.faces for crop in crops if crop.source != "averaged"
         }
@@ -211,6 +214,7 @@ class _WindowReader:
             len(window.times_sec),
             len(with_face),
             tuple(faces),
+            motion,
         )
 
     def _face(self, number: int, crops: Sequence[Crop], folder: Path) -> WindowFace:

@@ -135,7 +135,7 @@ def test_a_verdict_about_5_of_120_seconds_says_so():
 
 
 def test_a_video_read_whole_with_a_face_throughout_has_no_note():
-    assert judged([window(0)], [0.1], frame_sec=0.04, video_sec=5.04, motion=20.0).note == ""
+    assert judged([window(0)], [0.1], frame_sec=0.04, video_sec=5.04).note == ""
 
 
 def test_without_a_length_in_the_container_only_what_was_read_is_said():
@@ -153,8 +153,12 @@ def test_letters_in_a_caption_taken_for_a_face_in_37_percent_of_the_frames_are_m
 
 
 def test_a_still_picture_or_a_slideshow_is_no_plain_verdict():
-    assert judged([window(0)], [0.1], motion=0.4).note == "a still picture throughout"
-    assert list(judged([window(0, frames=1)], [0.1], motion=0.0).warnings) == ["few-frames"]
+    still = dataclasses.replace(window(0), motion=0.4)
+    assert judged([still], [0.1]).note == "a still picture throughout"
+    moving = dataclasses.replace(window(0), motion=20.0)
+    assert judged([moving], [0.1]).note == ""
+    photo = dataclasses.replace(window(0, frames=1), motion=0.0)
+    assert list(judged([photo], [0.1]).warnings) == ["few-frames"]
 
 
 def test_moments_on_the_other_side_of_the_threshold_are_counted():
