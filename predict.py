@@ -21,7 +21,8 @@ The same from Python, with one object per video (see `predict`):
     for video in predict.predict(videos=["holiday.mp4", "more_videos"]):
         print(video.path, video.verdict, video.score)
 
-`face` is the share of frames in which a face was detected. Faces are cut out as the model's
+`face` is the share of frames in which a face was detected, `seconds` are those of the video that
+were looked at. Faces are cut out as the model's
 settings say, by the code of processing.py. Every face in a video is scored: the highest-scoring one
 decides, and the line of a video with several faces says which. The first seconds of a video are
 scored, as many as the model was trained on; where they show no face, the first such stretch that
@@ -30,16 +31,25 @@ highest-scoring window decides. Every further window and face is one more chance
 positive: the model's threshold is for one of each.
 
 A picture is a video of one frame, and a folder of numbered pictures a video without a clock, taken
-as 25 frames a second. The line of a verdict from fewer than five frames says from how many. With
+as 25 frames a second. With
 --faces as-is no face is searched for: the central square of each frame is scored, for pictures that
 are faces already, cut out as those that the model was trained on.
 
---csv writes the form of Kaggle's DFDC, `filename,label`, label = P(fake). It needs a number for
-every video: one without a score gets --no-face-score. The name is the path as far as needed to
+Every verdict says what it rests on: seconds that were looked at of seconds there, frames, faces,
+the model and what it was trained on. Its line has a note where that is thin: a part of the video
+only, few frames, a face in few of them, a still picture, moments that do not agree.
+
+--csv writes a row per video with its status, and a score where there is one. --csv-format dfdc
+writes the form of Kaggle's DFDC, `filename,label`, label = P(fake). That needs a number for every
+video: one without a score gets --no-face-score. The name is the path as far as needed to
 distinguish the videos. A name that begins with = + - or @ gets an apostrophe in front, so that it
 stays text in a spreadsheet.
 
-Exit code: 0 if all videos were scored, 1 if some could not be, 2 for a wrong argument.
+With --json or --csv each verdict is kept as soon as it is there, in FILE.unfinished.jsonl. After a
+stop, the same command with --resume scores the other videos only.
+
+Exit code: 0 if all videos were scored, 1 if some could not be or a file could not be written, 2 for
+a wrong argument.
 """
 
 import concurrent.futures

@@ -40,7 +40,7 @@ MOST_OF_IT = 0.9  # share of a video's seconds; whoever reads less says so
 FEW_FRAMES = 5  # a verdict from fewer says so
 FEW_FACES = 0.5  # share of the frames of a window; what is found in fewer may be no face
 STEADY = 0.7  # share of the moments that are on the same side of the threshold as the verdict
-STILL_GREY_LEVELS = 3.0  # motion below it: see `windows.Motion`
+STILL_GREY_LEVELS = 5.0  # motion below it: see `windows.Motion`
 
 
 @dataclass(frozen=True)

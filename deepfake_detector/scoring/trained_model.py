@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deepfake_detector.console import UserError, counted, say
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, crop_differences, read_settings
+from deepfake_detector.videos.addresses import as_given, is_address
 
 MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
@@ -34,6 +35,11 @@ def find_model(path: Path | str | None) -> Path:
                 "with --model, or put that folder back"
             )
         path = PRETRAINED
+    if is_address(path):
+        raise UserError(
+            f"{as_given(path)} is an address, and only files are read; download the model and the "
+            f"{SETTINGS_NAME} next to it first"
+        )
     path = Path(path)
     if path.is_dir():
         path, folder = path / MODEL_NAME, path

@@ -333,6 +333,67 @@ def test_an_interrupted_run_writes_what_it_has(quick_run, sample_videos, tmp_pat
 
 
 @pytest.mark.slow
+def test_what_is_scored_stays_scored_and_the_results_are_those_of_one_run(
+    quick_run, mixture, tmp_path, monkeypatch, capsys
+):
+    words = ("--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
+    assert predicted(quick_run, mixture, *words) == 1
+    whole, table, lines = results_of(tmp_path, capsys)
+    begun: list[int] = []
+
+    def stop_after_three(job, items, record, record_death, *machines):
+        for item in items[:3]:
+            begun.append(item[1])
+            record(job(item))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel, "run_tasks", stop_after_three)
+    assert predicted(quick_run, mixture, *words, "--resume", workers=1) == 130
+    assert predicted(quick_run, mixture, *words, "--resume", workers=1) == 130
+    assert len(begun) == len(set(begun)) == 6
+    assert (tmp_path / "a.json.unfinished.jsonl").is_file()
+    capsys.readouterr()
+    monkeypatch.undo()
+    assert predicted(quick_run, mixture, *words, "--resume") == 1
+    assert results_of(tmp_path, capsys) == (whole, table, lines)
+    assert not list(tmp_path.glob("*.unfinished*"))
+
+
+def results_of(folder: Path, capsys) -> tuple[dict, str, list[str]]:
+    """Return the JSON but for the seconds that each video took, the CSV and the lines."""
+    whole = json.loads((folder / "a.json").read_text())
+    for video in whole["videos"]:
+        del video["seconds"]
+    return whole, (folder / "a.csv").read_text(), lines_of(capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_a_result_that_cannot_be_written_costs_neither_the_other_nor_the_verdicts(
+    quick_run, sample_videos, tmp_path, monkeypatch, capsys
+):
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deepfake_detector.prediction.outputs.write_text", fail)
+    words = ("--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
+    assert predicted(quick_run, sample_videos / "person_000.mp4", *words) == 1
+    assert len(json.loads((tmp_path / "a.json").read_text())["videos"]) == 1
+    kept = tmp_path / "a.json.unfinished.jsonl"
+    assert len(kept.read_bytes().splitlines()) == 2
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path / 'a.csv'} could not be written: No space left on device; its results "
+        f"are in {kept}, for --resume\n"
+    )
+
+
+@pytest.mark.slow
+def test_the_json_file_is_what_json_writes(quick_run, mixture, tmp_path):
+    predicted(quick_run, mixture, "--json", tmp_path / "a.json")
+    text = (tmp_path / "a.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=1) + "\n"
+
+
+@pytest.mark.slow
 def test_a_reader_that_fails_ends_the_run_with_its_error(
     quick_run, sample_videos, monkeypatch, capsys
 ):
