@@ -144,8 +144,8 @@ class Sound:
             source = self._source.streams.best("audio")
             if not isinstance(source, AudioStream):
                 return
-            videos = self._source.streams.video
-            start_sec = _start_sec(videos[0]) if videos else 0.0
+            pictures = self._source.streams.best("video")
+            start_sec = _start_sec(pictures) if isinstance(pictures, VideoStream) else 0.0
             if source.codec_context.name in COPIED_SOUND:
                 target = out.add_stream_from_template(source)
                 self._packets = self._copied(source, target, start_sec)
