@@ -21,7 +21,8 @@ The same from Python, with one object per video (see `predict`):
     for video in predict.predict(videos=["holiday.mp4", "more_videos"]):
         print(video.path, video.verdict, video.score)
 
-`face` is the share of frames in which a face was detected. Faces are cut out as the model's
+`face` is the share of frames in which a face was detected, `seconds` are those of the video that
+were looked at. Faces are cut out as the model's
 settings say, by the code of processing.py. Every face in a video is scored: the highest-scoring one
 decides, and the line of a video with several faces says which. The first seconds of a video are
 scored, as many as the model was trained on; where they show no face, the first such stretch that
@@ -30,16 +31,25 @@ highest-scoring window decides. Every further window and face is one more chance
 positive: the model's threshold is for one of each.
 
 A picture is a video of one frame, and a folder of numbered pictures a video without a clock, taken
-as 25 frames a second. The line of a verdict from fewer than five frames says from how many. With
+as 25 frames a second. With
 --faces as-is no face is searched for: the central square of each frame is scored, for pictures that
 are faces already, cut out as those that the model was trained on.
 
---csv writes the form of Kaggle's DFDC, `filename,label`, label = P(fake). It needs a number for
-every video: one without a score gets --no-face-score. The name is the path as far as needed to
+Every verdict says what it rests on: seconds that were looked at of seconds there, frames, faces,
+the model and what it was trained on. Its line has a note where that is thin: a part of the video
+only, few frames, a face in few of them, a still picture, moments that do not agree.
+
+--csv writes a row per video with its status, and a score where there is one. --csv-format dfdc
+writes the form of Kaggle's DFDC, `filename,label`, label = P(fake). That needs a number for every
+video: one without a score gets --no-face-score. The name is the path as far as needed to
 distinguish the videos. A name that begins with = + - or @ gets an apostrophe in front, so that it
 stays text in a spreadsheet.
 
-Exit code: 0 if all videos were scored, 1 if some could not be, 2 for a wrong argument.
+With --json or --csv each verdict is kept as soon as it is there, in FILE.unfinished.jsonl. After a
+stop, the same command with --resume scores the other videos only.
+
+Exit code: 0 if all videos were scored, 1 if some could not be or a file could not be written, 2 for
+a wrong argument.
 """
 
 import concurrent.futures
@@ -57,7 +67,7 @@ from pathlib import Path
 from deepfake_detector.console import UserError, command, progress
 from deepfake_detector.faces.yunet import check_detector
 from deepfake_detector.prediction.arguments import check_arguments, main_arguments
-from deepfake_detector.prediction.outputs import Outputs
+from deepfake_detector.prediction.outputs import Destinations, Outputs
 from deepfake_detector.prediction.reading import read_videos
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
 from deepfake_detector.prediction.scores import explain_score, load_scorer, score_faces
@@ -67,7 +77,7 @@ from deepfake_detector.videos import search
 
 # No TensorFlow up here: every process that reads videos imports this file first.
 
-EXIT_NOT_ALL_SCORED = 1
+EXIT_NOT_ALL_DONE = 1
 
 
 @command
@@ -88,26 +98,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.detector,
     )
     paths = search.find_videos(args.videos, args.annotate, args.pictures)
-    outputs = Outputs(task, paths, args.csv, args.no_face_score, args.json, args.annotate)
-    timeline = args.json is not None or args.annotate is not None
+    to = Destinations(
+        args.csv, args.json, args.annotate, args.csv_format, args.no_face_score, args.explain
+    )
+    outputs = Outputs(task, paths, to)
 
-    started = time.perf_counter()
+    started, all_written = time.perf_counter(), True
     outputs.print_header()
     try:
-        with (
-            progress(len(paths), "scoring", "videos") as advance,
-            contextlib.closing(judge_videos(task, paths, timeline, args.explain)) as verdicts,
-        ):
-            for number, judged in verdicts:
-                outputs.add(number, judged)
-                advance()
+        numbers = outputs.take_up() if args.resume else range(len(paths))
+        score_videos(task, paths, numbers, to, outputs)
     finally:  # of an interrupted run, what is done
-        outputs.write_tables()
+        all_written = outputs.write_tables()
+    if all_written:
+        outputs.finish()
     summary = outputs.summary(time.perf_counter() - started)
     outputs.print_summary(summary)
     if args.json_summary:
         print(json.dumps(summary))
-    return EXIT_NOT_ALL_SCORED if summary["no_face"] + summary["unreadable"] else 0
+    all_scored = not summary["no_face"] + summary["unreadable"]
+    return 0 if all_scored and all_written else EXIT_NOT_ALL_DONE
+
+
+def score_videos(
+    task: Task, paths: Sequence[Path], numbers: Sequence[int], to: Destinations, outputs: Outputs
+) -> None:
+    """Give the verdicts on the videos of these numbers to `outputs`, as they are done."""
+    if not numbers:
+        return
+    chosen = [paths[number] for number in numbers]
+    with (
+        progress(len(chosen), "scoring", "videos") as advance,
+        contextlib.closing(judge_videos(task, chosen, to.timeline, to.explain)) as verdicts,
+    ):
+        for order, judged in verdicts:
+            outputs.add(numbers[order], judged)
+            advance()
 
 
 def predict(
@@ -196,7 +222,7 @@ def judge_videos(
             # clips -> scores -> verdict
             faces = score_faces(scorer, found)
             seconds = found.seconds + time.perf_counter() - started
-            judged = judge(paths[number], found, faces, task.rule, seconds)
+            judged = judge(paths[number], found, faces, task.rule, seconds, task.model)
             if explain and judged.deciding_face is not None:
                 explanation = explain_score(scorer, judged.deciding_face)
                 judged = replace(judged, explanation=explanation)

@@ -102,6 +102,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 video", "2 videos"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def say(text: str, file: TextIO | None = None) -> None:
     """Print one line, with any file name in it, on a terminal of any encoding."""
     file = sys.stdout if file is None else file

@@ -1,6 +1,7 @@
 """Pictures as frames: one picture, or a folder of numbered ones, a video without a clock."""
 
 import functools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,6 +51,11 @@ class PictureFiles:
 
     def close(self) -> None:
         """Do nothing: each file is closed as soon as it is read."""
+
+    @property
+    def header_sec(self) -> float:
+        """Length in seconds; nan of a single picture, which has none."""
+        return len(self._paths) / self._fps if len(self._paths) > 1 else math.nan
 
     def damage(self, at_the_end: bool) -> str:
         """Return how many pictures could not be read."""

@@ -37,6 +37,11 @@ class Reader:
         self._source.close()
 
     @property
+    def header_sec(self) -> float:
+        """Length in seconds as the header says; nan where it says none, and of a picture."""
+        return self._source.header_sec
+
+    @property
     def damage(self) -> str:
         """What the decoder or the container said is wrong with the frames read; often nothing."""
         return self._source.damage(self.ended)

@@ -89,6 +89,16 @@ class VideoFile:
         return next((float(rate) for rate in rates if rate and 0 < rate <= MOST_FPS), math.nan)
 
     @property
+    def header_sec(self) -> float:
+        """Length in seconds as the header says, nan where it says nothing usable."""
+        stream, container = self._stream, self._container
+        if stream.duration and stream.time_base:
+            length_sec = float(stream.duration * stream.time_base)
+        else:
+            length_sec = (container.duration or 0) / av.time_base
+        return length_sec if length_sec > 0 else math.nan
+
+    @property
     def is_moving(self) -> bool:
         """Whether this is more than a single picture, as far as FFmpeg knows without decoding."""
         kind = self._container.format.name

@@ -17,7 +17,7 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,12 +72,19 @@ class FaceSearch:
     """Looks through an open video for faces. Crops go into new folders in `folder`."""
 
     def __init__(
-        self, path: Path, reader: Reader, settings: FaceSettings, folder: Path, limit: TimeLimit
+        self,
+        path: Path,
+        reader: Reader,
+        settings: FaceSettings,
+        folder: Path,
+        limit: TimeLimit,
+        watch: Callable[[Iterator[Frame]], Iterator[Frame]] = iter,
     ):
         self.num_frames = 0  # looked at
         self.background = Background()
         self._path, self._reader, self._settings = path, reader, settings
         self._folder, self._limit = folder, limit
+        self._watch = watch  # what else looks at the frames
         self._end_sec, self._last_sec = 0.0, 0.0  # of the windows and of the frames looked at
         self._first_face_sec: float | None = None  # start of the first window with a face
 
@@ -90,7 +97,7 @@ class FaceSearch:
         """
         search_end_sec = math.inf if whole else self._settings.search_end_sec
         frames = self._limit.watch(self._reader.frames(search_end_sec, self._settings.fps))
-        frames = self.background.watch(frames)
+        frames = self._watch(self.background.watch(frames))
         # Squares that were not foreseen are cut in a second reading, which follows behind.
         with contextlib.closing(self._frames_again(search_end_sec)) as frames_again:
             of_windows = split(frames, self._settings.capture_sec)

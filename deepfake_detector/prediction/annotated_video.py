@@ -2,26 +2,38 @@
 
     annotate_video(judged, Path("out.mp4"))     # or annotate_picture(judged, Path("out.png"))
 
-The copy is made with OpenCV's mp4v writer, without a display and without sound. It covers the
-seconds that were scored. What is at or above the threshold is red, what is below is green, and what
-is too close to it is orange; a box that was averaged, not detected, has thin lines.
+The copy is H.264 with the sound of the video, for browsers. It covers the seconds that were looked
+at, and says of how many. A face has the colour and the number of its score in its window, which are
+those of the verdict for the face that decides: red for FAKE, green for REAL, orange for UNCERTAIN;
+a box that was averaged, not detected, has thin lines. The timeline shows the scores of its moments.
+Below stands what the verdict rests on.
 """
 
+import itertools
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from deepfake_detector.console import printable
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.decoding.reader import open_video
+from deepfake_detector.decoding.video_writer import VideoWriter
 from deepfake_detector.face_dataset.boxes import Crop, read_boxes
 from deepfake_detector.files import written_whole
 from deepfake_detector.prediction.scores import ScoredFace
-from deepfake_detector.prediction.verdicts import FAKE, REAL, UNCERTAIN, JudgedVideo
+from deepfake_detector.prediction.verdicts import (
+    FAKE,
+    REAL,
+    SYNTHETIC_MODEL,
+    UNCERTAIN,
+    JudgedVideo,
+    score_text,
+)
 
 Colour = tuple[int, int, int]
 Point = tuple[int, int]  # x, y in pixels
@@ -41,12 +53,13 @@ def annotate_picture(judged: JudgedVideo, out: Path) -> None:
     """
     with open_video(judged.path) as reader, written_whole(out) as partial:
         frame = next(reader.frames(math.inf, None))
-        image_bgr = Canvas(judged, frame.size).draw_picture(frame)
+        canvas = Canvas(judged, frame.size)
+        image_bgr = np.vstack([canvas.draw_picture(frame), canvas.caption])
         partial.write_bytes(cv2.imencode(".png", image_bgr)[1].tobytes())
 
 
-def annotate_video(judged: JudgedVideo, out: Path) -> None:
-    """Write the copy to `out`, whole or not at all.
+def annotate_video(judged: JudgedVideo, out: Path) -> str:
+    """Write the copy to `out`, whole or not at all; return what is missing in it, mostly nothing.
 
     Raises OSError where it cannot be written, and UnreadableError where the video no longer
     decodes.
@@ -59,16 +72,14 @@ def annotate_video(judged: JudgedVideo, out: Path) -> None:
         if first is None:
             raise UnreadableError("the video does not decode any more")
         canvas = Canvas(judged, first.size)
-        writer = _open_writer(partial, reader.fps, canvas.size)
-        try:
-            writer.write(canvas.draw(first))
+        with VideoWriter(partial, reader.fps, canvas.size, sound_of=judged.path) as writer:
+            writer.write(canvas.draw(first), first.time_sec)
             for frame in frames:
-                writer.write(canvas.draw(frame))
-        finally:
-            writer.release()
-        # The writer itself says nothing of a full disk.
+                writer.write(canvas.draw(frame), frame.time_sec)
+        # OpenCV's writer says nothing of a full disk.
         if not partial.is_file() or not _holds_frames(partial):
             raise OSError(0, "the copy came out empty; is the disk full?", str(out))
+        return writer.note
 
 
 class Canvas:
@@ -81,7 +92,9 @@ class Canvas:
         self._frame_size = frame_size
         strip_height = min(LARGEST_STRIP, self._picture_size[1] * STRIP_SHARE)
         strip_size = (self._picture_size[0], _even(max(LEAST_STRIP, strip_height)))
-        self.size = (self._picture_size[0], self._picture_size[1] + strip_size[1])
+        self.caption = _draw_caption(caption_of(judged), strip_size[0])
+        height = self._picture_size[1] + strip_size[1] + len(self.caption)
+        self.size = (self._picture_size[0], height)
         self._text_size = max(0.45, 0.8 * max(self._picture_size) / LONGEST_SIDE)
         self._boxes = _BoxesOfFrames(judged)
         self._strip = _TimelineStrip(judged, strip_size)
@@ -89,30 +102,32 @@ class Canvas:
 
     def draw(self, frame: Frame) -> np.ndarray:
         """Return the frame with all that is known about it, `(height, width, 3) uint8` BGR."""
-        return np.vstack([self.draw_picture(frame), self._strip.draw(frame.time_sec)])
+        strip = self._strip.draw(frame.time_sec)
+        return np.vstack([self.draw_picture(frame), strip, self.caption])
 
     def draw_picture(self, frame: Frame) -> np.ndarray:
-        """Return the same without the timeline."""
+        """Return the same without timeline and caption."""
         picture = frame.image_bgr
         if picture.shape[:2] != self._frame_size:  # some videos change size on the way
             picture = cv2.resize(picture, self._frame_size[::-1])
         interpolation = cv2.INTER_AREA if self._scale < 1 else cv2.INTER_LINEAR
         picture = cv2.resize(picture, self._picture_size, interpolation=interpolation)
         for face, crop in self._boxes.of(frame):
-            self._draw_box(picture, face, crop, frame.time_sec)
+            self._draw_box(picture, face, crop)
         verdict = self._judged.verdict
-        words = verdict if self._judged.score is None else f"{verdict} {self._judged.score:.2f}"
+        words = title_of(self._judged)
         _draw_label(picture, words, (8, 8), COLOURS[verdict], self._text_size * 1.3)
         return picture
 
-    def _draw_box(self, picture: np.ndarray, face: ScoredFace, crop: Crop, time_sec: float) -> None:
+    def _draw_box(self, picture: np.ndarray, face: ScoredFace, crop: Crop) -> None:
         x, y, w, h = (round(float(side) * self._scale) for side in crop.box_xywh)
-        score = score_at(face, time_sec)
-        colour = COLOURS[self._judged.rule.verdict(score)]
+        rule = self._judged.rule
+        colour = COLOURS[rule.verdict(face.score)]
         thickness = 1 if crop.source == "averaged" else 3
         cv2.rectangle(picture, (x, y), (x + w, y + h), colour, thickness, cv2.LINE_AA)
         number = f"{face.face.number + 1}: " if len(face.window.faces) > 1 else ""
-        _draw_label(picture, f"{number}{score:.2f}", (x, y + h + 3), colour, self._text_size)
+        words = f"{number}{score_text(face.score, rule.threshold)}"
+        _draw_label(picture, words, (x, y + h + 3), colour, self._text_size)
 
 
 class _BoxesOfFrames:
@@ -171,21 +186,21 @@ class _TimelineStrip:
         """Return the strip at that time, `(height, width, 3) uint8` BGR; times ascend."""
         now = self._x(time_sec)
         while self._to_come and self._to_come[0][1][0] <= now:
-            start, end, score = self._to_come.popleft()
-            colour = COLOURS[self._rule.verdict(score)]
+            start, end, colour = self._to_come.popleft()
             cv2.line(self._strip, start, end, colour, 2, cv2.LINE_AA)
         strip = self._strip.copy()
         cv2.line(strip, (now, self._top - 4), (now, self._bottom + 4), INK_BGR, 1)
         return strip
 
-    def _segments(self, face: ScoredFace) -> list[tuple[Point, Point, float]]:
+    def _segments(self, face: ScoredFace) -> list[tuple[Point, Point, Colour]]:
         """Return the line of one face in one window, in pieces of a pixel column each, with their
-        scores."""
+        colour, which is that of the face."""
         first, last = self._x(face.face.start_sec), self._x(face.face.end_sec)
         columns = range(first, max(first + 1, last) + 1)
         scores = [score_at(face, self._time_sec(x)) for x in columns]
         points = [(x, self._y(score)) for x, score in zip(columns, scores, strict=True)]
-        return list(zip(points, points[1:], scores, strict=False))
+        colour = COLOURS[self._rule.verdict(face.score)]
+        return [(start, end, colour) for start, end in itertools.pairwise(points)]
 
     def _x(self, time_sec: float) -> int:
         share = min(1.0, max(0.0, time_sec / self._end_sec))
@@ -198,22 +213,31 @@ class _TimelineStrip:
         return round(self._bottom - score * (self._bottom - self._top))
 
 
+def title_of(judged: JudgedVideo) -> str:
+    """Return the verdict with its score, as on the console."""
+    if judged.score is None:
+        return judged.verdict
+    return f"{judged.verdict} {score_text(judged.score, judged.rule.threshold)}"
+
+
+def caption_of(judged: JudgedVideo) -> list[str]:
+    """Return lines that say what the verdict rests on: of how much of the video, with what to
+    know of it, and by which model."""
+    model = f"model {Path(judged.model.path).parent.name}"
+    trained_on = f", trained on {judged.model.trained_on}" if judged.model.trained_on else ""
+    basis = f"{judged.basis}; threshold {judged.rule.threshold:.3g}"
+    warning = judged.warnings.get(SYNTHETIC_MODEL, "")
+    notes = [note for note in judged.notes if note != judged.warnings.get("part-of-video")]
+    lines = [basis, "; ".join(notes), f"{model}{trained_on}", warning]
+    return [printable(line) for line in lines if line]
+
+
 def score_at(face: ScoredFace, time_sec: float) -> float:
     """Return the score of a face at a time: between two moments on the straight line."""
     if not face.moment_scores:
         return face.score
     times_sec = [moment.time_sec for moment in face.face.moments]
     return float(np.interp(time_sec, times_sec, face.moment_scores))
-
-
-def _open_writer(path: Path, fps: float, size: tuple[int, int]) -> cv2.VideoWriter:
-    # A time base of more than 16 bits is refused, and odd rates such as 29.97003 need one.
-    fps = round(min(fps, 1000.0), 2)
-    code = cv2.VideoWriter.fourcc(*"mp4v")
-    writer = cv2.VideoWriter(str(path.absolute()), cv2.CAP_FFMPEG, code, fps, size)
-    if not writer.isOpened():
-        raise OSError(0, "OpenCV cannot write an mp4 there", str(path.parent))
-    return writer
 
 
 def _holds_frames(path: Path) -> bool:
@@ -237,6 +261,30 @@ def _draw_label(picture: np.ndarray, text: str, corner: Point, colour: Colour, s
 
 def _draw_text(picture: np.ndarray, text: str, place: Point, colour: Colour, size: float) -> None:
     cv2.putText(picture, text, place, FONT, size, colour, 1, cv2.LINE_AA)
+
+
+def _draw_caption(lines: Sequence[str], width: int) -> np.ndarray:
+    """Return text on a ground, `(height, width, 3) uint8` BGR, in as many lines as it takes."""
+    size = max(0.38, min(0.5, width / 1600))
+    broken = [part for line in lines for part in _break_line(line, width - 16, size)]
+    step = round(48 * size)
+    ground = np.full((_even(step * len(broken) + 10), width, 3), PAPER_BGR, np.uint8)
+    for number, line in enumerate(broken):
+        _draw_text(ground, line, (8, step * (number + 1)), INK_BGR, size)
+    return ground
+
+
+def _break_line(line: str, width: int, size: float) -> list[str]:
+    """Return a line in parts that are at most so wide in pixels, broken between words."""
+    parts = [""]
+    # Of other letters than these, OpenCV draws question marks.
+    for word in line.encode("ascii", "replace").decode().split():
+        longer = f"{parts[-1]} {word}".strip()
+        if parts[-1] and cv2.getTextSize(longer, FONT, size, 1)[0][0] > width:
+            parts.append(word)
+        else:
+            parts[-1] = longer
+    return parts
 
 
 def _even(side: float) -> int:

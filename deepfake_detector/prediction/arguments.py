@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deepfake_detector.console import UserError, add_output_arguments
 from deepfake_detector.face_dataset.settings import AS_IS
+from deepfake_detector.prediction.outputs import CSV_FORMATS, NO_FACE_SCORE
 from deepfake_detector.prediction.verdicts import WINDOW_RULES
 from deepfake_detector.scoring import calibration
 from deepfake_detector.videos import search
@@ -70,15 +71,28 @@ def main_arguments(description: str | None) -> argparse.ArgumentParser:
     )
 
     add = parser.add_argument_group("results").add_argument
-    add("--csv", type=Path, metavar="FILE", help="filename,label as Kaggle's DFDC has it")
+    add(
+        "--csv", type=Path, metavar="FILE", help="a row per video: verdict, score, what it rests on"
+    )
+    add(
+        "--csv-format",
+        choices=CSV_FORMATS,
+        default="columns",
+        help="what the CSV has: columns of its own, or filename,label as Kaggle's DFDC asks for "
+        "(%(default)s)",
+    )
     add(
         "--no-face-score",
         type=float,
-        default=0.5,
         metavar="P",
-        help="label in the CSV of a video without a score (%(default)s)",
+        help=f"with --csv-format dfdc, the label of a video without a score ({NO_FACE_SCORE})",
     )
     add("--json", type=Path, metavar="FILE", help="everything: windows, faces, times, boxes")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where the same command was stopped: what is scored stays scored",
+    )
     add(
         "--annotate",
         type=Path,
@@ -110,7 +124,17 @@ def main_arguments(description: str | None) -> argparse.ArgumentParser:
 
 def check_arguments(args: argparse.Namespace) -> None:
     """Raise UserError for arguments of the files that cannot work."""
-    if not 0 <= args.no_face_score <= 1:
-        raise UserError(f"no_face_score is {args.no_face_score}; it must lie between 0 and 1")
+    if args.csv_format != "columns" and args.csv is None:
+        raise UserError("--csv-format says what is in the file of --csv; give that one too")
+    if args.no_face_score is not None:
+        if args.csv_format != "dfdc":
+            raise UserError(
+                "--no-face-score is the label of a video without a score in the form of DFDC; give "
+                "--csv-format dfdc too"
+            )
+        if not 0 <= args.no_face_score <= 1:
+            raise UserError(f"no_face_score is {args.no_face_score}; it must lie between 0 and 1")
+    if args.resume and args.json is None and args.csv is None:
+        raise UserError("--resume finds what is scored next to --json or --csv; give one of them")
     if args.explain and args.annotate is None:
         raise UserError("--explain draws into the folder of --annotate; give that one too")

@@ -1,58 +1,107 @@
 """What predict.py prints and writes: a line per video, CSV, JSON and pictures.
 
-outputs = Outputs(task, paths, csv_path=Path("scores.csv"))
+outputs = Outputs(task, paths, Destinations(csv=Path("scores.csv")))
 outputs.print_header()
 outputs.add(number, judged)        # as the videos are done, in any order
 outputs.write_tables()
+outputs.finish()
+
+Each verdict is in a file next to the JSON or CSV file as soon as it is there, so a run that is
+killed can go on: `take_up`.
 """
 
 import csv
+import hashlib
 import io
 import json
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import av.error
 import cv2
 
-from deepfake_detector.console import UserError, say, say_lines
+import deepfake_detector
+from deepfake_detector.console import UserError, counted, printable, say, say_lines
 from deepfake_detector.decoding.diagnosis import UnreadableError
-from deepfake_detector.face_dataset.settings import AS_IS
-from deepfake_detector.files import text_cell, write_text
-from deepfake_detector.prediction.results import VideoVerdict, plain_result
+from deepfake_detector.face_dataset.settings import AS_IS, SETTINGS_NAME
+from deepfake_detector.files import text_cell, write_text, written_whole
+from deepfake_detector.prediction.results import UnfinishedResults, VideoVerdict, plain_result
 from deepfake_detector.prediction.task import Task
-from deepfake_detector.prediction.verdicts import UNCERTAIN, UNREADABLE, VERDICTS, JudgedVideo
+from deepfake_detector.prediction.verdicts import (
+    UNCERTAIN,
+    UNREADABLE,
+    VERDICTS,
+    JudgedVideo,
+    score_text,
+)
 from deepfake_detector.scoring import trained_model
 from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.videos import search
+
+CSV_FORMATS = ("columns", "dfdc")
+CSV_COLUMNS = (
+    "threshold",
+    "read_sec",
+    "video_sec",
+    "frames",
+    "frames_with_face",
+    "lowest_moment_score",
+    "highest_moment_score",
+    "warnings",
+    "note",
+    "model",
+    "trained_on",
+)
+NO_FACE_SCORE = 0.5
+JSON_CONTRACT = 2
+
+
+@dataclass(frozen=True)
+class Destinations:
+    """Where the results go; nothing is written where a path is None."""
+
+    csv: Path | None = None
+    json: Path | None = None
+    pictures: Path | None = None  # a folder
+    csv_format: str = "columns"  # or "dfdc"
+    no_face_score: float | None = None  # the label of a video without a score, for "dfdc"
+    explain: bool = False  # draw an occlusion map, too
+
+    @property
+    def unfinished(self) -> Path | None:
+        """The file that a stopped run leaves behind, next to the JSON or else the CSV file."""
+        path = self.json or self.csv
+        return path.with_name(f"{path.name}.unfinished.jsonl") if path else None
+
+    @property
+    def timeline(self) -> bool:
+        """Whether there is something that shows scores over time."""
+        return self.json is not None or self.pictures is not None
+
+
+NOWHERE = Destinations()
 
 
 class Outputs:
     """The results of one call, printed and written.
 
-    `picture_folder` is where the pictures of each video go; nothing is written where a path is
-    None. Folders are made now, and not after hours of work. Raises UserError where a result would
+    Folders are made now, and not after hours of work. Raises UserError where a result would
     take the place of a folder or of a video, OSError where a folder cannot be made.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        paths: Sequence[Path],
-        csv_path: Path | None = None,
-        no_face_score: float = 0.5,
-        json_path: Path | None = None,
-        picture_folder: Path | None = None,
-    ):
-        _make_folders(paths, [csv_path, json_path], picture_folder)
-        self._task, self._paths = task, paths
-        self._csv_path, self._no_face_score = csv_path, no_face_score
-        self._json_path, self._picture_folder = json_path, picture_folder
+    def __init__(self, task: Task, paths: Sequence[Path], to: Destinations = NOWHERE):
+        _make_folders(paths, [to.csv, to.json], to.pictures)
+        self._task, self._paths, self._to = task, paths, to
         self._picture_stems = search.file_stems(paths)
-        self._results: dict[int, VideoVerdict] = {}
+        self._results: dict[int, VideoVerdict] = {}  # without windows, of which there are many
+        self._unfinished = (
+            UnfinishedResults(to.unfinished, _origin(task, to), paths) if to.unfinished else None
+        )
+        self._taken_up = 0
         self._waiting_lines: dict[int, str] = {}  # for those of the videos before them
         self._printed = 0
 
@@ -62,40 +111,89 @@ class Outputs:
         say_lines(lines_of_threshold(task.operating_point))
         print(f"{'verdict':<10}  score   face  seconds  video")
 
+    def take_up(self) -> list[int]:
+        """Print the verdicts that a stopped run has left; return those of the others."""
+        verdicts = self._unfinished.take_up() if self._unfinished else [None] * len(self._paths)
+        for number, verdict in enumerate(verdicts):
+            if verdict is not None:
+                self._keep(number, verdict)
+        self._taken_up = len(self._results)
+        if self._taken_up:
+            say(f"note: {counted(self._taken_up, 'video')} scored before, taken up", sys.stderr)
+        return [number for number, verdict in enumerate(verdicts) if verdict is None]
+
     def add(self, number: int, judged: JudgedVideo) -> None:
         """Draw the pictures of a video and print its line, when those before it are printed."""
-        result = plain_result(judged)
-        # Windows are only for the JSON file, and of many long videos they are much to keep.
-        self._results[number] = result if self._json_path else replace(result, windows=())
-        if self._picture_folder is not None and judged.deciding_face is not None:
-            _draw(judged, self._picture_folder, self._picture_stems[number])
-        self._waiting_lines[number] = line_of(result)
+        verdict = plain_result(judged)
+        if self._to.pictures is not None and judged.deciding_face is not None:
+            _draw(judged, self._to.pictures, self._picture_stems[number])
+        if self._unfinished is not None:  # last: what is in there is not done again
+            self._unfinished.add(number, verdict)
+        self._keep(number, verdict)
+
+    def _keep(self, number: int, verdict: VideoVerdict) -> None:
+        self._results[number] = replace(verdict, windows=())
+        self._waiting_lines[number] = line_of(verdict)
         while self._printed in self._waiting_lines:
             say(self._waiting_lines.pop(self._printed))
             self._printed += 1
 
-    def write_tables(self) -> None:
-        """Write the CSV and the JSON file, of an interrupted run what is done."""
+    def write_tables(self) -> bool:
+        """Write the CSV and the JSON file, of an interrupted run what is done.
+
+        Returns whether both could be written; where one could not, a sentence says which.
+        """
         if not self._results:  # results of an earlier run are worth more than none
+            return True
+        failed = False
+        for path, write in ((self._to.csv, self._write_csv), (self._to.json, self._write_json)):
+            try:
+                if path is not None:
+                    write(path)
+            except OSError as error:
+                failed = True
+                kept = f"; its results are in {self._to.unfinished}, for --resume"
+                say(f"error: {path} could not be written: {error.strerror}{kept}", sys.stderr)
+        return not failed
+
+    def finish(self) -> None:
+        """Delete what only a stopped run needs."""
+        if self._unfinished is not None:
+            self._unfinished.remove()
+
+    def _write_csv(self, path: Path) -> None:
+        names = search.shortest_names(self._paths)
+        named = [(names[number], self._results[number]) for number in sorted(self._results)]
+        if self._to.csv_format == "columns":
+            write_text(path, csv_text(named))
             return
-        numbers = sorted(self._results)
-        if self._csv_path is not None:
-            names = search.shortest_names(self._paths)
-            scores = [self._results[number].score for number in numbers]
-            labels = [self._no_face_score if score is None else score for score in scores]
-            rows = zip((names[number] for number in numbers), labels, strict=True)
-            write_text(self._csv_path, csv_text(rows))
-        if self._json_path is not None:
-            point = asdict(self._task.operating_point)
-            whole = {
-                "model": str(self._task.model_path),
-                "trained_on": self._task.model_settings.get("trained_on"),
-                "operating_point": point.pop("name"),
-                **point,
-                "faces": self._task.face_settings.saved(),
-                "videos": [asdict(self._results[number]) for number in numbers],
-            }
-            write_text(self._json_path, json.dumps(whole, indent=1) + "\n")
+        given = self._to.no_face_score
+        label = NO_FACE_SCORE if given is None else given
+        write_text(path, dfdc_text(named, label))
+        without = sum(verdict.score is None for _, verdict in named)
+        if without:
+            print(f"note: {path.name} has the label {label:g} for {counted(without, 'video')} "
+                  "without a score (--no-face-score)", file=sys.stderr)  # fmt: skip
+
+    def _write_json(self, path: Path) -> None:
+        point = asdict(self._task.operating_point)
+        head = {
+            "contract": JSON_CONTRACT,
+            "version": deepfake_detector.__version__,
+            "model": self._task.model.path,
+            "trained_on": self._task.model.trained_on,
+            "operating_point": point.pop("name"),
+            **point,
+            "faces": self._task.face_settings.saved(),
+        }
+        entries = self._unfinished.entries() if self._unfinished else iter(())
+        with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
+            # One entry at a time: those of many long videos are much to hold.
+            file.write(json.dumps(head, indent=1).removesuffix("\n}") + ',\n "videos": [')
+            for number, entry in enumerate(entries):
+                text = textwrap.indent(json.dumps(entry, indent=1), "  ")
+                file.write(f"{',' if number else ''}\n{text}")
+            file.write("\n ]\n}\n")
 
     def summary(self, seconds: float) -> dict:
         """Return counts by verdict, the speed and the threshold."""
@@ -103,8 +201,9 @@ class Outputs:
         return {
             "videos": len(self._results),
             **{_key(verdict): counts[verdict] for verdict in VERDICTS},
+            "taken_up": self._taken_up,
             "seconds": round(seconds, 2),
-            "videos_per_second": round(len(self._results) / seconds, 3),
+            "videos_per_second": round((len(self._results) - self._taken_up) / seconds, 3),
             "operating_point": self._task.operating_point.name,
             "threshold": self._task.operating_point.threshold,
         }
@@ -113,9 +212,27 @@ class Outputs:
     def print_summary(summary: Mapping) -> None:
         counts = [f"{summary[_key(name)]} {name}" for name in VERDICTS if summary[_key(name)]]
         print(
-            f"{summary['videos']} videos: {', '.join(counts)}; {summary['seconds']:.1f} seconds, "
-            f"{summary['videos_per_second']:.2f} videos a second"
+            f"{counted(summary['videos'], 'video')}: {', '.join(counts)}; "
+            f"{summary['seconds']:.1f} seconds, {summary['videos_per_second']:.2f} videos a second"
         )
+
+
+def _origin(task: Task, to: Destinations) -> dict:
+    """Return what the results of a run depend on, next to the videos themselves."""
+    files = (task.model_path, task.model_path.parent / SETTINGS_NAME)
+    return {
+        "contract": JSON_CONTRACT,
+        "version": deepfake_detector.__version__,
+        "model": task.model.path,
+        "model_sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
+        "faces": task.face_settings.saved(),
+        "rule": asdict(task.rule),
+        "whole": task.whole,
+        "timeout_sec": task.timeout_sec,
+        "timeline": to.timeline,
+        "pictures": str(to.pictures) if to.pictures else None,
+        "explain": to.explain,
+    }
 
 
 def _key(verdict: str) -> str:
@@ -140,7 +257,9 @@ def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:
     from deepfake_detector.prediction.pictures import draw_pictures
 
     try:
-        draw_pictures(judged, folder, stem)
+        missing = draw_pictures(judged, folder, stem)
+        if missing:
+            say(f"note: {judged.path}: its copy has {missing}", sys.stderr)
     except (OSError, UnreadableError, cv2.error, av.error.FFmpegError) as error:
         reason = " ".join(str(getattr(error, "strerror", "") or error).split())
         say(f"note: {judged.path}: drawing it failed: {reason}", sys.stderr)
@@ -155,7 +274,7 @@ def lines_of_threshold(point: OperatingPoint) -> list[str]:
         lines[0] += (
             f": about {100 * rate:.0f} % of real videos score above it (95 %: "
             f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f} %, from "
-            f"{point.validation_videos['real']} real videos that it was not trained on)"
+            f"{counted(point.validation_videos['real'], 'real video')} that it was not trained on)"
         )
     if point.uncertain:
         low, high = point.uncertain
@@ -164,23 +283,48 @@ def lines_of_threshold(point: OperatingPoint) -> list[str]:
 
 
 def line_of(result: VideoVerdict) -> str:
-    """Return the one line about a video."""
-    score = "-" if result.score is None else f"{result.score:.3f}"
+    """Return the one line about a video: verdict, score, share of frames with a face, seconds of
+    the video that were looked at, path and note."""
+    score = "-" if result.score is None else score_text(result.score, result.threshold)
     share = "-" if result.verdict == UNREADABLE else f"{result.face_share:.0%}"
     if any(crop.source == AS_IS for face in result.faces for crop in face.crops):
         share = AS_IS  # nothing was detected
-    line = f"{result.verdict:<10}  {score:>5}  {share:>5}  {result.seconds:>7.1f}  {result.path}"
+    seconds = "-" if result.verdict == UNREADABLE else f"{result.read_sec:.1f}"
+    line = f"{result.verdict:<10}  {score:>5}  {share:>5}  {seconds:>7}  {result.path}"
     return f"{line} ({result.note})" if result.note else line
 
 
-def csv_text(rows: Iterable[tuple[str, float]]) -> str:
-    """Return `filename,label` lines, label = P(fake), as Kaggle's DFDC asks for.
+def csv_text(named: Iterable[tuple[str, VideoVerdict]]) -> str:
+    """Return a line of CSV for each video, given with its name; without a score the cell is empty.
 
-    Names are guarded as `files.text_cell` says.
+    Texts are guarded as `files.text_cell` says.
     """
+    rows = [["filename", "status", "score", *CSV_COLUMNS]]
+    for name, verdict in named:
+        score = "" if verdict.score is None else f"{verdict.score:.6f}"
+        values = asdict(verdict) | {"warnings": " ".join(verdict.warnings)}
+        cells = [_cell(values[column]) for column in CSV_COLUMNS]
+        rows.append([text_cell(name), verdict.verdict, score, *cells])
+    return _table(rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, str):
+        return text_cell(printable(value))
+    return "" if value is None else f"{value:.6g}"
+
+
+def dfdc_text(named: Iterable[tuple[str, VideoVerdict]], no_face_score: float) -> str:
+    """Return `filename,label` lines, label = P(fake), as Kaggle's DFDC asks for; it has no empty
+    labels."""
+    rows = [["filename", "label"]]
+    for name, verdict in named:
+        label = no_face_score if verdict.score is None else verdict.score
+        rows.append([text_cell(name), f"{label:.6f}"])
+    return _table(rows)
+
+
+def _table(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["filename", "label"])
-    for name, score in rows:
-        table.writerow([text_cell(name), f"{score:.6f}"])
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

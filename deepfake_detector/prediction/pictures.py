@@ -7,6 +7,7 @@ holiday.mp4_annotated.mp4; of a picture holiday.jpg_annotated.png. Matplotlib fi
 as in charts.py: no display and no global state.
 """
 
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -22,18 +23,31 @@ from matplotlib.ticker import MaxNLocator
 from deepfake_detector.console import printable
 from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.files import written_whole
-from deepfake_detector.prediction.annotated_video import annotate_picture, annotate_video
+from deepfake_detector.prediction.annotated_video import COLOURS as VERDICT_COLOURS_BGR
+from deepfake_detector.prediction.annotated_video import (
+    annotate_picture,
+    annotate_video,
+    caption_of,
+    title_of,
+)
 from deepfake_detector.prediction.scores import Explanation, ScoredFace
 from deepfake_detector.prediction.verdicts import JudgedVideo
 
 FACES_SHOWN = 3
 LONGEST_NAME = 70  # letters of a file's name in a title
 COLOURS = ("tab:blue", "tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
+VERDICT_COLOURS = {
+    verdict: tuple(value / 255 for value in reversed(colour_bgr))
+    for verdict, colour_bgr in VERDICT_COLOURS_BGR.items()
+}
+CAPTION_LETTERS = 150  # in a line
 DIVERGING = colormaps["RdBu_r"]  # red raises P(fake), blue lowers it
 
 
-def draw_pictures(judged: JudgedVideo, folder: Path, stem: str) -> None:
+def draw_pictures(judged: JudgedVideo, folder: Path, stem: str) -> str:
     """Draw all pictures of a video that has a score, as `<stem>_<picture>` in `folder`.
+
+    Returns what is missing in them, mostly nothing.
 
     Raises OSError where a picture cannot be written, cv2.error where the video no longer decodes.
     """
@@ -43,8 +57,8 @@ def draw_pictures(judged: JudgedVideo, folder: Path, stem: str) -> None:
         occlusion_chart(path, judged.deciding_face, judged.explanation)
     if is_picture(judged.path):
         annotate_picture(judged, folder / f"{stem}_annotated.png")
-    else:
-        annotate_video(judged, folder / f"{stem}_annotated.mp4")
+        return ""
+    return annotate_video(judged, folder / f"{stem}_annotated.mp4")
 
 
 def timeline_chart(path: Path, judged: JudgedVideo) -> None:
@@ -61,6 +75,10 @@ def timeline_chart(path: Path, judged: JudgedVideo) -> None:
         1 + len(shown), height_ratios=[3.0, *[1.2] * len(shown)], squeeze=False
     )[:, 0]
     _draw_scores(upper, judged)
+    lines_of_text = [textwrap.fill(line, CAPTION_LETTERS) for line in caption_of(judged)]
+    figure.supxlabel(
+        "\n".join(lines_of_text).replace("$", r"\$"), x=0.01, ha="left", fontsize=8, color="0.3"
+    )
     for axes, face in zip(lines, shown, strict=True):
         axes.imshow(np.hstack([_read_rgb(crop.path) for crop in face.face.crops]))
         axes.set_axis_off()
@@ -109,8 +127,8 @@ def _draw_scores(axes: Axes, judged: JudgedVideo) -> None:
         axes.axhspan(*judged.rule.uncertain, color="tab:orange", alpha=0.15, label="uncertain")
     # A dollar would start a formula.
     name = printable(judged.path.name)[-LONGEST_NAME:].replace("$", r"\$")
+    axes.set_title(f"{name}: {title_of(judged)}", color=VERDICT_COLOURS[judged.verdict])
     axes.set(
-        title=f"{name}: {judged.verdict} {judged.score:.3f}",
         xlabel="seconds",
         ylabel="P(fake)",
         ylim=(-0.03, 1.03),

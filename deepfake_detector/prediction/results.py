@@ -1,15 +1,27 @@
-"""A verdict as plain values: what `predict.predict` returns, and what a JSON file holds.
+"""A verdict as plain values: what `predict.predict` returns, and what files hold.
 
     video = plain_result(judged)
-    json.dumps(dataclasses.asdict(video))
+    entry = dataclasses.asdict(video)   # for json.dumps
+    verdict_of(entry)                   # the way back
 
 Numbers, strings and tuples only: nothing refers to a file that is gone, or to a class of another
 module. Times are in seconds from the start of the video, scores are calibrated P(fake), 0..1.
+Windows and faces are counted from 1, as on the screen and in the pictures.
+
+`UnfinishedResults` is the file from which a stopped run goes on.
 """
 
+import contextlib
+import json
 import math
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from deepfake_detector.console import counted, say
+from deepfake_detector.decoding.diagnosis import UnreadableError, is_folder
+from deepfake_detector.decoding.pictures import picture_files
 from deepfake_detector.prediction.scores import ScoredFace
 from deepfake_detector.prediction.verdicts import JudgedVideo
 
@@ -36,7 +48,7 @@ class MomentResult:
 class FaceResult:
     """One face in one window."""
 
-    face: int  # from 0, the main face of the window
+    face: int  # from 1, the main face of the window
     score: float
     start_sec: float  # of the first frame in which it was followed
     end_sec: float  # of the last
@@ -50,7 +62,7 @@ class FaceResult:
 class WindowResult:
     """Some seconds of a video: as many as the model was trained on, fewer at the end."""
 
-    window: int  # 0 is the start of the video
+    window: int  # 1 is the start of the video
     start_sec: float
     end_sec: float  # of its last frame
     frames: int  # that were looked at
@@ -75,12 +87,19 @@ class VideoVerdict:
     score: float | None  # that of the deciding face; None without a face
     threshold: float  # a score at or above it is FAKE
     uncertain: tuple[float, ...] | None  # ... but UNCERTAIN between these two; None: it never is
-    note: str  # why there is no score, which of several faces and windows decided, how few frames
+    note: str  # why there is no score, or what to know of the verdict, in words
+    warnings: tuple[str, ...]  # what makes the verdict less sure: names in `verdicts.WARNINGS`
     decided_by: DecidedBy | None  # None without a face
     fps: float | None  # frames a second as the header says; None where it says nothing usable
-    read_sec: float  # time of the last frame that was looked at
+    read_sec: float  # seconds from the start that were looked at; 0 of a picture
+    video_sec: float | None  # length of the video; None where nothing says it
     frames: int  # that were looked at
     frames_with_face: int  # in which at least one face was detected, or taken as-is
+    motion: float | None  # of the deciding window in grey levels, 0 is a still; None: not known
+    lowest_moment_score: float | None  # of the deciding face along its window; None without a
+    highest_moment_score: float | None  # timeline
+    model: str  # path of the model
+    trained_on: str  # in a few words; empty where nothing says it
     seconds: float  # that reading and scoring took
     windows: tuple[WindowResult, ...]  # in order; more than one only for a whole video
 
@@ -105,15 +124,24 @@ def plain_result(judged: JudgedVideo) -> VideoVerdict:
         threshold=judged.rule.threshold,
         uncertain=tuple(judged.rule.uncertain) if judged.rule.uncertain else None,
         note=judged.note,
-        decided_by=DecidedBy(deciding.window.number, deciding.face.number) if deciding else None,
-        fps=found.fps if math.isfinite(found.fps) else None,
-        read_sec=round(found.windows[-1].end_sec, 3) if found.windows else 0.0,
+        warnings=tuple(judged.warnings),
+        decided_by=(
+            DecidedBy(deciding.window.number + 1, deciding.face.number + 1) if deciding else None
+        ),
+        fps=_known(found.fps),
+        read_sec=round(found.read_sec, 3),
+        video_sec=_known(found.video_sec),
         frames=found.frames,
         frames_with_face=found.frames_with_face,
+        motion=_known(deciding.window.motion) if deciding else None,
+        lowest_moment_score=min(judged.moment_scores, default=None),
+        highest_moment_score=max(judged.moment_scores, default=None),
+        model=judged.model.path,
+        trained_on=judged.model.trained_on,
         seconds=round(judged.seconds, 3),
         windows=tuple(
             WindowResult(
-                window.number,
+                window.number + 1,
                 round(window.start_sec, 3),
                 round(window.end_sec, 3),
                 window.frames,
@@ -125,10 +153,41 @@ def plain_result(judged: JudgedVideo) -> VideoVerdict:
     )
 
 
+def verdict_of(entry: dict) -> VideoVerdict:
+    """Return the verdict that `dataclasses.asdict` and JSON have made an entry of.
+
+    Raises KeyError or TypeError for another entry.
+    """
+    decided_by, uncertain = entry["decided_by"], entry["uncertain"]
+    windows = [
+        WindowResult(**window | {"faces": tuple(map(_face_of, window["faces"]))})
+        for window in entry["windows"]
+    ]
+    return VideoVerdict(
+        **entry
+        | {
+            "uncertain": tuple(uncertain) if uncertain else None,
+            "warnings": tuple(entry["warnings"]),
+            "decided_by": DecidedBy(**decided_by) if decided_by else None,
+            "windows": tuple(windows),
+        }
+    )
+
+
+def _face_of(entry: dict) -> FaceResult:
+    crops = [CropResult(**crop | {"box_xywh": tuple(crop["box_xywh"])}) for crop in entry["crops"]]
+    moments = [MomentResult(**moment) for moment in entry["moments"]]
+    return FaceResult(**entry | {"crops": tuple(crops), "moments": tuple(moments)})
+
+
+def _known(value: float) -> float | None:
+    return round(value, 3) if math.isfinite(value) else None
+
+
 def _face_result(scored: ScoredFace) -> FaceResult:
     face = scored.face
     return FaceResult(
-        face.number,
+        face.number + 1,
         scored.score,
         round(face.start_sec, 3),
         round(face.end_sec, 3),
@@ -148,3 +207,131 @@ def _face_result(scored: ScoredFace) -> FaceResult:
             for moment, score in zip(face.moments, scored.moment_scores, strict=True)
         ),
     )
+
+
+class UnfinishedResults:
+    """The verdicts of a run until it is done, one JSON line each, written as they come.
+
+    The first line is what all of them depend on, `origin`; a line of a video has `video`, which
+    file it was, and `verdict`. A run that is killed leaves whole lines, and half a line at most.
+    Memory holds only where the lines are.
+    """
+
+    def __init__(self, path: Path, origin: Mapping, videos: Sequence[Path]):
+        self.path = path
+        self._origin = json.loads(json.dumps(origin))
+        self._videos = videos
+        self._places: dict[int, int] = {}  # where the line of each video begins
+        self._unwritten: dict[int, dict] = {}  # verdicts that did not fit on the disk
+        self._begun = False
+
+    def take_up(self) -> list[VideoVerdict | None]:
+        """Return the verdict of each video that an earlier run has left, None where there is none.
+
+        Those of another model, of other options or of a file that has changed since are left out.
+        """
+        found: list[VideoVerdict | None] = [None] * len(self._videos)
+        numbers = {str(path): number for number, path in enumerate(self._videos)}
+        for place, line in self._whole_lines():
+            with contextlib.suppress(KeyError, TypeError):
+                number = numbers.get(line["video"]["path"])
+                if number is not None and line["video"] == _file_facts(self._videos[number]):
+                    found[number] = verdict_of(line["verdict"])
+                    self._places[number] = place
+        return found
+
+    def _whole_lines(self) -> Iterator[tuple[int, dict]]:
+        """Yield where each line of a video begins and what it holds; cuts off half a line."""
+        if not self.path.is_file():
+            return
+        with self.path.open("rb+") as file:
+            lines = iter(file.readline, b"")
+            saved = _parsed(next(lines, b"")).get("origin")
+            if saved != self._origin:
+                say(
+                    f"note: {self.path} is of {_differences(saved, self._origin)}: all is scored "
+                    "again",
+                    sys.stderr,
+                )
+                return
+            self._begun, end = True, file.tell()
+            for line in lines:
+                parsed = _parsed(line)
+                if not parsed:
+                    break
+                yield end, parsed
+                end += len(line)
+            file.truncate(end)
+
+    def add(self, number: int, verdict: VideoVerdict) -> None:
+        """Append a verdict; where that fails, say so once and keep it in memory."""
+        line = {"video": _file_facts(self._videos[number]), "verdict": asdict(verdict)}
+        try:
+            if not self._begun:
+                self._begin()
+            with self.path.open("ab") as file:
+                place = file.tell()
+                file.write(f"{json.dumps(line)}\n".encode())
+            self._places[number] = place
+        except OSError as error:
+            if not self._unwritten:
+                say(
+                    f"note: {self.path}: {error.strerror}; --resume will not know what is scored "
+                    "from here on",
+                    sys.stderr,
+                )
+            self._unwritten[number] = line["verdict"]
+
+    def _begin(self) -> None:
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                lost = sum(1 for _ in file) - 1
+            say(
+                f"note: {self.path}: {counted(max(0, lost), 'verdict')} of a stopped run dropped; "
+                "--resume would have taken them up",
+                sys.stderr,
+            )
+        self.path.write_text(f"{json.dumps({'origin': self._origin})}\n", encoding="utf-8")
+        self._begun = True
+
+    def entries(self) -> Iterator[dict]:
+        """Yield the verdicts as `dataclasses.asdict` gives them, in the order of the videos."""
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(self.path.open("rb")) if self._places else None
+            for number in sorted(self._places.keys() | self._unwritten.keys()):
+                if number in self._unwritten or file is None:
+                    yield self._unwritten[number]
+                else:
+                    file.seek(self._places[number])
+                    yield json.loads(file.readline())["verdict"]
+
+    def remove(self) -> None:
+        """Delete the file, once everything in it stands elsewhere."""
+        if self._begun:
+            self.path.unlink(missing_ok=True)
+
+
+def _parsed(line: bytes) -> dict:
+    """Return the object in a line of JSON; an empty one where the line is not whole."""
+    with contextlib.suppress(ValueError):
+        parsed = json.loads(line) if line.endswith(b"\n") else {}
+        return parsed if isinstance(parsed, dict) else {}
+    return {}
+
+
+def _differences(saved: object, wanted: Mapping) -> str:
+    if not isinstance(saved, Mapping):
+        return "no run of this script"
+    names = [name for name in wanted if saved.get(name) != wanted[name]]
+    return f"another run ({', '.join(names) or 'of another version'})"
+
+
+def _file_facts(path: Path) -> dict:
+    """Return what says that a file is the same as before; of a folder its pictures."""
+    facts: dict = {"path": str(path), "size": None, "mtime_ns": None}
+    with contextlib.suppress(OSError, ValueError, UnreadableError):
+        files = picture_files(path) if is_folder(path) else [path]
+        found = [file.stat() for file in files]
+        facts["size"] = sum(stat.st_size for stat in found)
+        facts["mtime_ns"] = max((stat.st_mtime_ns for stat in found), default=None)
+    return facts

@@ -26,6 +26,7 @@ class Task:
     rule: Rule  # how scores become a verdict
     whole: bool  # all of a video, or the first seconds of it
     machines: Machines
+    model: trained_model.ModelOrigin  # what each verdict says of the model
 
     @property
     def timeout_sec(self) -> float:
@@ -65,7 +66,8 @@ def prepare_task(
         search_sec=trained.search_sec if search_sec is None else search_sec,
     )
     rule = Rule(point.threshold, face_settings.capture_sec, windows, point.uncertain)
-    return Task(model_path, settings, face_settings, point, rule, whole, machines)
+    origin = trained_model.model_origin(model_path, settings)
+    return Task(model_path, settings, face_settings, point, rule, whole, machines, origin)
 
 
 def _face_settings(model_settings: Mapping, model_path: Path, detector: str | None) -> FaceSettings:

@@ -4,15 +4,21 @@ settings = read_model_settings(Path("run/model.keras"))
 """
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from deepfake_detector.console import UserError, say
+from deepfake_detector.console import UserError, counted, say
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, crop_differences, read_settings
+from deepfake_detector.videos.addresses import as_given, is_address
 
 MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
 CARD_NAME = "MODEL_CARD.md"
+# The videos of sample_data.py, as the folders of their faces are named.
+SYNTHETIC_NAME = re.compile(r"person_\d{3}(_face_\d{3})?\.mp4(#\d+)?")
+SYNTHETIC_WARNING = "it was trained on drawings, so its scores say nothing about real people"
 PRETRAINED = Path(__file__).parents[2] / "pretrained"  # a run folder, and a card
 
 
@@ -29,6 +35,11 @@ def find_model(path: Path | str | None) -> Path:
                 "with --model, or put that folder back"
             )
         path = PRETRAINED
+    if is_address(path):
+        raise UserError(
+            f"{as_given(path)} is an address, and only files are read; download the model and the "
+            f"{SETTINGS_NAME} next to it first"
+        )
     path = Path(path)
     if path.is_dir():
         path, folder = path / MODEL_NAME, path
@@ -67,15 +78,49 @@ def read_model_settings(model_path: Path) -> dict:
     return settings
 
 
+@dataclass(frozen=True)
+class ModelOrigin:
+    """Which model it is, and what is known of its training."""
+
+    path: str
+    trained_on: str = ""  # in a few words; empty where nothing says it
+    is_synthetic: bool = False  # it has seen the people of sample_data.py only
+
+
+def model_origin(model_path: Path, settings: Mapping) -> ModelOrigin:
+    """Return where a model comes from, by its settings.json or by the split.json next to it.
+
+    A training on the videos of sample_data.py is recognised by their names.
+    """
+    names = _training_videos(model_path.parent / SPLIT_NAME)
+    synthetic = bool(names) and all(map(SYNTHETIC_NAME.fullmatch, names))
+    words = settings.get("trained_on") or ""
+    if names and not words:
+        words = counted(len(names), "video") + (" of synthetic people" if synthetic else "")
+    return ModelOrigin(str(model_path), str(words), synthetic)
+
+
+def _training_videos(split_path: Path) -> list[str]:
+    """Return the names of the training videos; none where split.json is missing or damaged."""
+    try:
+        names = json.loads(split_path.read_text(encoding="utf-8"))["train"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+    return list(map(str, names)) if isinstance(names, list) else []
+
+
 def describe(model_path: Path, settings: Mapping) -> list[str]:
     """Return lines that say which model it is, and where that is known, what it was trained on.
 
-    `settings` is the settings.json of the model; `trained_on` in it is a few words.
+    `settings` is the settings.json of the model; see `model_origin`.
     """
     shipped = ", which comes with this project" if model_path.parent == PRETRAINED else ""
+    origin = model_origin(model_path, settings)
     lines = [f"model {model_path}{shipped}"]
-    if settings.get("trained_on"):
-        lines.append(f"trained on {settings['trained_on']}")
+    if origin.trained_on:
+        lines.append(f"trained on {origin.trained_on}")
+    if origin.is_synthetic:
+        lines.append(f"note: {SYNTHETIC_WARNING}")
     card = model_path.parent / CARD_NAME
     return [*lines, f"its card is {card}"] if card.is_file() else lines
 

@@ -35,8 +35,18 @@ def local_path(place: str | Path) -> Path:
         )
     if address := ADDRESS.fullmatch(text):
         remedy = _remedy(address)
-        raise UserError(f"{text} is an address, and only files are read; {remedy}")
+        raise UserError(f"{as_given(place)} is an address, and only files are read; {remedy}")
     return path
+
+
+def is_address(place: str | Path) -> bool:
+    """Return whether this is an address, and no file on the disk."""
+    return bool(ADDRESS.fullmatch(str(place))) and not _is_there(Path(place))
+
+
+def as_given(place: str | Path) -> str:
+    """Return an address with the second slash that `pathlib` has taken from it."""
+    return re.sub(r"\A([^/]+:/)(?!/)", r"\1/", str(place))
 
 
 def _remedy(address: re.Match) -> str:

@@ -17,7 +17,7 @@ from conftest import ROOT, SIZE, read_rgb
 
 import evaluate
 import predict
-from deepfake_detector import parallel
+from deepfake_detector import __version__, parallel
 from deepfake_detector.console import UserError
 from deepfake_detector.prediction import verdicts
 from deepfake_detector.prediction.task import prepare_task
@@ -93,8 +93,9 @@ def test_every_face_is_scored_and_the_line_says_which_decided(run, two_heads, tm
     assert len(faces) == 2
     assert video["score"] == max(face["score"] for face in faces)
     deciding = video["decided_by"]["face"]
-    assert faces[deciding]["score"] == video["score"]
-    assert line.endswith(f"two.mp4 (face {deciding + 1} of 2)")
+    assert [face["face"] for face in faces] == [1, 2]
+    assert faces[deciding - 1]["score"] == video["score"]
+    assert line.endswith(f"face {deciding} of 2)")
     sides = [face["crops"][0]["box_xywh"][0] > SIZE for face in faces]
     assert sorted(sides) == [False, True]
 
@@ -189,17 +190,19 @@ def test_the_shipped_model_needs_no_option_and_a_close_score_is_no_verdict(
     video = str(sample_videos / "person_000.mp4")
     assert predict.main([video, "--workers", "0", "--json", str(tmp_path / "a.json")]) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[:5] == [
+    assert printed.splitlines()[:6] == [
         f"model {shipped / 'model.keras'}, which comes with this project",
         "trained on drawings",
+        "note: it was trained on drawings, so its scores say nothing about real people",
         f"its card is {shipped / 'MODEL_CARD.md'}",
         "threshold 0.5 (equal-error): about 10 % of real videos score above it (95 %: 2 to 27 %, "
         "from 30 real videos that it was not trained on)",
         "scores between 0 and 1 are too close to it: UNCERTAIN",
     ]
     assert lines_of(printed)[-1].startswith("UNCERTAIN   0.")
-    assert "1 videos: 1 UNCERTAIN;" in printed
+    assert "\n1 video: 1 UNCERTAIN;" in printed
     written = json.loads((tmp_path / "a.json").read_text())
+    assert (written["contract"], written["version"]) == (2, __version__)
     assert written["operating_point"] == "equal-error"
     assert written["false_positive_rate_interval"] == [0.02, 0.27]
     assert written["videos"][0]["uncertain"] == [0, 1]
@@ -251,20 +254,24 @@ def test_every_video_is_one_line_and_bad_ones_stop_nothing(quick_run, mixture, t
     assert summary["fake"] + summary["real"] + summary["uncertain"] == 3
     with (tmp_path / "out" / "a.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    labels = {row["filename"]: row["label"] for row in rows}
-    assert list(rows[0]) == ["filename", "label"]
-    assert labels["empty.mp4"] == labels["grey.mp4"] == labels["gone.mp4"] == "0.500000"
-    assert labels["'=1+1.mp4"] == labels["two\nlines.mp4"] == labels["видео и слова.mp4"]
+    scores = {row["filename"]: row["score"] for row in rows}
+    assert list(rows[0])[:3] == ["filename", "status", "score"]
+    assert scores["empty.mp4"] == scores["grey.mp4"] == scores["gone.mp4"] == ""
+    assert scores["'=1+1.mp4"] == scores["two\nlines.mp4"] == scores["видео и слова.mp4"] != ""
+    assert [row["status"] for row in rows] == [line.split("  ")[0] for line in lines]
     entries = json.loads((tmp_path / "a.json").read_text())["videos"]
     assert [entry["verdict"] for entry in entries] == [line.split("  ")[0] for line in lines]
     assert [e["score"] for e in entries if e["verdict"] in ("NO FACE", "UNREADABLE")] == [None] * 5
 
 
 @pytest.mark.slow
-def test_no_face_gets_the_number_asked_for_in_the_csv(quick_run, mixture, tmp_path):
-    words = ("--csv", tmp_path / "a.csv", "--no-face-score", "0.25")
+@pytest.mark.parametrize(("words", "label"), [(["--no-face-score", "0.25"], 0.25), ([], 0.5)])
+def test_there_is_never_a_silent_half(quick_run, mixture, tmp_path, capsys, words, label):
+    words = ("--csv", tmp_path / "a.csv", "--csv-format", "dfdc", *words)
     assert predicted(quick_run, mixture / "grey.mp4", *words) == 1
-    assert (tmp_path / "a.csv").read_text() == "filename,label\ngrey.mp4,0.250000\n"
+    assert (tmp_path / "a.csv").read_text() == f"filename,label\ngrey.mp4,{label:.6f}\n"
+    note = f"note: a.csv has the label {label:g} for 1 video without a score (--no-face-score)\n"
+    assert capsys.readouterr().err == note
 
 
 @pytest.mark.slow
@@ -326,6 +333,67 @@ def test_an_interrupted_run_writes_what_it_has(quick_run, sample_videos, tmp_pat
 
 
 @pytest.mark.slow
+def test_what_is_scored_stays_scored_and_the_results_are_those_of_one_run(
+    quick_run, mixture, tmp_path, monkeypatch, capsys
+):
+    words = ("--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
+    assert predicted(quick_run, mixture, *words) == 1
+    whole, table, lines = results_of(tmp_path, capsys)
+    begun: list[int] = []
+
+    def stop_after_three(job, items, record, record_death, *machines):
+        for item in items[:3]:
+            begun.append(item[1])
+            record(job(item))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel, "run_tasks", stop_after_three)
+    assert predicted(quick_run, mixture, *words, "--resume", workers=1) == 130
+    assert predicted(quick_run, mixture, *words, "--resume", workers=1) == 130
+    assert len(begun) == len(set(begun)) == 6
+    assert (tmp_path / "a.json.unfinished.jsonl").is_file()
+    capsys.readouterr()
+    monkeypatch.undo()
+    assert predicted(quick_run, mixture, *words, "--resume") == 1
+    assert results_of(tmp_path, capsys) == (whole, table, lines)
+    assert not list(tmp_path.glob("*.unfinished*"))
+
+
+def results_of(folder: Path, capsys) -> tuple[dict, str, list[str]]:
+    """Return the JSON but for the seconds that each video took, the CSV and the lines."""
+    whole = json.loads((folder / "a.json").read_text())
+    for video in whole["videos"]:
+        del video["seconds"]
+    return whole, (folder / "a.csv").read_text(), lines_of(capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_a_result_that_cannot_be_written_costs_neither_the_other_nor_the_verdicts(
+    quick_run, sample_videos, tmp_path, monkeypatch, capsys
+):
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deepfake_detector.prediction.outputs.write_text", fail)
+    words = ("--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
+    assert predicted(quick_run, sample_videos / "person_000.mp4", *words) == 1
+    assert len(json.loads((tmp_path / "a.json").read_text())["videos"]) == 1
+    kept = tmp_path / "a.json.unfinished.jsonl"
+    assert len(kept.read_bytes().splitlines()) == 2
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path / 'a.csv'} could not be written: No space left on device; its results "
+        f"are in {kept}, for --resume\n"
+    )
+
+
+@pytest.mark.slow
+def test_the_json_file_is_what_json_writes(quick_run, mixture, tmp_path):
+    predicted(quick_run, mixture, "--json", tmp_path / "a.json")
+    text = (tmp_path / "a.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=1) + "\n"
+
+
+@pytest.mark.slow
 def test_a_reader_that_fails_ends_the_run_with_its_error(
     quick_run, sample_videos, monkeypatch, capsys
 ):
@@ -363,7 +431,13 @@ def test_whoever_stops_early_stops_the_reading(quick_run, sample_videos, monkeyp
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--no-face-score", "2"], "no_face_score is 2.0; it must lie between 0 and 1"),
+        (["--csv-format", "dfdc"], "--csv-format says what is in the file of --csv"),
+        (["--no-face-score", "0.3", "--csv", "a.csv"], "give --csv-format dfdc too"),
+        (
+            ["--no-face-score", "2", "--csv", "a.csv", "--csv-format", "dfdc"],
+            "no_face_score is 2.0; it must lie between 0 and 1",
+        ),
+        (["--resume"], "--resume finds what is scored next to --json or --csv"),
         (["--explain"], "--explain draws into the folder of --annotate"),
         (["--workers", "-1"], "workers is -1"),
         (["--timeout-sec", "0"], "timeout_sec is 0.0"),
@@ -470,7 +544,7 @@ def test_annotate_draws_a_copy_with_boxes_and_a_chart(quick_run, two_heads, tmp_
     frames = frames_of(out / "two.mp4_annotated.mp4")
     assert len(frames) == 50
     height, width = frames[0].shape[:2]
-    assert (width, height) == (480, 240 + 72)
+    assert (width, height > 240 + 72) == (480, True)  # below the timeline is the caption
     (video,) = json.loads((tmp_path / "a.json").read_text())["videos"]
     face = video["windows"][0]["faces"][0]
     x, y, w, h = (round(side * 1.5) for side in face["crops"][0]["box_xywh"])
@@ -478,7 +552,7 @@ def test_annotate_draws_a_copy_with_boxes_and_a_chart(quick_run, two_heads, tmp_
     # Of fakes red, of what is uncertain orange, with more red than green; of real faces green.
     assert np.argmax(edge) == (2 if face["score"] > video["uncertain"][0] else 1)
     # The strip below moves on: more of it is bright at the end.
-    assert frames[-1][240:].mean() > frames[0][240:].mean()
+    assert frames[-1][240:312].mean() > frames[0][240:312].mean()
     for name in ("timeline", "occlusion"):
         assert read_rgb(out / f"two.mp4_{name}.png").shape[1] == 1000
 
@@ -494,10 +568,10 @@ def test_pictures_of_an_earlier_run_are_not_judged(tmp_path):
 def test_a_copy_that_cannot_be_made_costs_no_verdict(
     quick_run, sample_videos, tmp_path, monkeypatch, capsys
 ):
-    def fail(*args):
+    def fail(*args, **options):
         raise cv2.error("no encoder")
 
-    monkeypatch.setattr("deepfake_detector.prediction.annotated_video._open_writer", fail)
+    monkeypatch.setattr("deepfake_detector.prediction.annotated_video.VideoWriter", fail)
     video = tmp_path / "$x ビデオ$.mp4"  # neither a formula nor letters that the font has
     shutil.copy(sample_videos / "person_000.mp4", video)
     assert predicted(quick_run, video, "--annotate", tmp_path / "pictures") == 0

@@ -8,9 +8,11 @@ import pytest
 from conftest import read_rgb, write_metadata
 
 import processing
+from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces import following
-from deepfake_detector.prediction.windows import WindowFace, cv2, find_faces
+from deepfake_detector.prediction.verdicts import STILL_GREY_LEVELS
+from deepfake_detector.prediction.windows import Motion, WindowFace, cv2, find_faces
 from sample_data import write_video
 
 SETTINGS = FaceSettings(capture_sec=1.0, face_size=64)
@@ -115,3 +117,19 @@ def test_a_video_that_takes_too_long_is_given_up(tmp_path, video):
     found = find_faces(video, tmp_path, SETTINGS, num_frames=4, timeout_sec=0)
     assert not found.windows
     assert "--timeout-sec" in found.problem
+
+
+@pytest.mark.parametrize("cuts", [(), (30, 60)])
+def test_the_cuts_of_a_slideshow_are_no_motion_and_speech_is(head_frames, cuts):
+    still = np.repeat(head_frames[:1], 100, axis=0)
+    for cut in cuts:
+        still[cut:] = 255 - still[cut:]
+    assert motion_of(still) < STILL_GREY_LEVELS
+    assert motion_of(np.concatenate([head_frames] * 4)[::5]) > STILL_GREY_LEVELS
+
+
+def motion_of(images: np.ndarray) -> float:
+    frames = (frame_of_image(image, number, number / 25) for number, image in enumerate(images))
+    motion = Motion()
+    assert len(list(motion.watch(frames))) == len(images)
+    return motion.since(0.0)

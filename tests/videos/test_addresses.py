@@ -7,6 +7,7 @@ import pytest
 import predict
 import processing
 from deepfake_detector.console import UserError
+from deepfake_detector.scoring.trained_model import find_model
 from deepfake_detector.videos import search
 from deepfake_detector.videos.addresses import local_path
 
@@ -54,3 +55,11 @@ def test_a_file_that_is_called_so_is_a_file(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["missing.mp4", "C:/videos/a.mp4", "2024", "12:30.mp4", "a" * 300])
 def test_a_path_without_a_file_stays_a_path(name):
     assert local_path(name) == Path(name)
+
+
+@pytest.mark.parametrize("place", ["https://example.org/a", Path("https://example.org/a")])
+def test_an_address_is_shown_as_it_was_given(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for take in (local_path, find_model):
+        with pytest.raises(UserError, match="\\Ahttps://example.org/a is an address"):
+            take(place)
