@@ -48,14 +48,15 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError, command, progress
+from deepfake_detector.endings import before_the_end
 from deepfake_detector.faces.yunet import check_detector
+from deepfake_detector.files import temporary_folder
 from deepfake_detector.prediction.arguments import check_arguments, main_arguments
 from deepfake_detector.prediction.outputs import Outputs
 from deepfake_detector.prediction.reading import read_videos
@@ -88,7 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.detector,
     )
     paths = search.find_videos(args.videos, args.annotate, args.pictures)
-    outputs = Outputs(task, paths, args.csv, args.no_face_score, args.json, args.annotate)
+    outputs = Outputs(
+        task, paths, args.csv, args.no_face_score, args.json, args.annotate, args.overwrite
+    )
     timeline = args.json is not None or args.annotate is not None
 
     started = time.perf_counter()
@@ -97,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with (
             progress(len(paths), "scoring", "videos") as advance,
             contextlib.closing(judge_videos(task, paths, timeline, args.explain)) as verdicts,
+            before_the_end(outputs.write_tables),
         ):
             for number, judged in verdicts:
                 outputs.add(number, judged)
@@ -184,9 +188,9 @@ def judge_videos(
     check_detector(task.face_settings.detector_file)
     with (
         concurrent.futures.ThreadPoolExecutor(1) as meanwhile,
-        tempfile.TemporaryDirectory(prefix="predict-", ignore_cleanup_errors=True) as folder,
+        temporary_folder("predict") as folder,
         # videos -> windows -> faces -> clips
-        contextlib.closing(read_videos(task, paths, Path(folder), timeline)) as videos,
+        contextlib.closing(read_videos(task, paths, folder, timeline)) as videos,
     ):
         # TensorFlow takes seconds to start, in which the first videos are read already.
         loading = meanwhile.submit(load_scorer, task.model_path, task.model_settings)

@@ -27,7 +27,6 @@ How a video becomes faces, and where in deepfake_detector/ to read on:
     folder   crops and boxes.csv are put in place, whole or not at all   face_dataset/folder.py
 """
 
-import argparse
 import functools
 import json
 import os
@@ -39,6 +38,7 @@ from pathlib import Path
 
 from deepfake_detector.clips.strips import write_contact_sheets
 from deepfake_detector.console import (
+    ArgumentParser,
     UserError,
     add_output_arguments,
     command,
@@ -46,13 +46,14 @@ from deepfake_detector.console import (
     progress,
     say_lines,
 )
+from deepfake_detector.endings import interrupts_held, interrupts_raised
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
 from deepfake_detector.faces.extraction import Task, process_video, task_batches, too_slow
 from deepfake_detector.faces.yunet import check_detector, detector_settings
-from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
+from deepfake_detector.parallel import Machines, run_tasks
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.listing import parse_shard, read_locations, select_videos
 from deepfake_detector.videos.metadata import Video
@@ -96,11 +97,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def main_arguments() -> argparse.ArgumentParser:
+def main_arguments() -> ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     defaults = FaceSettings()
     add = parser.add_argument_group("videos").add_argument
     add("--location", nargs="+", required=True, metavar="DIR", help="video folders")
@@ -244,16 +243,17 @@ def extract(
     manifest = prepare(save_path, settings, videos, overwrite)
     todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
     new_rows: dict[str, dict] = {}
-    try:
-        process_videos(todo, save_path, settings, machines, manifest, new_rows)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {save_path}: {error}; make room there or give another save path, "
-            "then run the same command again: finished videos are kept"
-        ) from error
-    finally:
-        with interrupts_held():
-            write_index(save_path, new_rows, videos)
+    with interrupts_raised():
+        try:
+            process_videos(todo, save_path, settings, machines, manifest, new_rows)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {save_path}: {error}; make room there or give another save path, "
+                "then run the same command again: finished videos are kept"
+            ) from error
+        finally:
+            with interrupts_held():
+                write_index(save_path, new_rows, videos)
     manifest |= new_rows
     return [manifest[video.name] for video in videos], list(new_rows.values())
 

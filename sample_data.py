@@ -13,7 +13,6 @@ THESE PEOPLE ARE DRAWINGS: a detector's metrics on them show that the pipeline w
 nothing about how well it finds real deepfakes.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -22,16 +21,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import deepfake_detector  # noqa: F401  it says what is missing before the next import fails
+import deepfake_detector  # it says what is missing before the next import fails
 
 # isort: split
 import cv2
 import numpy as np
 
 from deepfake_detector import parallel
-from deepfake_detector.console import UserError, add_output_arguments, command, progress
+from deepfake_detector.console import (
+    ArgumentParser,
+    UserError,
+    add_output_arguments,
+    command,
+    progress,
+)
 from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.images import compress
+from deepfake_detector.output_paths import OutputFile, check_outputs
 from deepfake_detector.synthetic.face_swap import random_swap_artifacts, swap_faces
 from deepfake_detector.synthetic.people import random_person
 from deepfake_detector.synthetic.scene import draw_frames
@@ -87,6 +93,7 @@ def make_sample_set(
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}")
     metadata, people = _plan(settings)
+    check_outputs([OutputFile("--out", out, is_folder=True)], [])
     _claim_folder(out, settings)
     num_frames = max(1, round(seconds * fps))
     videos_of_people = _missing_videos(out, people, seed)
@@ -217,7 +224,8 @@ def _claim_folder(out: Path, settings: dict) -> None:
         raise UserError(f"{out} holds a {METADATA_NAME} that this script did not write")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_text(settings_path, json.dumps(settings, indent=2) + "\n")
+        saved = {"version": deepfake_detector.__version__, **settings}
+        write_text(settings_path, json.dumps(saved, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"cannot write to {out} ({error.strerror})") from error
 
@@ -266,10 +274,8 @@ def _run_tasks(tasks: list[_PersonTask], workers: int) -> None:
             parallel.run_in_processes(_make_videos, tasks, advance, died, workers)
 
 
-def main_arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main_arguments() -> ArgumentParser:
+    parser = ArgumentParser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the videos")
     add("--num-people", type=int, default=80, help="people, one real video each (%(default)s)")

@@ -7,21 +7,32 @@ outputs.write_tables()
 """
 
 import csv
+import functools
 import io
 import json
+import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import av.error
 import cv2
 
-from deepfake_detector.console import UserError, say, say_lines
+from deepfake_detector import __version__
+from deepfake_detector.console import say, say_lines
 from deepfake_detector.decoding.diagnosis import UnreadableError
-from deepfake_detector.face_dataset.settings import AS_IS
+from deepfake_detector.face_dataset.settings import AS_IS, SETTINGS_NAME
 from deepfake_detector.files import text_cell, write_text
+from deepfake_detector.output_paths import (
+    OutputFile,
+    check_outputs,
+    has_json_keys,
+    is_chart,
+    raise_incomplete,
+    write_all,
+)
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
 from deepfake_detector.prediction.task import Task
 from deepfake_detector.prediction.verdicts import UNCERTAIN, UNREADABLE, VERDICTS, JudgedVideo
@@ -34,8 +45,9 @@ class Outputs:
     """The results of one call, printed and written.
 
     `picture_folder` is where the pictures of each video go; nothing is written where a path is
-    None. Folders are made now, and not after hours of work. Raises UserError where a result would
-    take the place of a folder or of a video, OSError where a folder cannot be made.
+    None. Folders are made now, and not after hours of work. Raises UserError where a result cannot
+    be written, or would take the place of something that predict.py did not write, which
+    `overwrite` allows; see `output_paths.check_outputs`.
     """
 
     def __init__(
@@ -46,8 +58,21 @@ class Outputs:
         no_face_score: float = 0.5,
         json_path: Path | None = None,
         picture_folder: Path | None = None,
+        overwrite: bool = False,
     ):
-        _make_folders(paths, [csv_path, json_path], picture_folder)
+        inputs = [*paths, task.model_path, task.model_path.parent / SETTINGS_NAME]
+        check_outputs(
+            _output_files(csv_path, json_path, picture_folder, search.file_stems(paths)),
+            inputs,
+            overwrite,
+        )
+        for folder in (
+            csv_path and csv_path.parent,
+            json_path and json_path.parent,
+            picture_folder,
+        ):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
         self._task, self._paths = task, paths
         self._csv_path, self._no_face_score = csv_path, no_face_score
         self._json_path, self._picture_folder = json_path, picture_folder
@@ -79,15 +104,17 @@ class Outputs:
         if not self._results:  # results of an earlier run are worth more than none
             return
         numbers = sorted(self._results)
+        writers: dict[Path, Callable[[], None]] = {}
         if self._csv_path is not None:
             names = search.shortest_names(self._paths)
             scores = [self._results[number].score for number in numbers]
             labels = [self._no_face_score if score is None else score for score in scores]
             rows = zip((names[number] for number in numbers), labels, strict=True)
-            write_text(self._csv_path, csv_text(rows))
+            writers[self._csv_path] = functools.partial(write_text, self._csv_path, csv_text(rows))
         if self._json_path is not None:
             point = asdict(self._task.operating_point)
             whole = {
+                "version": __version__,
                 "model": str(self._task.model_path),
                 "trained_on": self._task.model_settings.get("trained_on"),
                 "operating_point": point.pop("name"),
@@ -95,7 +122,10 @@ class Outputs:
                 "faces": self._task.face_settings.saved(),
                 "videos": [asdict(self._results[number]) for number in numbers],
             }
-            write_text(self._json_path, json.dumps(whole, indent=1) + "\n")
+            writers[self._json_path] = functools.partial(
+                write_text, self._json_path, json.dumps(whole, indent=1) + "\n"
+            )
+        raise_incomplete(write_all(writers))
 
     def summary(self, seconds: float) -> dict:
         """Return counts by verdict, the speed and the threshold."""
@@ -122,16 +152,43 @@ def _key(verdict: str) -> str:
     return verdict.lower().replace(" ", "_")
 
 
-def _make_folders(
-    videos: Sequence[Path], files: Iterable[Path | None], picture_folder: Path | None
-) -> None:
-    resolved = {path.resolve() for path in videos}
-    for path in filter(None, files):
-        if path.is_dir() or path.resolve() in resolved:
-            raise UserError(f"{path} is a folder, or one of the videos; give a file of its own")
-        path.parent.mkdir(parents=True, exist_ok=True)
+def _output_files(
+    csv_path: Path | None, json_path: Path | None, picture_folder: Path | None, stems: Sequence[str]
+) -> list[OutputFile]:
+    """Return what will be written, and how earlier results are recognised as ours."""
+    files = []
+    if csv_path is not None:
+        files.append(OutputFile("--csv", csv_path, _is_table_of_scores))
+    if json_path is not None:
+        keys = ("model", "operating_point")
+        files.append(OutputFile("--json", json_path, lambda path: has_json_keys(path, *keys)))
     if picture_folder is not None:
-        picture_folder.mkdir(parents=True, exist_ok=True)
+        files.append(OutputFile("--annotate", picture_folder, is_folder=True))
+        for stem in stems:
+            chart = picture_folder / f"{stem}_timeline.png"
+            names = ("timeline.png", "occlusion.png", "annotated.png", "annotated.mp4")
+            files += [
+                # A chart is drawn first, with every annotated copy.
+                OutputFile(
+                    "--annotate",
+                    picture_folder / f"{stem}_{name}",
+                    lambda _, of=chart: is_chart(of),
+                )
+                for name in names
+            ]
+    return files
+
+
+def _is_table_of_scores(path: Path) -> bool:
+    """Return whether predict.py wrote a CSV: its header, and in Kaggle's form scores with six
+    decimals, which labels of other people are not."""
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            header, first = file.readline().strip(), file.readline().strip()
+    except OSError:
+        return False
+    kaggle = header == "filename,label" and (not first or re.search(r",[01]\.\d{6}$", first))
+    return bool(kaggle) or header.startswith("filename,status,score")
 
 
 def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:
