@@ -68,6 +68,12 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
+def copy_whole(source: Path, path: Path) -> None:
+    """Copy a file, whole."""
+    with written_whole(path) as partial:
+        shutil.copyfile(source, partial)
+
+
 def text_cell(text: str) -> str:
     """Return a text from a file for a CSV that somebody may open in a spreadsheet.
 
