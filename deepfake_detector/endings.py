@@ -23,7 +23,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from multiprocessing import active_children
+from multiprocessing import active_children, util
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -207,6 +207,8 @@ def _end(code: int) -> NoReturn:
         _starting_processes.acquire(timeout=0.5)
         for process in active_children():
             process.kill()
+        # Gives back the semaphores of process pools, whose tracker would complain otherwise.
+        util._run_finalizers(0)
         for path in list(_leftovers):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
