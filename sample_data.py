@@ -13,6 +13,7 @@ THESE PEOPLE ARE DRAWINGS: a detector's metrics on them show that the pipeline w
 nothing about how well it finds real deepfakes.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -35,7 +36,8 @@ from deepfake_detector.console import (
     command,
     progress,
 )
-from deepfake_detector.files import write_text, written_whole
+from deepfake_detector.endings import removed_at_the_end
+from deepfake_detector.files import partial_path, write_text, written_whole
 from deepfake_detector.images import compress
 from deepfake_detector.output_paths import OutputFile, check_outputs
 from deepfake_detector.synthetic.face_swap import random_swap_artifacts, swap_faces
@@ -266,7 +268,13 @@ def _run_tasks(tasks: list[_PersonTask], workers: int) -> None:
     def died(task: _PersonTask, seconds: float) -> None:
         raise UserError(f"the process that made {task.videos[0].path} died; run the command again")
 
-    with progress(sum(len(task.videos) for task in tasks), "drawing", "videos") as advance:
+    paths = [video.path for task in tasks for video in task.videos]
+    with (
+        progress(len(paths), "drawing", "videos") as advance,
+        contextlib.ExitStack() as unfinished,
+    ):
+        for path in paths:  # those of processes that a signal ends
+            unfinished.enter_context(removed_at_the_end(partial_path(path)))
         if workers == 1 or len(tasks) < 2:
             for task in tasks:
                 advance(_make_videos(task))

@@ -10,6 +10,7 @@ An exit code 0 belongs to a script that was done before the signal came.
 
 import argparse
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -89,15 +90,14 @@ def make_inputs(folder: Path) -> dict[str, Callable[[Path], list[str]]]:
         "evaluate": lambda out: f"--model {run} --data {faces} --out {out} --split all",
         "predict": lambda out: f"{videos} --model {run} --json {out}/x.json --annotate {out}",
     }
-    commands = {
-        name: lambda out, name=name, words=words: [
-            *(sys.executable, str(ROOT / f"{name}.py"), *words(out).split())
-        ]
-        for name, words in made.items()
-    }
+    commands = {name: functools.partial(_command, name, words) for name, words in made.items()}
     for name, out in (("sample_data", videos), ("processing", faces), ("train", run)):
         subprocess.run(commands[name](out), check=True, capture_output=True)
     return commands
+
+
+def _command(name: str, words: Callable[[Path], str], out: Path) -> list[str]:
+    return [sys.executable, str(ROOT / f"{name}.py"), *words(out).split()]
 
 
 def _seconds_of(command: list[str], folder: Path) -> float:

@@ -69,7 +69,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
             # Errors without a better sentence of their own: a full disk, a read-only folder.
             sentence, code = f"{error.filename or 'a file'}: {error.strerror or error}", EXIT_USAGE
             if error.filename == STANDARD_OUTPUT:
-                code = EXIT_INCOMPLETE if endings.has_printed() else EXIT_USAGE
+                code = EXIT_INCOMPLETE if endings.has_results() else EXIT_USAGE
                 _print_to_nowhere()
             return _report(sentence, code, argv)
         except KeyboardInterrupt as interrupt:

@@ -39,7 +39,7 @@ UNWINDING_SEC = 2.0
 _calls: list[Callable[[], Any]] = []
 _leftovers: list[Path] = []
 _starting_processes = threading.Lock()
-_state = {name: 0 for name in ("installed", "raises", "stopping", "ending", "said", "printed")}
+_state = {name: 0 for name in ("installed", "raises", "stopping", "ending", "said", "results")}
 _messages = {"stderr": 2}  # the file descriptor of messages, also while stderr is put aside
 
 
@@ -132,8 +132,8 @@ def interrupts_held() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-        for number in held:
-            signal.raise_signal(number)
+        for late in held:
+            signal.raise_signal(late)
 
 
 def leave(code: int, sentence: str = "") -> int:
@@ -152,9 +152,14 @@ def work_is_done() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def has_printed() -> bool:
-    """Return whether standard output took what was printed to it until now."""
-    return bool(_state["printed"])
+def note_result() -> None:
+    """Remember that this process has written a file, or printed something."""
+    _state["results"] = 1
+
+
+def has_results() -> bool:
+    """Return whether something would be lost if this process had done nothing."""
+    return bool(_state["results"])
 
 
 def wants_json(words: Any = None) -> bool:
@@ -205,10 +210,13 @@ def _end(code: int) -> NoReturn:
             _do_calls()
         _say_the_end(code)
         _starting_processes.acquire(timeout=0.5)
-        for process in active_children():
+        children = active_children()
+        for process in children:
             process.kill()
+        for process in children:  # until they write no more
+            process.join(0.2)
         # Gives back the semaphores of process pools, whose tracker would complain otherwise.
-        util._run_finalizers(0)
+        getattr(util, "_run_finalizers", lambda priority: None)(0)
         for path in list(_leftovers):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -250,12 +258,12 @@ def _write(file: int, text: str) -> None:
 class _StandardOutput(io.FileIO):
     """Standard output that names itself in its errors."""
 
-    def write(self, data: Any) -> int | None:
+    def write(self, data: Any, /) -> int:
         try:
             written = super().write(data)
         except OSError as error:
             raise OSError(error.errno, error.strerror, STANDARD_OUTPUT) from None
-        _state["printed"] = 1
+        note_result()
         return written
 
 

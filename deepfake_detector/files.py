@@ -26,6 +26,11 @@ PARTIAL_PREFIX = ".partial."
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
+def partial_path(path: Path) -> Path:
+    """Return the name under which `path` is written."""
+    return path.with_name(PARTIAL_PREFIX + path.name)
+
+
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`, and rename it to `path` at the end.
@@ -34,11 +39,12 @@ def written_whole(path: Path) -> Iterator[Path]:
     that of `path`, because many writers choose a format by it. Works for folders that are not there
     yet, too.
     """
-    partial = path.with_name(PARTIAL_PREFIX + path.name)
+    partial = partial_path(path)
     try:
         with endings.removed_at_the_end(partial):
             yield partial
             partial.replace(path)
+            endings.note_result()
     except OSError as error:
         # The user knows `path`, not the hidden name.
         if error.filename is not None and Path(error.filename) == partial:

@@ -124,7 +124,7 @@ def run_in_processes(
     """
     job = functools.partial(_run_or_die, job, timeout_sec + GRACE_SEC)
     waiting, stop = iter(tasks), stop or Stop()
-    while not stop.asked:
+    while not stop.is_asked():
         with _new_pool(workers, stop) as pool:
             lost = run_on_executor(pool, job, waiting, record, record_death, ahead=4 * workers)
         if not lost:
@@ -133,7 +133,7 @@ def run_in_processes(
             started = time.perf_counter()
             with _new_pool(1, stop) as pool:
                 lost_again = run_on_executor(pool, job, iter([task]), record, record_death, ahead=1)
-            if stop.asked:
+            if stop.is_asked():
                 return
             if lost_again:
                 record_death(task, time.perf_counter() - started)
@@ -169,17 +169,20 @@ class Stop:
     """Ends the processes of a run that nobody waits for any more."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self._asked = False
         self._pools: list[_Pool] = []
 
+    def is_asked(self) -> bool:
+        return self._asked
+
     def now(self) -> None:
-        self.asked = True
+        self._asked = True
         for pool in self._pools:
             pool.end_now()
 
     def also_ends(self, pool: _Pool) -> _Pool:
         self._pools.append(pool)
-        if self.asked:
+        if self._asked:
             pool.end_now()
         return pool
 

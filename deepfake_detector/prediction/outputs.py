@@ -164,19 +164,19 @@ def _output_files(
         files.append(OutputFile("--json", json_path, lambda path: has_json_keys(path, *keys)))
     if picture_folder is not None:
         files.append(OutputFile("--annotate", picture_folder, is_folder=True))
+        names = ("timeline.png", "occlusion.png", "annotated.png", "annotated.mp4")
         for stem in stems:
-            chart = picture_folder / f"{stem}_timeline.png"
-            names = ("timeline.png", "occlusion.png", "annotated.png", "annotated.mp4")
+            # A chart is drawn first, with every annotated copy.
+            is_ours = functools.partial(_is_next_to_chart, stem)
             files += [
-                # A chart is drawn first, with every annotated copy.
-                OutputFile(
-                    "--annotate",
-                    picture_folder / f"{stem}_{name}",
-                    lambda _, of=chart: is_chart(of),
-                )
+                OutputFile("--annotate", picture_folder / f"{stem}_{name}", is_ours)
                 for name in names
             ]
     return files
+
+
+def _is_next_to_chart(stem: str, path: Path) -> bool:
+    return is_chart(path.with_name(f"{stem}_timeline.png"))
 
 
 def _is_table_of_scores(path: Path) -> bool:
