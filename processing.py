@@ -11,8 +11,8 @@ whose names say what is real and what is fake. They are only read. Comes out, un
 
     python processing.py --location dfdc_train_part_0 --save-path faces --num-vids 500
 
-Running it again continues where it stopped. Several runs may write to one save path, also from many
-machines that share the disk.
+Running it again continues where it stopped. Several runs, also of many machines that share the
+disk, may write to one save path. Exit code: 1 if some videos could not be read.
 
 How a video becomes faces, and where in deepfake_detector/ to read on:
 
@@ -36,8 +36,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deepfake_detector import __version__
 from deepfake_detector.clips.strips import write_contact_sheets
 from deepfake_detector.console import (
+    EXIT_INCOMPLETE,
     ArgumentParser,
     UserError,
     add_output_arguments,
@@ -90,11 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"contact sheet: {page}")
     say_lines(listing.left_out)
     if rows and not usable:
-        manifest_path = summary["manifest"]
-        raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
+        manifest = summary["manifest"]
+        raise UserError(f"none of {len(rows)} videos gave any faces; {manifest} says why")
     if args.json_summary:
         print(json.dumps(summary))
-    return 0
+    return EXIT_INCOMPLETE if {"unreadable", "failed"} & summary["statuses"].keys() else 0
 
 
 def main_arguments() -> ArgumentParser:
@@ -114,7 +116,6 @@ def main_arguments() -> ArgumentParser:
     add("--num-vids", type=int, help="videos of each class, chosen by --seed (default: all)")
     add("--seed", type=int, default=0, help="seed of the choice of --num-vids (%(default)s)")
     add("--shard", metavar="I/N", help="process the I-th of N parts of the videos (default: all)")
-
     add = parser.add_argument_group("faces").add_argument
     add("--save-path", type=Path, required=True, metavar="DIR", help="folder for the faces")
     add(
@@ -163,7 +164,6 @@ def main_arguments() -> ArgumentParser:
     )
     add("--overwrite", action="store_true", help="make faces that exist already again")
     add("--contact-sheet", action="store_true", help="write pages with a strip of faces per video")
-
     add = parser.add_argument_group("machines").add_argument
     add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     add("--scheduler", metavar="ADDRESS", help="Dask scheduler to use, such as tcp://host:8786")
@@ -273,7 +273,6 @@ def process_videos(
     """
     started, frames = time.perf_counter(), 0
     limit_sec = machines.limit_sec(settings.capture_sec, settings.search_end_sec)
-
     with (
         work_folder(save_path) as work_path,
         progress(len(videos), "faces", "videos") as advance,
@@ -311,6 +310,7 @@ def summarise(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
     if as_is:
         frames[AS_IS] = _total("frames_read", as_is)
     return {
+        "version": __version__,
         "videos": len(rows),
         "statuses": dict(sorted(statuses.items())),
         "frames": frames,

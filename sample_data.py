@@ -60,7 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     num_real = len(metadata) - num_fakes
     print(f"{num_real} real and {num_fakes} fake videos in {options['out']}")
     if json_summary:
-        print(json.dumps({"real": num_real, "fake": num_fakes}))
+        print(
+            json.dumps(
+                {"version": deepfake_detector.__version__, "real": num_real, "fake": num_fakes}
+            )
+        )
     return 0
 
 

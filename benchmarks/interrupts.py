@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_inputs(folder: Path) -> dict[str, Callable[[Path], list[str]]]:
+def make_inputs(folder: Path) -> Mapping[str, Callable[[Path], list[str]]]:
     """Make videos, faces and a run; return the command of each script by its output path."""
     videos, faces, run = folder / "videos", folder / "faces", folder / "run"
     people = "--num-people 8 --seconds 0.5 --frame-size 160 --workers 2"
