@@ -57,7 +57,7 @@ def main() -> None:
         chosen = [name for name in commands if name in (args.scripts or commands)]
         print("script       signal   tries  exit codes        longest   " + "  ".join(COUNTS))
         for name in chosen:
-            seconds = _seconds_of(commands[name](Path(folder) / "whole"), Path(folder))
+            seconds = _seconds_of(commands[name](Path(folder) / f"{name}-whole"), Path(folder))
             for word, number in SIGNALS.items():
                 outcomes = Outcomes()
                 for order in range(args.tries):

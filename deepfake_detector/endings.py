@@ -34,7 +34,7 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 STANDARD_OUTPUT = "standard output"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # An end takes this long at most after the signal: first the code is given time, then a thread acts.
-UNWINDING_SEC = 2.0
+UNWINDING_SEC = 2.4
 
 _calls: list[Callable[[], Any]] = []
 _leftovers: list[Path] = []
@@ -205,6 +205,8 @@ def _sentence(code: int) -> str:
 def _end(code: int) -> NoReturn:
     """Do what has to be done before the end, and end this process and those that it started."""
     again, _state["ending"] = _state["ending"], 1
+    # Threads that miss what is taken away below have nothing to say.
+    threading.excepthook = sys.unraisablehook = lambda error: None
     try:
         if not again:
             _do_calls()

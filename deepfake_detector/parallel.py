@@ -44,7 +44,7 @@ TIMEOUT_START_SEC, TIMEOUT_PER_CAPTURED_SEC = 120.0, 30.0
 TIMEOUT_PER_SEARCHED_SEC = 5.0  # for seconds in which a face is only searched for
 # A job watches the clock itself; only one that hangs in a decoder runs on for this much longer.
 GRACE_SEC = 5.0
-INTERRUPT_GRACE_SEC = 1.0  # for the tasks that are under way at a Ctrl-C
+INTERRUPT_GRACE_SEC = 0.7  # for the tasks that are under way at a Ctrl-C
 
 Job = Callable[[Any], Any]
 Record = Callable[[Any], None]
@@ -88,7 +88,7 @@ def run_tasks(
 ) -> None:
     """Run the job for all tasks: on the cluster, in processes of this machine, or right here.
 
-    After Ctrl-C no further task begins; those under way have a second to end, and are recorded,
+    After Ctrl-C no further task begins; those under way have a moment to end, and are recorded,
     because what they wrote exists.
     """
     if machines.scheduler:
