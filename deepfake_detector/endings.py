@@ -206,7 +206,7 @@ def _end(code: int) -> NoReturn:
     """Do what has to be done before the end, and end this process and those that it started."""
     again, _state["ending"] = _state["ending"], 1
     # Threads that miss what is taken away below have nothing to say.
-    threading.excepthook = sys.unraisablehook = lambda error: None
+    threading.excepthook = lambda error: None
     try:
         if not again:
             _do_calls()

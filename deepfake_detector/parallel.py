@@ -309,18 +309,27 @@ def run_on_executor(
     except BrokenExecutor:
         return [pending.pop(future) for future in list(pending) if _is_lost(future)]
     except KeyboardInterrupt:
-        running = [future for future in pending if not future.cancel()]
-        wait(running, INTERRUPT_GRACE_SEC)
         if isinstance(executor, _Pool):
-            executor.end_now()
+            patience = threading.Timer(INTERRUPT_GRACE_SEC, executor.end_now)
+            patience.daemon = True
+            patience.start()
         raise
     finally:
-        for future in pending:
-            future.cancel()
-        executor.shutdown(wait=True)
+        _begin_no_more(executor, pending)
         for future in pending:
             if not future.cancelled() and future.exception() is None:
                 record(future.result())
+
+
+def _begin_no_more(executor: Executor, pending: Iterable[Future]) -> None:
+    """Cancel what has not begun, and wait for the rest."""
+    if isinstance(executor, _Pool):
+        # A future cancelled in another way would be an error in the pool when its processes end.
+        executor.shutdown(wait=True, cancel_futures=True)
+    else:
+        for future in pending:
+            future.cancel()
+        executor.shutdown(wait=True)
 
 
 def _submit(executor: Executor, job: Job, task: Any) -> Future:
