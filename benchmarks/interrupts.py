@@ -138,7 +138,7 @@ def try_once(
     outcomes.longest_sec = max(outcomes.longest_sec, time.monotonic() - started)
     outcomes.codes[process.returncode] += 1
     outcomes.lived_on += not _is_gone(process.pid)
-    said = process.stderr.read()
+    said = "".join(line for line in process.stderr if not line.startswith("note: "))
     outcomes.tracebacks += "Traceback" in said
     outcomes.more_lines += process.returncode != 0 and said.count("\n") != 1
     if "Traceback" in said or (process.returncode not in {0, 130, 143}) or said.count("\n") > 1:

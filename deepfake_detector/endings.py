@@ -219,13 +219,21 @@ def _end(code: int) -> NoReturn:
             process.join(0.2)
         # Gives back the semaphores of process pools, whose tracker would complain otherwise.
         getattr(util, "_run_finalizers", lambda priority: None)(0)
-        for path in list(_leftovers):
+        for path in [*_leftovers, *_generated_sources()]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
     finally:
         os._exit(code)
+
+
+def _generated_sources() -> list[Path]:
+    """Return the sources that TensorFlow has written into the temporary folder, and would remove
+    itself if the interpreter ended as it usually does."""
+    generated = [name for name in list(sys.modules) if name.startswith("__autograph_generated_")]
+    paths = [getattr(sys.modules[name], "__file__", None) for name in generated]
+    return [Path(path) for path in paths if path]
 
 
 def _do_calls() -> None:
