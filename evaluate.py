@@ -39,17 +39,23 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deepfake_detector.console import UserError, add_output_arguments, command, quiet_tensorflow
+from deepfake_detector import __version__, output_paths
+from deepfake_detector.console import (
+    ArgumentParser,
+    UserError,
+    add_output_arguments,
+    command,
+    quiet_tensorflow,
+)
+from deepfake_detector.output_paths import OutputFile
 from deepfake_detector.scoring import calibration
 
 UNSEEN, ALL = "unseen", "all"
 SPLIT_CHOICES = (UNSEEN, ALL, "train", "validation", "test")
 
 
-def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def arguments() -> ArgumentParser:
+    parser = ArgumentParser(__doc__)
     add = parser.add_argument
     add(
         "--model",
@@ -95,7 +101,11 @@ def arguments() -> argparse.ArgumentParser:
         "first; each adds 7 KB and eight clips to score (%(default)s)",
     )
     add("--batch-size", type=int, default=16, help="clips scored at a time (%(default)s)")
-    add_output_arguments(parser, verbose="messages of TensorFlow")
+    add_output_arguments(
+        parser,
+        verbose="messages of TensorFlow",
+        overwrite="files in the report folder that are of no report",
+    )
     return parser
 
 
@@ -144,21 +154,25 @@ def evaluate(
     calibrate: bool = False,
     strips: int = 100,
     batch_size: int = 16,
+    overwrite: bool = False,
 ) -> dict:
     """Evaluate a model on folders of faces, print its metrics and write the report folder `out`.
 
     Returns what metrics.json holds. The arguments are those of the command: `model` is None for the
     one that comes with this project, `split` is one of SPLIT_CHOICES, `operating_point` one of
     calibration.OPERATING_POINTS, `calibrate` changes the settings.json of the model afterwards,
-    `strips` is the number of videos shown with faces, and `batch_size` counts clips.
+    `strips` is the number of videos shown with faces, and `batch_size` counts clips. `overwrite`
+    also replaces files in `out` that are of no report.
 
     Raises UserError for an argument out of range, a model or a folder that cannot be read, faces
     that were not made for the model, a split without videos, and an `out` that cannot be written.
+    Raises IncompleteError at the end where only some files could be written.
     """
     model, out = trained_model.find_model(model), Path(out)
     folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
     check_options(split, operating_point, strips, batch_size)
     settings = trained_model.read_model_settings(model)
+    check_outputs(model, folders, out, calibrate, overwrite)
     point = calibration.operating_point(settings, operating_point)
     listed = list_tracks(folders, settings)
     tracks = choose_split(listed, model, split)
@@ -168,20 +182,43 @@ def evaluate(
     scorer = ClipScorer(network, settings, strategy, batch_size)
 
     videos = score_videos(scorer, tracks, folders)
-    result = all_metrics(videos, point)
+    result = {"version": __version__, **all_metrics(videos, point)}
     result["leak_warning"] = leak_warning(listed, split)
     if robustness:
         result["robustness"] = robustness_table(scorer, tracks)
     shown = largest_errors_first(videos)[:strips]
     timelines = score_timelines(scorer, [video.track for video in shown])
-    written = outputs.write(out, videos, dict(zip(shown, timelines, strict=True)), result, model)
+    strips_of_faces = dict(zip(shown, timelines, strict=True))
+    written, failed = outputs.write(out, videos, strips_of_faces, result, model)
     outputs.print_metrics(result, written)
     if calibrate:
-        labels = np.array([video.track.label for video in videos])
-        raw_scores = np.array([video.raw_score for video in videos])
-        model_file.save_calibration(model, settings, labels, raw_scores)
-        print(f"calibrated on {len(videos)} videos: {model.parent / SETTINGS_NAME}")
+        failed += save_calibration(model, settings, videos)
+    output_paths.raise_incomplete(failed)
     return result
+
+
+def check_outputs(
+    model: Path, folders: Sequence[Path], out: Path, calibrate: bool, overwrite: bool
+) -> None:
+    """Raise UserError where the report, or the calibration, cannot be written."""
+    settings_path = model.parent / SETTINGS_NAME
+    outputs.check_folder(out, [model, settings_path, *folders], overwrite)
+    if calibrate:
+        own = OutputFile("--calibrate", settings_path, lambda path: True)
+        output_paths.check_outputs([own], [])
+
+
+def save_calibration(model: Path, settings: Mapping, videos: Sequence[ScoredVideo]) -> list[str]:
+    """Calibrate the model on these videos; return, in words, what could not be written."""
+    labels = np.array([video.track.label for video in videos])
+    raw_scores = np.array([video.raw_score for video in videos])
+    path = model.parent / SETTINGS_NAME
+    failed = output_paths.write_all(
+        {path: lambda: model_file.save_calibration(model, settings, labels, raw_scores)}
+    )
+    if not failed:
+        print(f"calibrated on {len(videos)} videos: {path}")
+    return failed
 
 
 def check_options(split: str, operating_point: str | None, strips: int, batch_size: int) -> None:

@@ -58,20 +58,21 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError, command, progress
+from deepfake_detector.endings import before_the_end
 from deepfake_detector.faces.yunet import check_detector
+from deepfake_detector.files import temporary_folder
 from deepfake_detector.prediction.arguments import check_arguments, main_arguments
-from deepfake_detector.prediction.outputs import Destinations, Outputs
+from deepfake_detector.prediction.outputs import Outputs
 from deepfake_detector.prediction.reading import read_videos
 from deepfake_detector.prediction.results import VideoVerdict, plain_result
 from deepfake_detector.prediction.scores import explain_score, load_scorer, score_faces
-from deepfake_detector.prediction.task import Task, prepare_task
+from deepfake_detector.prediction.task import Destinations, Task, prepare_task
 from deepfake_detector.prediction.verdicts import JudgedVideo, judge
 from deepfake_detector.videos import search
 
@@ -101,13 +102,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     to = Destinations(
         args.csv, args.json, args.annotate, args.csv_format, args.no_face_score, args.explain
     )
-    outputs = Outputs(task, paths, to)
+    outputs = Outputs(task, paths, to, args.overwrite)
 
     started, all_written = time.perf_counter(), True
     outputs.print_header()
     try:
         numbers = outputs.take_up() if args.resume else range(len(paths))
-        score_videos(task, paths, numbers, to, outputs)
+        with before_the_end(outputs.write_tables):
+            score_videos(task, paths, numbers, to, outputs)
     finally:  # of an interrupted run, what is done
         all_written = outputs.write_tables()
     if all_written:
@@ -210,9 +212,9 @@ def judge_videos(
     check_detector(task.face_settings.detector_file)
     with (
         concurrent.futures.ThreadPoolExecutor(1) as meanwhile,
-        tempfile.TemporaryDirectory(prefix="predict-", ignore_cleanup_errors=True) as folder,
+        temporary_folder("predict") as folder,
         # videos -> windows -> faces -> clips
-        contextlib.closing(read_videos(task, paths, Path(folder), timeline)) as videos,
+        contextlib.closing(read_videos(task, paths, folder, timeline)) as videos,
     ):
         # TensorFlow takes seconds to start, in which the first videos are read already.
         loading = meanwhile.submit(load_scorer, task.model_path, task.model_settings)

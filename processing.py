@@ -12,7 +12,8 @@ whose names say what is real and what is fake. They are only read. Comes out, un
     python processing.py --location dfdc_train_part_0 --save-path faces --num-vids 500
 
 Running it again continues where it stopped. Several runs may write to one save path, also from many
-machines that share the disk.
+machines that share the disk. A video that cannot be read stops nothing: the exit code is 0, and
+manifest.csv says why.
 
 How a video becomes faces, and where in deepfake_detector/ to read on:
 
@@ -27,7 +28,6 @@ How a video becomes faces, and where in deepfake_detector/ to read on:
     folder   crops and boxes.csv are put in place, whole or not at all   face_dataset/folder.py
 """
 
-import argparse
 import functools
 import json
 import os
@@ -37,8 +37,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deepfake_detector import __version__
 from deepfake_detector.clips.strips import write_contact_sheets
 from deepfake_detector.console import (
+    ArgumentParser,
     UserError,
     add_output_arguments,
     command,
@@ -46,13 +48,14 @@ from deepfake_detector.console import (
     progress,
     say_lines,
 )
+from deepfake_detector.endings import interrupts_held, interrupts_raised
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
 from deepfake_detector.faces.extraction import Task, process_video, task_batches, too_slow
 from deepfake_detector.faces.yunet import check_detector, detector_settings
-from deepfake_detector.parallel import Machines, interrupts_held, run_tasks
+from deepfake_detector.parallel import Machines, run_tasks
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.listing import parse_shard, read_locations, select_videos
 from deepfake_detector.videos.metadata import Video
@@ -89,18 +92,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"contact sheet: {page}")
     say_lines(listing.left_out)
     if rows and not usable:
-        manifest_path = summary["manifest"]
-        raise UserError(f"none of {len(rows)} videos gave any faces; {manifest_path} says why")
+        manifest = summary["manifest"]
+        raise UserError(f"none of {len(rows)} videos gave any faces; {manifest} says why")
     if args.json_summary:
         print(json.dumps(summary))
     return 0
 
 
-def main_arguments() -> argparse.ArgumentParser:
+def main_arguments() -> ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(__doc__)
     defaults = FaceSettings()
     add = parser.add_argument_group("videos").add_argument
     add("--location", nargs="+", required=True, metavar="DIR", help="video folders")
@@ -115,7 +116,6 @@ def main_arguments() -> argparse.ArgumentParser:
     add("--num-vids", type=int, help="videos of each class, chosen by --seed (default: all)")
     add("--seed", type=int, default=0, help="seed of the choice of --num-vids (%(default)s)")
     add("--shard", metavar="I/N", help="process the I-th of N parts of the videos (default: all)")
-
     add = parser.add_argument_group("faces").add_argument
     add("--save-path", type=Path, required=True, metavar="DIR", help="folder for the faces")
     add(
@@ -164,7 +164,6 @@ def main_arguments() -> argparse.ArgumentParser:
     )
     add("--overwrite", action="store_true", help="make faces that exist already again")
     add("--contact-sheet", action="store_true", help="write pages with a strip of faces per video")
-
     add = parser.add_argument_group("machines").add_argument
     add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     add("--scheduler", metavar="ADDRESS", help="Dask scheduler to use, such as tcp://host:8786")
@@ -244,16 +243,17 @@ def extract(
     manifest = prepare(save_path, settings, videos, overwrite)
     todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
     new_rows: dict[str, dict] = {}
-    try:
-        process_videos(todo, save_path, settings, machines, manifest, new_rows)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {save_path}: {error}; make room there or give another save path, "
-            "then run the same command again: finished videos are kept"
-        ) from error
-    finally:
-        with interrupts_held():
-            write_index(save_path, new_rows, videos)
+    with interrupts_raised():
+        try:
+            process_videos(todo, save_path, settings, machines, manifest, new_rows)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {save_path}: {error}; make room there or give another save path, "
+                "then run the same command again: finished videos are kept"
+            ) from error
+        finally:
+            with interrupts_held():
+                write_index(save_path, new_rows, videos)
     manifest |= new_rows
     return [manifest[video.name] for video in videos], list(new_rows.values())
 
@@ -273,7 +273,6 @@ def process_videos(
     """
     started, frames = time.perf_counter(), 0
     limit_sec = machines.limit_sec(settings.capture_sec, settings.search_end_sec)
-
     with (
         work_folder(save_path) as work_path,
         progress(len(videos), "faces", "videos") as advance,
@@ -311,6 +310,7 @@ def summarise(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:
     if as_is:
         frames[AS_IS] = _total("frames_read", as_is)
     return {
+        "version": __version__,
         "videos": len(rows),
         "statuses": dict(sorted(statuses.items())),
         "frames": frames,

@@ -13,7 +13,7 @@ THESE PEOPLE ARE DRAWINGS: a detector's metrics on them show that the pipeline w
 nothing about how well it finds real deepfakes.
 """
 
-import argparse
+import contextlib
 import json
 import os
 import sys
@@ -22,16 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import deepfake_detector  # noqa: F401  it says what is missing before the next import fails
+import deepfake_detector  # it says what is missing before the next import fails
 
 # isort: split
 import cv2
 import numpy as np
 
 from deepfake_detector import parallel
-from deepfake_detector.console import UserError, add_output_arguments, command, progress
-from deepfake_detector.files import write_text, written_whole
+from deepfake_detector.console import (
+    ArgumentParser,
+    UserError,
+    add_output_arguments,
+    command,
+    progress,
+)
+from deepfake_detector.endings import removed_at_the_end
+from deepfake_detector.files import partial_path, write_text, written_whole
 from deepfake_detector.images import compress
+from deepfake_detector.output_paths import OutputFile, check_outputs
 from deepfake_detector.synthetic.face_swap import random_swap_artifacts, swap_faces
 from deepfake_detector.synthetic.people import random_person
 from deepfake_detector.synthetic.scene import draw_frames
@@ -52,7 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     num_real = len(metadata) - num_fakes
     print(f"{num_real} real and {num_fakes} fake videos in {options['out']}")
     if json_summary:
-        print(json.dumps({"real": num_real, "fake": num_fakes}))
+        print(
+            json.dumps(
+                {"version": deepfake_detector.__version__, "real": num_real, "fake": num_fakes}
+            )
+        )
     return 0
 
 
@@ -87,6 +99,7 @@ def make_sample_set(
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}")
     metadata, people = _plan(settings)
+    check_outputs([OutputFile("--out", out, is_folder=True)], [])
     _claim_folder(out, settings)
     num_frames = max(1, round(seconds * fps))
     videos_of_people = _missing_videos(out, people, seed)
@@ -217,7 +230,8 @@ def _claim_folder(out: Path, settings: dict) -> None:
         raise UserError(f"{out} holds a {METADATA_NAME} that this script did not write")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_text(settings_path, json.dumps(settings, indent=2) + "\n")
+        saved = {"version": deepfake_detector.__version__, **settings}
+        write_text(settings_path, json.dumps(saved, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"cannot write to {out} ({error.strerror})") from error
 
@@ -258,7 +272,13 @@ def _run_tasks(tasks: list[_PersonTask], workers: int) -> None:
     def died(task: _PersonTask, seconds: float) -> None:
         raise UserError(f"the process that made {task.videos[0].path} died; run the command again")
 
-    with progress(sum(len(task.videos) for task in tasks), "drawing", "videos") as advance:
+    paths = [video.path for task in tasks for video in task.videos]
+    with (
+        progress(len(paths), "drawing", "videos") as advance,
+        contextlib.ExitStack() as unfinished,
+    ):
+        for path in paths:  # those of processes that a signal ends
+            unfinished.enter_context(removed_at_the_end(partial_path(path)))
         if workers == 1 or len(tasks) < 2:
             for task in tasks:
                 advance(_make_videos(task))
@@ -266,10 +286,8 @@ def _run_tasks(tasks: list[_PersonTask], workers: int) -> None:
             parallel.run_in_processes(_make_videos, tasks, advance, died, workers)
 
 
-def main_arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main_arguments() -> ArgumentParser:
+    parser = ArgumentParser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the videos")
     add("--num-people", type=int, default=80, help="people, one real video each (%(default)s)")

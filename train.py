@@ -68,9 +68,8 @@ with quiet_tensorflow():
     from deepfake_detector.networks import backbones
     from deepfake_detector.scoring import model_file
     from deepfake_detector.scoring.export import export
-    from deepfake_detector.training import devices, initial_weights, report, run_folder
+    from deepfake_detector.training import devices, initial_weights, promises, report, run_folder
     from deepfake_detector.training.callbacks import all_callbacks
-    from deepfake_detector.training.errors import explained_errors
     from deepfake_detector.training.loop import Trainer, make_optimizer
     from deepfake_detector.training.run_folder import RunState
     from model import build_model
@@ -107,6 +106,7 @@ def train(
     lost.
     """
     data, out = Path(data), Path(out)
+    promises.check_folder(out, data, settings, options)
     faces = list_faces(data)
     if options.ignore_official_split:
         faces = without_official_splits(faces)
@@ -180,12 +180,21 @@ def train_stage(
             trainer.progress = state.progress
         else:
             state, variables = run_folder.read_state(out)
+
+            def restored() -> Trainer:
+                trainer = build_trainer(stage, strategy, precision, steps)
+                trainer.restore(state.progress, variables)
+                return trainer
+
+            if chief:
+                promises.mend(stage, splits, state, lambda path: restored().save(path))
             if state.finished and settings.epochs <= state.epochs:
                 print(f"{out} holds this run already; --overwrite trains it again")
                 return state.progress.history
             state.go_on(settings.epochs, precision)
-            trainer = build_trainer(stage, strategy, precision, steps)
-            trainer.restore(state.progress, variables)
+            trainer = restored()
+        state.run_settings = stage.run_settings
+        state.split_names = run_folder.split_names(splits)
         run_folder.check_agreement(trainer, stage.run_settings, splits)
         every_callback = all_callbacks(trainer, stage, state, options, callbacks)
         if chief:
@@ -283,7 +292,7 @@ def fit(
     begin = {"first_epoch": trainer.progress.epoch, "first_step": trainer.progress.step}
     bar_or_lines = 1 if sys.stdout.isatty() else 2  # lines for a log file
     verbose = bar_or_lines if devices.is_chief(trainer.strategy) else 0
-    with explained_errors([*splits["train"], *splits["validation"]], settings.batch_size):
+    with devices.explained_errors([*splits["train"], *splits["validation"]], settings.batch_size):
         trainer.fit(
             distributed("train", training=True, **begin),
             distributed("validation", equal_classes=True),

@@ -12,15 +12,17 @@
     prediction    windows, verdicts, annotated videos, pictures
     synthetic     synthetic people for the demo and the tests
 
-Rooms import downwards only: libraries < console, files, images, charts, parallel < decoding <
-videos, networks, synthetic < face_dataset < faces, clips < scoring < training, evaluation,
-prediction. No room imports a script, and nothing that processing.py needs imports TensorFlow.
+Rooms import downwards only: endings, libraries, files, console < output_paths, images, charts,
+parallel < decoding < videos, networks, synthetic < face_dataset < faces, clips < scoring <
+training, evaluation, prediction. No room imports a script, and nothing that processing.py needs
+imports TensorFlow.
 """
 
-from deepfake_detector import libraries
+from deepfake_detector import endings, libraries
 
 __version__ = "1.0.0"
 
+endings.install()
 # Before any file below imports them.
 libraries.require(*libraries.NEEDED)
 libraries.require_opencv()

@@ -1,8 +1,8 @@
 """What all scripts print in the same way: errors, progress bars, tables.
 
-`command` wraps a script's `main`, `UserError` carries one clear sentence to the user, `progress`
-shows a bar on a terminal and stays silent in a log file, `quiet_tensorflow` keeps TensorFlow's
-start-up messages off the screen.
+`command` wraps a script's `main`, whose arguments `ArgumentParser` reads. `UserError` carries one
+clear sentence to the user, `progress` shows a bar on a terminal and stays silent in a log file,
+`quiet_tensorflow` keeps TensorFlow's start-up messages off the screen.
 """
 
 import argparse
@@ -12,7 +12,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from pathlib import Path
+from typing import IO, Any, NoReturn, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -26,40 +27,91 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from deepfake_detector import libraries
+from deepfake_detector import __version__, endings, libraries
+from deepfake_detector.endings import EXIT_INTERRUPTED, STANDARD_OUTPUT
 
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
-EXIT_BROKEN_PIPE = 141  # ... and for one that wrote to a closed pipe
+# What all scripts end with, next to EXIT_INTERRUPTED and EXIT_TERMINATED (docs/troubleshooting.md).
+EXIT_INCOMPLETE = 1  # done, except for some videos or files
+EXIT_USAGE = 2  # nothing was done
+EXIT_BROKEN_PIPE = 141  # what a shell reports for a program that wrote to a closed pipe
 
 
 class UserError(Exception):
     """Something the user can put right: what was found, where, and what to do about it."""
 
+    exit_code = EXIT_USAGE
+
+
+class IncompleteError(UserError):
+    """Work that was done, but for what the sentence names."""
+
+    exit_code = EXIT_INCOMPLETE
+
 
 def command(main: Callable[..., int]) -> Callable[..., int]:
-    """Return `main` with `UserError` turned into one line on stderr and exit code 2."""
+    """Return `main` with every error of the user's turned into one line on stderr, with
+    --json-summary also one on stdout, and into its exit code."""
 
     @functools.wraps(main)
     def wrapped(argv: Sequence[str] | None = None) -> int:
         try:
-            return main(argv)
+            code = main(argv)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where an error still has a sentence
+            endings.work_is_done()
+            return code
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return EXIT_USAGE
-        except BrokenPipeError:
-            # The reader of our output (head, less) has seen enough; do not fail again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_BROKEN_PIPE
+            return _report(str(error), error.exit_code, argv)
         except OSError as error:
+            if isinstance(error, BrokenPipeError) and error.filename in {None, STANDARD_OUTPUT}:
+                _print_to_nowhere()  # the reader of our output (head, less) has seen enough
+                return EXIT_BROKEN_PIPE
             # Errors without a better sentence of their own: a full disk, a read-only folder.
-            print(f"error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
-            return EXIT_USAGE
-        except KeyboardInterrupt:
-            print("interrupted: what was finished until now is kept", file=sys.stderr)
-            return EXIT_INTERRUPTED
+            sentence, code = f"{error.filename or 'a file'}: {error.strerror or error}", EXIT_USAGE
+            if error.filename == STANDARD_OUTPUT:
+                code = EXIT_INCOMPLETE if endings.has_results() else EXIT_USAGE
+                _print_to_nowhere()
+            return _report(sentence, code, argv)
+        except KeyboardInterrupt as interrupt:
+            terminated = isinstance(interrupt, endings.TerminatedError)
+            return endings.leave(endings.EXIT_TERMINATED if terminated else EXIT_INTERRUPTED)
 
     return wrapped
+
+
+def _report(sentence: str, code: int, argv: Sequence[str] | None) -> int:
+    """Print an error for the user, and with --json-summary for programs; return its exit code."""
+    with contextlib.suppress(OSError):
+        say(f"error: {sentence}", sys.stderr)
+        if endings.wants_json(argv):
+            print(endings.error_line(sentence, code), flush=True)
+    return code
+
+
+def _print_to_nowhere() -> None:
+    """Let what is still to be printed not fail again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """The parser of a script, whose --help begins with the `description` as it is. Wrong arguments
+    are a line of JSON, too, where that is asked for."""
+
+    def __init__(self, description: str | None):
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        self._words: Sequence[str] | None = None
+        version = f"deepfake-detector {__version__}"
+        self.add_argument("--version", action="version", version=version, help="print the version")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._words = args
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise SystemExit(_report(message, EXIT_USAGE, self._words))
 
 
 @contextlib.contextmanager
@@ -89,9 +141,14 @@ def progress(total: int, description: str, unit: str) -> Iterator[Callable[..., 
         yield advance
 
 
-def add_output_arguments(parser: argparse.ArgumentParser, verbose: str = "") -> None:
-    """Add --json-summary, and --verbose where there is something that it shows."""
+def add_output_arguments(
+    parser: argparse.ArgumentParser, verbose: str = "", overwrite: str = ""
+) -> None:
+    """Add --json-summary, --verbose where there is something that it shows, and --overwrite where
+    there are files that it replaces."""
     add = parser.add_argument_group("output").add_argument
+    if overwrite:
+        add("--overwrite", action="store_true", help=f"also replace {overwrite}")
     add("--json-summary", action="store_true", help="end with one line of JSON, for programs")
     if verbose:
         add("--verbose", action="store_true", help=f"also show {verbose}")
@@ -110,6 +167,8 @@ def counted(number: int, noun: str) -> str:
 def say(text: str, file: TextIO | None = None) -> None:
     """Print one line, with any file name in it, on a terminal of any encoding."""
     file = sys.stdout if file is None else file
+    if file is None:  # it was closed before this process began
+        return
     encoding = file.encoding or "utf-8"
     shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
     print(shown, file=file, flush=True)
@@ -155,7 +214,7 @@ def quiet_tensorflow() -> Iterator[None]:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
     real_stderr = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
+    with _aside() as aside:
         os.dup2(aside.fileno(), 2)
         try:
             yield
@@ -166,3 +225,11 @@ def quiet_tensorflow() -> Iterator[None]:
         finally:
             os.dup2(real_stderr, 2)
             os.close(real_stderr)
+
+
+def _aside() -> IO[bytes]:
+    """Return a file for messages; where there is no room for one, what comes in is lost."""
+    try:
+        return tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+    except OSError:
+        return Path(os.devnull).open("w+b")

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and text that is safe in a spreadsheet.
+"""Files that are whole or not there, temporary folders, text that is safe in a spreadsheet.
 
 with written_whole(Path("model.keras")) as partial:
     model.save(partial)
@@ -7,13 +7,28 @@ text_cell("=1+1.mp4")                                  # "'=1+1.mp4"
 """
 
 import contextlib
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from deepfake_detector import endings
+from deepfake_detector.console import UserError
+
+LOCK_NAME = ".lock"
+PARTIAL_PREFIX = ".partial."
 
 # A cell that begins so is a formula to Excel and LibreOffice, and a formula can fetch an address or
 # run a program (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def partial_path(path: Path) -> Path:
+    """Return the name under which `path` is written."""
+    return path.with_name(PARTIAL_PREFIX + path.name)
 
 
 @contextlib.contextmanager
@@ -24,10 +39,17 @@ def written_whole(path: Path) -> Iterator[Path]:
     that of `path`, because many writers choose a format by it. Works for folders that are not there
     yet, too.
     """
-    partial = path.with_name(f".partial.{path.name}")
+    partial = partial_path(path)
     try:
-        yield partial
-        partial.replace(path)
+        with endings.removed_at_the_end(partial):
+            yield partial
+            partial.replace(path)
+            endings.note_result()
+    except OSError as error:
+        # The user knows `path`, not the hidden name.
+        if error.filename is not None and Path(error.filename) == partial:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         if partial.is_file():
             partial.unlink()
@@ -35,10 +57,27 @@ def written_whole(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def is_stream(path: Path) -> bool:
+    """Return whether `path` is something to write to that is no file on a disk: /dev/stdout,
+    /dev/null, a pipe."""
+    is_device = path.parts[:2] in {("/", "dev"), ("/", "proc")}
+    return is_device or (path.exists() and not path.is_file() and not path.is_dir())
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole. File names in the text that are no Unicode keep their bytes."""
+    """Write a text file, whole, or to a stream. File names in the text that are no Unicode keep
+    their bytes."""
+    if is_stream(path):
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        return
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Copy a file, whole."""
+    with written_whole(path) as partial:
+        shutil.copyfile(source, partial)
 
 
 def text_cell(text: str) -> str:
@@ -49,3 +88,53 @@ def text_cell(text: str) -> str:
     only, not for numbers: -0.5 stays a number.
     """
     return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+
+
+@contextlib.contextmanager
+def temporary_folder(name: str) -> Iterator[Path]:
+    """Yield a new folder for temporary files and remove it at the end, also after a signal.
+
+    The folders of that name that dead processes left behind are removed first. Raises UserError
+    where there is no room for one.
+    """
+    try:
+        _remove_dead_folders(name)
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-"))
+        lock = FileLock(folder / LOCK_NAME)
+        lock.acquire()
+    except OSError as error:
+        raise UserError(
+            f"there is no folder for temporary files ({error.strerror}); make room, or name one "
+            "with TMPDIR"
+        ) from error
+    try:
+        with endings.removed_at_the_end(folder):
+            yield folder
+    finally:
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_dead_folders(name: str) -> None:
+    """Remove the folders of processes that are not alive; a process of another container, which
+    may share this folder, holds the lock on its own."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{name}-*-*"):
+        process = folder.name.split("-")[1]
+        if process.isdecimal() and not _is_alive(int(process)):
+            with (
+                contextlib.suppress(Timeout, OSError),
+                FileLock(folder / LOCK_NAME, blocking=False),
+            ):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # signal 0 would be Ctrl-C there; the lock decides
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of another user
+    return True

@@ -7,10 +7,10 @@ require_opencv()
 import importlib
 import importlib.util
 import sys
-from pathlib import Path
 from typing import NoReturn
 
-ROOT = Path(__file__).resolve().parents[1]  # where the scripts are
+from deepfake_detector import endings
+
 # All that requirements.txt installs but TensorFlow, without which videos can be read.
 NEEDED = ("av", "filelock", "jinja2", "matplotlib", "numpy", "rich", "scipy", "sklearn")
 INSTALL = "run: pip install -r requirements.txt"
@@ -40,8 +40,7 @@ def require_opencv() -> None:
 
 
 def _give_up(sentence: str) -> NoReturn:
-    script = getattr(sys.modules["__main__"], "__file__", None)
-    if script is None or Path(script).resolve().parent != ROOT:
+    if not endings.runs_a_script():
         raise ImportError(sentence)
     print(f"error: {sentence}", file=sys.stderr)
     raise SystemExit(2)

@@ -28,13 +28,15 @@ from concurrent.futures import (
     wait,
 )
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from deepfake_detector.console import UserError
+from deepfake_detector.endings import interrupts_held, starting_processes
 
 # The default time limit is long enough for the slowest disks and decoders: an 8K video takes 10
 # seconds for each of its own.
@@ -42,6 +44,7 @@ TIMEOUT_START_SEC, TIMEOUT_PER_CAPTURED_SEC = 120.0, 30.0
 TIMEOUT_PER_SEARCHED_SEC = 5.0  # for seconds in which a face is only searched for
 # A job watches the clock itself; only one that hangs in a decoder runs on for this much longer.
 GRACE_SEC = 5.0
+INTERRUPT_GRACE_SEC = 0.7  # for the tasks that are under way at a Ctrl-C
 
 Job = Callable[[Any], Any]
 Record = Callable[[Any], None]
@@ -85,8 +88,8 @@ def run_tasks(
 ) -> None:
     """Run the job for all tasks: on the cluster, in processes of this machine, or right here.
 
-    After Ctrl-C no further task begins; those under way are finished and recorded, because what
-    they wrote exists.
+    After Ctrl-C no further task begins; those under way have a moment to end, and are recorded,
+    because what they wrote exists.
     """
     if machines.scheduler:
         run_on_cluster(job, tasks, record, record_death, machines.scheduler)
@@ -109,6 +112,7 @@ def run_in_processes(
     record_death: RecordDeath,
     workers: int,
     timeout_sec: float = math.inf,
+    stop: "Stop | None" = None,
 ) -> None:
     """Run the job for all tasks in `workers` new processes.
 
@@ -116,20 +120,23 @@ def run_in_processes(
     The tasks that were under way are then done one at a time, each in a process of its own. The
     one that kills its process again goes to `record_death`, with the seconds until then, and a new
     pool continues with the rest. A process that is at one task for `timeout_sec` and GRACE_SEC
-    ends itself.
+    ends itself. With `stop` another thread can end all of them at once.
     """
     job = functools.partial(_run_or_die, job, timeout_sec + GRACE_SEC)
-    waiting = iter(tasks)
-    while True:
-        with _new_pool(workers) as pool:
+    waiting, stop = iter(tasks), stop or Stop()
+    while not stop.is_asked():
+        with _new_pool(workers, stop) as pool:
             lost = run_on_executor(pool, job, waiting, record, record_death, ahead=4 * workers)
         if not lost:
             return
         for task in lost:
             started = time.perf_counter()
-            with _new_pool(1) as pool:
-                if run_on_executor(pool, job, iter([task]), record, record_death, ahead=1):
-                    record_death(task, time.perf_counter() - started)
+            with _new_pool(1, stop) as pool:
+                lost_again = run_on_executor(pool, job, iter([task]), record, record_death, ahead=1)
+            if stop.is_asked():
+                return
+            if lost_again:
+                record_death(task, time.perf_counter() - started)
 
 
 def _run_or_die(job: Job, timeout_sec: float, task: Any) -> Any:
@@ -145,27 +152,59 @@ def _run_or_die(job: Job, timeout_sec: float, task: Any) -> Any:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _new_pool(workers: int) -> ProcessPoolExecutor:
-    # Spawn: OpenCV's threads and locks do not survive a fork.
-    return ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+class _Pool(ProcessPoolExecutor):
+    """Processes that end when `end_now` is called, and when this process ends, however it does."""
+
+    def __init__(self, workers: int):
+        # Spawn: OpenCV's threads and locks do not survive a fork.
+        context = get_context("spawn")
+        receiver, self._lifeline = context.Pipe(duplex=False)
+        super().__init__(workers, context, _start_worker, (receiver,))
+
+    def end_now(self) -> None:
+        self._lifeline.close()
 
 
-def _start_worker() -> None:
+class Stop:
+    """Ends the processes of a run that nobody waits for any more."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._pools: list[_Pool] = []
+
+    def is_asked(self) -> bool:
+        return self._asked
+
+    def now(self) -> None:
+        self._asked = True
+        for pool in self._pools:
+            pool.end_now()
+
+    def also_ends(self, pool: _Pool) -> _Pool:
+        self._pools.append(pool)
+        if self._asked:
+            pool.end_now()
+        return pool
+
+
+def _new_pool(workers: int, stop: Stop) -> _Pool:
+    return stop.also_ends(_Pool(workers))
+
+
+def _start_worker(lifeline: Connection) -> None:
     # The workers share the cores already; threads of OpenCV's own would only fight over them.
     cv2.setNumThreads(0)
-    # Ctrl-C reaches every process of a terminal: the main one stops the run, a worker finishes what
-    # it has begun.
+    # Ctrl-C reaches every process of a terminal: the main one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Each worker holds both ends of the queue it reads from, so it would wait there for ever when
     # the main process is killed.
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
+    threading.Thread(target=_end_with_the_run, args=(lifeline,), daemon=True).start()
 
 
-def _end_with_the_run() -> None:
-    main_process = parent_process()
-    if main_process is not None:
-        main_process.join()
-        os._exit(1)
+def _end_with_the_run(lifeline: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv()  # until the other end is closed
+    os._exit(1)
 
 
 # A Dask cluster
@@ -269,19 +308,35 @@ def run_on_executor(
                 del pending[future]
     except BrokenExecutor:
         return [pending.pop(future) for future in list(pending) if _is_lost(future)]
+    except KeyboardInterrupt:
+        if isinstance(executor, _Pool):
+            patience = threading.Timer(INTERRUPT_GRACE_SEC, executor.end_now)
+            patience.daemon = True
+            patience.start()
+        raise
     finally:
-        for future in pending:
-            future.cancel()
-        executor.shutdown(wait=True)
+        _begin_no_more(executor, pending)
         for future in pending:
             if not future.cancelled() and future.exception() is None:
                 record(future.result())
 
 
+def _begin_no_more(executor: Executor, pending: Iterable[Future]) -> None:
+    """Cancel what has not begun, and wait for the rest."""
+    if isinstance(executor, _Pool):
+        # A future cancelled in another way would be an error in the pool when its processes end.
+        executor.shutdown(wait=True, cancel_futures=True)
+    else:
+        for future in pending:
+            future.cancel()
+        executor.shutdown(wait=True)
+
+
 def _submit(executor: Executor, job: Job, task: Any) -> Future:
     """Submit, or return a future that has failed, so that a broken executor loses no task."""
     try:
-        return executor.submit(job, task)
+        with starting_processes():
+            return executor.submit(job, task)
     except BrokenExecutor as error:
         future: Future = Future()
         future.set_exception(error)
@@ -290,26 +345,3 @@ def _submit(executor: Executor, job: Job, task: Any) -> Future:
 
 def _is_lost(future: Future) -> bool:
     return future.cancelled() or not future.done() or future.exception() is not None
-
-
-@contextlib.contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Let a Ctrl-C inside this block take effect at its end; a second one counts at once."""
-    former = signal.getsignal(signal.SIGINT)
-    if former is None or threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is interrupted
-        return
-    held: list[int] = []
-
-    def hold(number: int, frame: Any) -> None:
-        if held:
-            raise KeyboardInterrupt
-        held.append(number)
-
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
-        if held:
-            signal.raise_signal(signal.SIGINT)

@@ -20,6 +20,7 @@ from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores, 
 from deepfake_detector.scoring import metrics
 from deepfake_detector.videos.metadata import FAKE, REAL
 
+NAMES = ("roc", "precision_recall", "reliability", "scores", "confusion", "faces")
 FACES_CHART = "Most confident correct and most wrong predictions"
 LABELS = (REAL, FAKE)
 

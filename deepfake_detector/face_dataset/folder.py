@@ -20,10 +20,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from deepfake_detector import __version__
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.boxes import BOXES_NAME
 from deepfake_detector.face_dataset.manifest import (
     LOCK_NAME,
+    MANIFEST_NAME,
     face_names,
     file_bytes,
     index_lock,
@@ -36,7 +38,14 @@ from deepfake_detector.face_dataset.settings import (
     read_settings,
     setting_differences,
 )
-from deepfake_detector.files import write_text
+from deepfake_detector.files import PARTIAL_PREFIX, write_text
+from deepfake_detector.output_paths import (
+    OutputFile,
+    begins_with,
+    check_outputs,
+    files_of_folder,
+    mentions,
+)
 from deepfake_detector.videos.metadata import Video
 
 WORK_PREFIX = ".work-"
@@ -141,6 +150,7 @@ def prepare(
     folders = {video.path.parent.resolve() for video in videos}
     if save_path == Path() or save_path.resolve() in folders:
         raise UserError("the save path must be a folder of its own, apart from the videos")
+    check_outputs(_index_files(save_path), [video.path for video in videos])
     try:
         save_path.mkdir(parents=True, exist_ok=True)
         if _is_foreign(save_path):
@@ -160,12 +170,23 @@ def prepare(
             if overwrite:
                 # Out of the index before any is made again: an interrupted run leaves no mixture.
                 manifest = {name: row for name, row in manifest.items() if name not in asked}
-            text = json.dumps(settings.saved(), indent=1) + "\n"
+            saved = {"version": __version__, **settings.saved()}
+            text = json.dumps(saved, indent=1) + "\n"
             write_text(save_path / SETTINGS_NAME, text)
             write_index_locked(save_path, manifest, videos)
     except OSError as error:
         raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
     return manifest
+
+
+def _index_files(save_path: Path) -> list[OutputFile]:
+    """Return the files next to the faces that other folders have, too, such as that of a trained
+    model, and how those of faces are recognised."""
+    files = {
+        SETTINGS_NAME: lambda path: not mentions(path, '"training":'),
+        MANIFEST_NAME: lambda path: begins_with(path, "filename,"),
+    }
+    return files_of_folder("--save-path", save_path, files)
 
 
 def _is_foreign(folder: Path) -> bool:
@@ -174,8 +195,8 @@ def _is_foreign(folder: Path) -> bool:
     It looks for the settings last: another run that starts here at this moment writes them before
     anything but its lock.
     """
-    first_files = {LOCK_NAME, f".partial.{SETTINGS_NAME}"}
-    holds_something = any(path.name not in first_files for path in folder.iterdir())
+    names = {path.name for path in folder.iterdir()} - {LOCK_NAME}
+    holds_something = any(not name.startswith(PARTIAL_PREFIX) for name in names)
     return holds_something and not (folder / SETTINGS_NAME).exists()
 
 

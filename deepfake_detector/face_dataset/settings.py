@@ -107,4 +107,5 @@ def read_settings(faces_folder: Path) -> dict:
         ) from None
     if not isinstance(settings, dict):
         raise UserError(f"{faces_folder} holds no {SETTINGS_NAME}; make faces with processing.py")
+    settings.pop("version", None)  # of the program, on which the crops do not depend
     return settings

@@ -10,19 +10,18 @@ import argparse
 import os
 from pathlib import Path
 
-from deepfake_detector.console import UserError, add_output_arguments
+from deepfake_detector.console import ArgumentParser, UserError, add_output_arguments
 from deepfake_detector.face_dataset.settings import AS_IS
-from deepfake_detector.prediction.outputs import CSV_FORMATS, NO_FACE_SCORE
+from deepfake_detector.prediction.outputs import NO_FACE_SCORE
+from deepfake_detector.prediction.task import CSV_FORMATS
 from deepfake_detector.prediction.verdicts import WINDOW_RULES
 from deepfake_detector.scoring import calibration
 from deepfake_detector.videos import search
 
 
-def main_arguments(description: str | None) -> argparse.ArgumentParser:
+def main_arguments(description: str | None) -> ArgumentParser:
     """Return the parser of the command line, whose --help begins with the `description`."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(description)
     add = parser.add_argument
     add("videos", nargs="+", metavar="VIDEO_OR_FOLDER", help="what to score")
     add(
@@ -118,7 +117,11 @@ def main_arguments(description: str | None) -> argparse.ArgumentParser:
         help="seconds before a video, or with --whole a window, is given up (default: by the "
         "model's capture_sec and by --search-sec)",
     )
-    add_output_arguments(parser, verbose="what TensorFlow says about the machine")
+    add_output_arguments(
+        parser,
+        verbose="what TensorFlow says about the machine",
+        overwrite="files that predict.py did not write",
+    )
     return parser
 
 

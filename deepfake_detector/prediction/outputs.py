@@ -18,19 +18,20 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import av.error
 import cv2
 
-import deepfake_detector
-from deepfake_detector.console import UserError, counted, printable, say, say_lines
+from deepfake_detector import __version__
+from deepfake_detector.console import counted, printable, say, say_lines
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.face_dataset.settings import AS_IS, SETTINGS_NAME
 from deepfake_detector.files import text_cell, write_text, written_whole
+from deepfake_detector.output_paths import check_outputs
 from deepfake_detector.prediction.results import UnfinishedResults, VideoVerdict, plain_result
-from deepfake_detector.prediction.task import Task
+from deepfake_detector.prediction.task import Destinations, Task, output_files
 from deepfake_detector.prediction.verdicts import (
     UNCERTAIN,
     UNREADABLE,
@@ -42,7 +43,6 @@ from deepfake_detector.scoring import trained_model
 from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.videos import search
 
-CSV_FORMATS = ("columns", "dfdc")
 CSV_COLUMNS = (
     "threshold",
     "read_sec",
@@ -60,41 +60,29 @@ NO_FACE_SCORE = 0.5
 JSON_CONTRACT = 2
 
 
-@dataclass(frozen=True)
-class Destinations:
-    """Where the results go; nothing is written where a path is None."""
-
-    csv: Path | None = None
-    json: Path | None = None
-    pictures: Path | None = None  # a folder
-    csv_format: str = "columns"  # or "dfdc"
-    no_face_score: float | None = None  # the label of a video without a score, for "dfdc"
-    explain: bool = False  # draw an occlusion map, too
-
-    @property
-    def unfinished(self) -> Path | None:
-        """The file that a stopped run leaves behind, next to the JSON or else the CSV file."""
-        path = self.json or self.csv
-        return path.with_name(f"{path.name}.unfinished.jsonl") if path else None
-
-    @property
-    def timeline(self) -> bool:
-        """Whether there is something that shows scores over time."""
-        return self.json is not None or self.pictures is not None
-
-
 NOWHERE = Destinations()
 
 
 class Outputs:
     """The results of one call, printed and written.
 
-    Folders are made now, and not after hours of work. Raises UserError where a result would
-    take the place of a folder or of a video, OSError where a folder cannot be made.
+    Folders are made now, and not after hours of work. Raises UserError where a result cannot be
+    written, or would take the place of something that predict.py did not write, which `overwrite`
+    allows; see `output_paths.check_outputs`.
     """
 
-    def __init__(self, task: Task, paths: Sequence[Path], to: Destinations = NOWHERE):
-        _make_folders(paths, [to.csv, to.json], to.pictures)
+    def __init__(
+        self,
+        task: Task,
+        paths: Sequence[Path],
+        to: Destinations = NOWHERE,
+        overwrite: bool = False,
+    ):
+        inputs = [*paths, task.model_path, task.model_path.parent / SETTINGS_NAME]
+        check_outputs(output_files(to, search.file_stems(paths)), inputs, overwrite)
+        for folder in (to.csv and to.csv.parent, to.json and to.json.parent, to.pictures):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
         self._task, self._paths, self._to = task, paths, to
         self._picture_stems = search.file_stems(paths)
         self._results: dict[int, VideoVerdict] = {}  # without windows, of which there are many
@@ -179,7 +167,7 @@ class Outputs:
         point = asdict(self._task.operating_point)
         head = {
             "contract": JSON_CONTRACT,
-            "version": deepfake_detector.__version__,
+            "version": __version__,
             "model": self._task.model.path,
             "trained_on": self._task.model.trained_on,
             "operating_point": point.pop("name"),
@@ -222,7 +210,7 @@ def _origin(task: Task, to: Destinations) -> dict:
     files = (task.model_path, task.model_path.parent / SETTINGS_NAME)
     return {
         "contract": JSON_CONTRACT,
-        "version": deepfake_detector.__version__,
+        "version": __version__,
         "model": task.model.path,
         "model_sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
         "faces": task.face_settings.saved(),
@@ -237,18 +225,6 @@ def _origin(task: Task, to: Destinations) -> dict:
 
 def _key(verdict: str) -> str:
     return verdict.lower().replace(" ", "_")
-
-
-def _make_folders(
-    videos: Sequence[Path], files: Iterable[Path | None], picture_folder: Path | None
-) -> None:
-    resolved = {path.resolve() for path in videos}
-    for path in filter(None, files):
-        if path.is_dir() or path.resolve() in resolved:
-            raise UserError(f"{path} is a folder, or one of the videos; give a file of its own")
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if picture_folder is not None:
-        picture_folder.mkdir(parents=True, exist_ok=True)
 
 
 def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:

@@ -5,6 +5,7 @@ for number, found in read_videos(task, paths, folder, timeline=False):
 """
 
 import contextlib
+import errno
 import functools
 import math
 import queue
@@ -19,6 +20,7 @@ from deepfake_detector.faces import extraction
 from deepfake_detector.prediction.task import Task
 from deepfake_detector.prediction.windows import VideoFaces, find_faces
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 NumberedFaces = tuple[int, VideoFaces]  # the number is the place in the list of paths
 
 
@@ -46,6 +48,9 @@ def read_videos(
         else:
             yield from map(job, items)
     except OSError as error:
+        # Other errors, of a pipe between processes for example, have nothing to do with the folder.
+        if error.errno not in NO_ROOM and not str(error.filename or "").startswith(str(folder)):
+            raise
         raise UserError(
             f"cannot write to {error.filename or folder}: {error.strerror}; make room there, or "
             "name another folder for temporary files with TMPDIR"
@@ -79,9 +84,11 @@ def _read_in_processes(
                 reason = extraction.too_slow(limit_sec)["reason"]
             record((item[0], VideoFaces(problem=reason, seconds=seconds)))
 
-        parallel.run_tasks(job, items, record, record_death, task.machines, limit_sec)
+        workers = min(task.machines.workers, max(1, len(items)))
+        parallel.run_in_processes(job, items, record, record_death, workers, limit_sec, stop)
 
-    return _yield_recorded(run)
+    stop = parallel.Stop()
+    return _yield_recorded(run, stop)
 
 
 class _StoppedError(Exception):
@@ -90,11 +97,11 @@ class _StoppedError(Exception):
 
 def _yield_recorded(
     run: Callable[[Callable[[NumberedFaces], None]], None],
+    stop: parallel.Stop,
 ) -> Iterator[NumberedFaces]:
     """Yield what `run(record)` records, while it runs in a thread; it waits for the consumer.
 
-    An error of `run` is raised here. When the consumer stops early, so does `run`, at the next
-    result.
+    An error of `run` is raised here. When the consumer stops early, so do `run` and its processes.
     """
     # One result waits at most, or crops would fill the disk where scoring is slower than reading.
     results: queue.Queue[NumberedFaces | None] = queue.Queue(maxsize=1)
@@ -121,6 +128,7 @@ def _yield_recorded(
             raise errors[0]
     finally:
         stopped.set()
+        stop.now()
         while thread.is_alive():
             with contextlib.suppress(queue.Empty):
                 results.get(timeout=0.1)

@@ -3,16 +3,21 @@
 task = prepare_task(Path("run/model.keras"), whole=True)
 """
 
-from collections.abc import Mapping
+import functools
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings, setting_differences
 from deepfake_detector.faces.yunet import detector_settings
+from deepfake_detector.output_paths import OutputFile, has_json_keys, is_chart
 from deepfake_detector.parallel import Machines
 from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
 from deepfake_detector.scoring import calibration, trained_model
+
+CSV_FORMATS = ("columns", "dfdc")
 
 
 @dataclass(frozen=True)
@@ -97,3 +102,62 @@ def _face_settings(model_settings: Mapping, model_path: Path, detector: str | No
         f"{model_path} was trained on faces that this version does not make: {differences}; "
         "train it again"
     )
+
+
+@dataclass(frozen=True)
+class Destinations:
+    """Where the results go; nothing is written where a path is None."""
+
+    csv: Path | None = None
+    json: Path | None = None
+    pictures: Path | None = None  # a folder
+    csv_format: str = "columns"  # or "dfdc"
+    no_face_score: float | None = None  # the label of a video without a score, for "dfdc"
+    explain: bool = False  # draw an occlusion map, too
+
+    @property
+    def unfinished(self) -> Path | None:
+        """The file that a stopped run leaves behind, next to the JSON or else the CSV file."""
+        path = self.json or self.csv
+        return path.with_name(f"{path.name}.unfinished.jsonl") if path else None
+
+    @property
+    def timeline(self) -> bool:
+        """Whether there is something that shows scores over time."""
+        return self.json is not None or self.pictures is not None
+
+
+def output_files(to: Destinations, stems: Sequence[str]) -> list[OutputFile]:
+    """Return what will be written, and how earlier results are recognised as ours."""
+    files = []
+    if to.csv is not None:
+        files.append(OutputFile("--csv", to.csv, _is_table_of_scores))
+    if to.json is not None:
+        keys = ("model", "operating_point")
+        files.append(OutputFile("--json", to.json, lambda path: has_json_keys(path, *keys)))
+    if to.pictures is not None:
+        files.append(OutputFile("--annotate", to.pictures, is_folder=True))
+        names = ("timeline.png", "occlusion.png", "annotated.png", "annotated.mp4")
+        for stem in stems:
+            # A chart is drawn first, with every annotated copy.
+            is_ours = functools.partial(_is_next_to_chart, stem)
+            files += [
+                OutputFile("--annotate", to.pictures / f"{stem}_{name}", is_ours) for name in names
+            ]
+    return files
+
+
+def _is_next_to_chart(stem: str, path: Path) -> bool:
+    return is_chart(path.with_name(f"{stem}_timeline.png"))
+
+
+def _is_table_of_scores(path: Path) -> bool:
+    """Return whether predict.py wrote a CSV: its header, and in Kaggle's form scores with six
+    decimals, which labels of other people are not."""
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            header, first = file.readline().strip(), file.readline().strip()
+    except OSError:
+        return False
+    kaggle = header == "filename,label" and (not first or re.search(r",[01]\.\d{6}$", first))
+    return bool(kaggle) or header.startswith("filename,status,score")

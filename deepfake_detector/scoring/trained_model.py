@@ -5,6 +5,8 @@ settings = read_model_settings(Path("run/model.keras"))
 
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from deepfake_detector.videos.addresses import as_given, is_address
 
 MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
+RUN_FILES = ("checkpoints", "history.csv", "split.json")  # as a training leaves them
 CARD_NAME = "MODEL_CARD.md"
 # The videos of sample_data.py, as the folders of their faces are named.
 SYNTHETIC_NAME = re.compile(r"person_\d{3}(_face_\d{3})?\.mp4(#\d+)?")
@@ -44,13 +47,39 @@ def find_model(path: Path | str | None) -> Path:
     if path.is_dir():
         path, folder = path / MODEL_NAME, path
         if not path.is_file():
+            _refuse_unfinished(folder)
             raise UserError(
                 f"{folder} is a folder without {MODEL_NAME}; give the .keras file of a training, "
                 "or the run folder that train.py wrote"
             )
     if not path.exists():
+        _refuse_unfinished(path.parent)
         raise UserError(f"{path} does not exist; train a model with train.py first")
     return path
+
+
+def _refuse_unfinished(folder: Path) -> None:
+    """Raise UserError where a folder is that of a training whose model is not there."""
+    there = [name for name in RUN_FILES if (folder / name).exists()]
+    if there:
+        raise UserError(
+            f"{folder} is the run folder of a training ({', '.join(there)}) without its "
+            f"{MODEL_NAME}; the same train.py command again goes on with it, or makes the model "
+            "again from its checkpoints"
+        )
+
+
+def model_problem(model_path: Path) -> str:
+    """Return in words why a file is no whole model of Keras, "" for one that is."""
+    if not model_path.exists():
+        return "is missing"
+    try:
+        with zipfile.ZipFile(model_path) as parts:
+            damaged = parts.testzip()
+            names = {"config.json", "model.weights.h5"}.difference(parts.namelist())
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error):
+        return "is damaged"
+    return "is damaged" if damaged or names else ""
 
 
 def read_model_settings(model_path: Path) -> dict:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import get_type_hints
 
-from deepfake_detector.console import add_output_arguments
+from deepfake_detector.console import ArgumentParser, add_output_arguments
 from deepfake_detector.networks import catalogue
 from deepfake_detector.training.settings import BY_ARCHITECTURE, RunOptions, TrainSettings
 
@@ -56,11 +56,9 @@ def read_arguments(description: str | None, argv: Sequence[str] | None = None) -
     return Arguments(args.data, args.out, settings, options, args.json_summary)
 
 
-def main_arguments(description: str | None) -> argparse.ArgumentParser:
+def main_arguments(description: str | None) -> ArgumentParser:
     """Return the parser of train.py."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(description)
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="faces that processing.py wrote")
     add("--out", type=Path, required=True, metavar="DIR", help="run folder to write")

@@ -13,7 +13,6 @@ from pathlib import Path
 import keras
 
 from deepfake_detector.console import UserError
-from deepfake_detector.scoring.trained_model import MODEL_NAME
 from deepfake_detector.training import devices, run_folder
 from deepfake_detector.training.loop import Trainer
 from deepfake_detector.training.run_folder import RunState
@@ -37,7 +36,7 @@ def all_callbacks(
     stop = PatientStop(stage.settings.patience, history, state.extended_after)
     if not devices.is_chief(trainer.strategy):
         return [stop, *own]
-    writers = [SaveModel(trainer, stage.folder / MODEL_NAME, stage.keep_last)]
+    writers = [SaveModel(trainer, stage.folder, stage.keep_last)]
     if options.tensorboard:
         writers.append(tensorboard_logs(stage.folder / "tensorboard"))
     # What is not in the saved state is done again after a stop: it has to be saved last.
@@ -73,11 +72,12 @@ class PatientStop(keras.callbacks.EarlyStopping):
 
 
 class SaveModel(keras.callbacks.Callback):
-    """Saves the network whenever validation is best, or after every epoch with `keep_last`."""
+    """Saves the network in the run folder `out` whenever validation is best, or after every epoch
+    with `keep_last`."""
 
-    def __init__(self, trainer: Trainer, path: Path, keep_last: bool = False):
+    def __init__(self, trainer: Trainer, out: Path, keep_last: bool = False):
         super().__init__()
-        self._trainer, self._path, self._keep_last = trainer, path, keep_last
+        self._trainer, self._out, self._keep_last = trainer, out, keep_last
         history = trainer.progress.history
         self._best = min((epoch[MONITOR] for epoch in history), default=math.inf)
 
@@ -85,7 +85,7 @@ class SaveModel(keras.callbacks.Callback):
         loss = (logs or {})[MONITOR]
         if self._keep_last or loss < self._best:
             self._best = loss
-            self._trainer.save(self._path)
+            run_folder.save_best(self._out, self._trainer.save, self._keep_last)
 
 
 class SaveState(keras.callbacks.Callback):

@@ -1,21 +1,33 @@
 """Where training runs: on this CPU, on the GPUs of this machine, or on the machines of a cluster.
 
 `cluster_strategy` finds a cluster by TF_CONFIG or the variables of a Slurm step with several tasks.
-`choose_precision` returns the number format that the GPUs are fastest with.
+`choose_precision` returns the number format that the GPUs are fastest with. `explained_errors` says
+what to do where they fail.
 """
 
+import contextlib
 import itertools
 import json
 import os
 import subprocess
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from deepfake_detector.clips import read_errors
 from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
 BFLOAT16_CAPABILITY = (8, 0)  # Ampere and later
 FLOAT16_CAPABILITY = (7, 0)  # Volta and Turing have tensor cores for float16 only
 LOWEST_PORT, PORTS = 20_000, 10_000  # below those that Linux gives out by itself
+# How the loss of another worker looks from here.
+WORKER_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 def cluster_strategy() -> tf.distribute.Strategy | None:
@@ -116,3 +128,21 @@ def choose_precision(asked: str = "auto") -> str:
     if capability >= BFLOAT16_CAPABILITY:
         return "mixed_bfloat16"
     return "mixed_float16" if capability >= FLOAT16_CAPABILITY else "float32"
+
+
+@contextlib.contextmanager
+def explained_errors(videos: Sequence[FaceTrack], batch_size: int) -> Iterator[None]:
+    """Turn a lost worker, too little memory or an unreadable crop of `videos` into a UserError."""
+    try:
+        yield
+    except WORKER_LOST as error:
+        raise UserError(
+            "another worker of this run has stopped or cannot be reached; start the same command "
+            "on all of them again, it continues from the last checkpoint"
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(
+            f"out of memory with {batch_size} clips a batch; lower --batch-size or --num-frames"
+        ) from error
+    except tf.errors.OpError as error:
+        raise UserError(read_errors.explain(error, videos)) from error

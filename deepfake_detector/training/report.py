@@ -9,6 +9,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from deepfake_detector import __version__
 from deepfake_detector.charts import save_figure
 from deepfake_detector.console import print_table
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
@@ -18,6 +19,12 @@ from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_setti
 from deepfake_detector.training.callbacks import MONITOR
 
 History = Sequence[Mapping[str, float]]
+BOTH = {"training": "", "validation (held-out originals)": "val_"}
+CHARTS = {
+    "acc_per_epoch": ("accuracy at 0.5", {name: f"{of}accuracy" for name, of in BOTH.items()}),
+    "loss_per_epoch": ("log loss", {name: f"{of}loss" for name, of in BOTH.items()}),
+    "time_per_epoch": ("time in seconds", {"training and validation": "seconds"}),
+}
 
 
 def print_splits(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
@@ -80,6 +87,7 @@ def summary(out: Path, history: History) -> dict:
     """Return what --json-summary prints."""
     settings = read_model_settings(out / MODEL_NAME)
     return {
+        "version": __version__,
         "model": str(out / MODEL_NAME),
         "epochs": len(history),
         "best": best_epoch(history),
@@ -109,12 +117,6 @@ def _operating_point(point: Mapping) -> str:
 
 def write_charts(out: Path, history: History) -> list[Path]:
     """Write charts of accuracy, loss and time per epoch and return their paths."""
-    both = {"training": "", "validation (held-out originals)": "val_"}
-    charts = {
-        "acc_per_epoch": ("accuracy at 0.5", {name: f"{of}accuracy" for name, of in both.items()}),
-        "loss_per_epoch": ("log loss", {name: f"{of}loss" for name, of in both.items()}),
-        "time_per_epoch": ("time in seconds", {"training and validation": "seconds"}),
-    }
     return [
         save_figure(
             curves_chart(
@@ -123,7 +125,7 @@ def write_charts(out: Path, history: History) -> list[Path]:
             ),
             out / "charts" / f"{chart}.png",
         )
-        for chart, (label, curves) in charts.items()
+        for chart, (label, curves) in CHARTS.items()
     ]
 
 

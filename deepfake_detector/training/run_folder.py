@@ -4,7 +4,8 @@
     settings.json    what the model expects, and what its scores mean
     split.json       which videos were trained on, validated on, held out and left out
     history.csv      a row per epoch
-    checkpoints/     state.npz: weights, optimizer and progress, to go on from after a stop
+    checkpoints/     state.npz: weights, optimizer and progress, to go on from after a stop;
+                     best.keras: a copy of the model
     .lock            of the current run
 
 Every file is written under another name and renamed: whoever kills a run, at whatever moment, finds
@@ -17,7 +18,7 @@ import csv
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from filelock import FileLock, Timeout
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
-from deepfake_detector.files import write_text, written_whole
+from deepfake_detector.files import copy_whole, write_text, written_whole
 from deepfake_detector.networks.catalogue import DROPPED, OLD_NAMES, RANDOM, dropped
 from deepfake_detector.scoring.trained_model import MODEL_NAME, SPLIT_NAME
 from deepfake_detector.training.loop import Progress, Trainer
@@ -35,7 +36,10 @@ from deepfake_detector.training.loop import Progress, Trainer
 HISTORY_NAME = "history.csv"
 LOCK_NAME = ".lock"
 STATE_NAME = "checkpoints/state.npz"
+BEST_NAME = "checkpoints/best.keras"
 STATE_CONTRACT = 1
+# Another TensorFlow would not give identical weights, but it is still this run.
+NOT_COMPARED = {"training", "version", "versions", "faces"}
 
 
 @dataclass
@@ -47,6 +51,9 @@ class RunState:
     progress: Progress = field(default_factory=Progress)
     extended_after: int = 0  # last epoch of a finished run that was asked for more epochs
     finished: bool = False  # until it is asked for more epochs
+    # What settings.json and split.json were begun with; {} in states of earlier versions.
+    run_settings: Mapping = field(default_factory=dict)
+    split_names: Mapping = field(default_factory=dict)
 
     def go_on(self, epochs: int, precision: str) -> None:
         """Note how many epochs it is asked for now; raises UserError for another precision."""
@@ -88,12 +95,7 @@ def holds_run(out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[Fa
                 "or --overwrite to replace it"
             )
         return False
-    try:
-        saved = json.loads((out / SETTINGS_NAME).read_text(encoding="utf-8"))
-        saved_names = json.loads((out / SPLIT_NAME).read_text(encoding="utf-8"))
-        saved["training"] = dict(saved["training"])
-    except (OSError, ValueError, TypeError, KeyError):
-        saved, saved_names = {"training": {}}, {}
+    saved, saved_names = _saved_or_in_state(out)
     found = saved["training"].get("architecture")
     if found in DROPPED:
         raise UserError(f"{out} holds a run of {found}: {dropped(found)}")
@@ -108,14 +110,37 @@ def holds_run(out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[Fa
     return True
 
 
+def _saved_or_in_state(out: Path) -> tuple[dict, dict]:
+    """Return what settings.json and split.json hold, or where one of them is missing or damaged,
+    what the state of the run says that it held; raises UserError where that is not known."""
+    saved, saved_names = (read_object(out / name) for name in (SETTINGS_NAME, SPLIT_NAME))
+    if "training" in saved and saved_names:
+        return saved, saved_names
+    state, _ = read_state(out)
+    if not state.run_settings:
+        missing = SPLIT_NAME if "training" in saved else SETTINGS_NAME
+        raise UserError(
+            f"{out / missing} is missing or damaged, and without it nobody can say whether this is "
+            "the same run; put it back, give another --out, or --overwrite to train again"
+        )
+    return dict(state.run_settings), saved_names or dict(state.split_names)
+
+
+def read_object(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _run_differences(saved: Mapping, wanted: Mapping) -> list[str]:
     """Return what differs between a saved settings.json and the one of this run, in words."""
     old, new = _present_names(saved), wanted["training"]
     if new["epochs"] > old.get("epochs", 0) > 0:
         old["epochs"] = new["epochs"]
     differences = [f"training: {setting_differences(old, new)}"] if old != new else []
-    # Another TensorFlow would not give identical weights, but it is still this run.
-    compared = [name for name in wanted if name not in {"training", "versions", "faces"}]
+    compared = [name for name in wanted if name not in NOT_COMPARED]
     if setting_differences(saved.get("faces", {}), wanted["faces"]):
         differences.append("faces")
     return differences + [name for name in compared if wanted[name] != saved.get(name)]
@@ -139,7 +164,7 @@ def check_agreement(
     trainer: Trainer, run_settings: Mapping, splits: Mapping[str, Sequence[FaceTrack]]
 ) -> None:
     """Raise UserError on every worker unless all of them see the same data and the same state."""
-    compared = {name: value for name, value in run_settings.items() if name != "versions"}
+    compared = {name: value for name, value in run_settings.items() if "version" not in name}
     text = json.dumps([compared, split_names(splits)], sort_keys=True)
     progress = trainer.progress
     if not trainer.is_same_everywhere([zlib.crc32(text.encode()), progress.epoch, progress.step]):
@@ -159,10 +184,19 @@ def begin(
 ) -> None:
     """Write settings and splits; a `new` run first deletes what an earlier one has left."""
     if new:
-        for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME):
+        for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME, BEST_NAME):
             (out / name).unlink(missing_ok=True)
     write_text(out / SPLIT_NAME, json.dumps(split_names(splits), indent=1) + "\n")
     write_text(out / SETTINGS_NAME, json.dumps(dict(run_settings), indent=1) + "\n")
+
+
+def save_best(out: Path, save: Callable[[Path], None], keep_last: bool) -> None:
+    """Write the model of a run, and a copy that it can be mended from; with `keep_last` the state
+    holds its weights anyway."""
+    save(out / MODEL_NAME)
+    if not keep_last:
+        (out / BEST_NAME).parent.mkdir(exist_ok=True)
+        copy_whole(out / MODEL_NAME, out / BEST_NAME)
 
 
 def write_history(out: Path, history: Sequence[Mapping[str, float]]) -> None:
@@ -190,6 +224,8 @@ def save_state(out: Path, trainer: Trainer, state: RunState) -> None:
         "precision": state.precision,
         "extended_after": state.extended_after,
         "finished": state.finished,
+        "run_settings": dict(state.run_settings),
+        "splits": dict(state.split_names),
     }
     arrays = {f"variable_{i:04d}": v.value.numpy() for i, v in enumerate(trainer.variables)}
     # Of the current epoch, (steps, batch).
@@ -224,7 +260,13 @@ def read_state(out: Path) -> tuple[RunState, list[np.ndarray]]:
         # "anew" is the name that earlier versions wrote.
         extended_after = about.get("extended_after", about.get("anew", 0))
         state = RunState(
-            about["epochs"], about["precision"], progress, extended_after, about["finished"]
+            about["epochs"],
+            about["precision"],
+            progress,
+            extended_after,
+            about["finished"],
+            about.get("run_settings", {}),
+            about.get("splits", {}),
         )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read ({error}); --overwrite trains again") from error

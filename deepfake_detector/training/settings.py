@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from deepfake_detector import __version__
 from deepfake_detector.clips.pairs import count_clips
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
@@ -223,6 +224,7 @@ def run_settings(settings: TrainSettings, face_settings: Mapping) -> dict:
 
     return {
         "contract": 1,
+        "version": __version__,
         "faces": dict(face_settings),
         "num_frames": settings.num_frames,
         "img_size": [settings.img_size, settings.img_size],

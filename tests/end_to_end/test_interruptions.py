@@ -16,7 +16,7 @@ import pytest
 from conftest import command_of, result_of
 
 import processing
-from deepfake_detector import parallel
+from deepfake_detector import endings, parallel
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.folder import prepare, put_faces, remove_dead_work, work_folder
 from deepfake_detector.face_dataset.manifest import (
@@ -315,7 +315,7 @@ def test_ctrl_c_between_a_job_and_its_record_comes_after_the_record():
 
 @pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_a_second_ctrl_c_does_not_wait():
-    with pytest.raises(KeyboardInterrupt), parallel.interrupts_held():
+    with pytest.raises(KeyboardInterrupt), endings.interrupts_held():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         pytest.fail("the second one was held, too")

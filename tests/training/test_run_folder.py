@@ -23,6 +23,7 @@ from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.settings import read_settings
 from deepfake_detector.face_dataset.splits import split_tracks
+from deepfake_detector.scoring.trained_model import find_model
 from deepfake_detector.training import run_folder
 from deepfake_detector.training.callbacks import PatientStop, SaveModel
 from deepfake_detector.training.loop import Trainer
@@ -194,7 +195,7 @@ def trainer():
 def test_the_best_epoch_before_the_stop_is_not_overwritten_by_a_worse_one(trainer, tmp_path):
     path = tmp_path / "model.keras"
     trainer.progress.history = [{"epoch": 1, "val_loss": 0.4}]
-    best = SaveModel(trainer, path)
+    best = SaveModel(trainer, tmp_path)
     best.on_epoch_end(1, {"val_loss": 0.5})
     assert not path.exists()
     best.on_epoch_end(2, {"val_loss": 0.3})
@@ -204,7 +205,7 @@ def test_the_best_epoch_before_the_stop_is_not_overwritten_by_a_worse_one(traine
 def test_the_clips_begin_with_the_last_epoch_of_the_single_frames(trainer, tmp_path):
     """The best one had hardly learned: with few people to validate on, chance chose it."""
     path = tmp_path / "model.keras"
-    last = SaveModel(trainer, path, keep_last=True)
+    last = SaveModel(trainer, tmp_path, keep_last=True)
     for val_loss in (0.3, 0.5):
         trainer.network.get_layer("dense").bias.assign([val_loss])
         last.on_epoch_end(0, {"val_loss": val_loss})
@@ -344,6 +345,119 @@ def test_a_state_that_is_damaged_is_one_sentence(sample_faces, uninterrupted, tm
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(UserError, match="state.npz cannot be read .* --overwrite trains again"):
         training(sample_faces, out)
+
+
+# State is looked at
+
+
+@pytest.fixture
+def finished(uninterrupted, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    return out
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "no model"])
+def test_a_finished_run_without_its_model_does_not_say_that_it_holds_this_run_already(
+    sample_faces, finished, damage, capsys
+):
+    """The model was destroyed, the same command said so, and exited 0."""
+    path = finished / "model.keras"
+    before = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(before[:1000] if damage == "truncated" else b"{}")
+    training(sample_faces, finished)
+    assert "model.keras of" in capsys.readouterr().out
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["settings.json", "split.json", "history.csv"])
+def test_a_finished_run_makes_its_small_files_again(sample_faces, finished, name, capsys):
+    before = (finished / name).read_text()
+    (finished / name).unlink()
+    training(sample_faces, finished)
+    assert f"{name}" in capsys.readouterr().out
+    assert (finished / name).read_text() == before
+
+
+def test_settings_that_are_cut_short_are_no_other_run(sample_faces, finished):
+    """It was "a run that differs in training", and named all of it."""
+    path = finished / "settings.json"
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(UserError, match=r"seed=0 \(asked for: 1\)"):
+        training(sample_faces, finished, settings=replace(SETTINGS, seed=1))
+    training(sample_faces, finished)
+    assert json.loads(path.read_text())["training"]["seed"] == 0
+
+
+def of_an_earlier_version(out, best_epoch):
+    """Leave the state without settings, and no copy of the model, as earlier versions did."""
+    (out / "checkpoints" / "best.keras").unlink(missing_ok=True)
+    with np.load(out / run_folder.STATE_NAME) as state:
+        arrays = dict(state)
+    about = json.loads(str(arrays["about"]))
+    del about["run_settings"], about["splits"]
+    for metrics in about["history"]:
+        metrics["val_loss"] = 0.1 if metrics["epoch"] == best_epoch else 0.7
+    arrays["about"] = np.array(json.dumps(about))
+    np.savez(out / run_folder.STATE_NAME, **arrays)
+    return [arrays[name] for name in arrays if name.startswith("variable")]
+
+
+def test_a_model_of_an_earlier_run_is_made_of_its_last_epoch_if_that_was_the_best(
+    sample_faces, finished
+):
+    variables = of_an_earlier_version(finished, best_epoch=3)
+    (finished / "model.keras").unlink()
+    training(sample_faces, finished)
+    for weight in keras.models.load_model(finished / "model.keras").get_weights():
+        assert any(np.array_equal(weight, variable) for variable in variables)
+
+
+def test_a_model_whose_weights_are_lost_is_a_sentence(sample_faces, finished):
+    of_an_earlier_version(finished, best_epoch=1)
+    (finished / "model.keras").write_bytes(b"")
+    with pytest.raises(
+        UserError, match="is damaged, .* epoch 3, not those of the best one, 1; put"
+    ):
+        training(sample_faces, finished)
+
+
+def test_settings_of_an_earlier_run_that_are_gone_are_a_sentence(sample_faces, finished):
+    of_an_earlier_version(finished, best_epoch=3)
+    (finished / "settings.json").unlink()
+    with pytest.raises(UserError, match="settings.json is missing or damaged, and without it"):
+        training(sample_faces, finished)
+
+
+def test_a_run_folder_without_its_model_is_not_told_to_train_one_first(finished):
+    (finished / "model.keras").unlink()
+    for path in (finished, finished / "model.keras"):
+        with pytest.raises(UserError, match="is the run folder of a training .* the same train.py"):
+            find_model(path)
+
+
+# Nothing is overwritten
+
+
+def test_a_training_does_not_write_into_the_faces_or_over_the_files_of_others(
+    sample_faces, finished, tmp_path
+):
+    def train_into(out, **settings):
+        train.train(sample_faces, out, replace(SETTINGS, **settings))
+
+    with pytest.raises(UserError, match="--out .* is what this command reads"):
+        train_into(sample_faces)
+    with pytest.raises(UserError, match="model.keras is what this command reads"):
+        train_into(finished, initial=str(finished))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.keras").write_text("of another program")
+    with pytest.raises(UserError, match="model.keras is there, and this command did not write it"):
+        train_into(tmp_path / "mine")
+    assert (tmp_path / "mine" / "model.keras").read_text() == "of another program"
+    with pytest.raises(UserError, match="cannot write to --out .*model.keras is a file"):
+        train_into(tmp_path / "mine" / "model.keras" / "run")
 
 
 def test_two_runs_do_not_share_a_folder(sample_faces, tmp_path):

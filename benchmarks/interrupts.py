@@ -1,0 +1,170 @@
+"""Ends every script at random moments with Ctrl-C and SIGTERM, and shows what comes of it.
+
+    python -m benchmarks.interrupts --tries 10
+
+makes a small set of synthetic videos, its faces and a run, starts each script on them again and
+again, sends the signal after a random time, and prints a table: exit codes, the longest time until
+the script had ended, folders and files that were left behind, tracebacks, processes that lived on.
+An exit code 0 belongs to a script that was done before the signal came.
+"""
+
+import argparse
+import contextlib
+import functools
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TINY = "--architecture baseline --epochs 3 --frame-epochs 0 --batch-size 4 --num-frames 3"
+TINY += " --img-size 32 --min-steps 30 --checkpoint-minutes 0"
+COUNTS = ("left behind", "tracebacks", "lived on", "more than a line")
+SIGNALS = {"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+
+
+@dataclass
+class Outcomes:
+    """What came of the tries of one script with one signal."""
+
+    codes: Counter = field(default_factory=Counter)
+    longest_sec: float = 0.0
+    leftovers: int = 0
+    tracebacks: int = 0
+    lived_on: int = 0
+    more_lines: int = 0  # than one
+
+    def in_words(self) -> str:
+        codes = ", ".join(f"{code}: {number}" for code, number in sorted(self.codes.items()))
+        counts = (self.leftovers, self.tracebacks, self.lived_on, self.more_lines)
+        columns = zip(counts, COUNTS, strict=True)
+        shown = "  ".join(f"{count:>{len(title)}}" for count, title in columns)
+        return f"{codes:<16}  {self.longest_sec:>5.1f} s   {shown}"
+
+
+def main() -> None:
+    args = _arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        commands = make_inputs(Path(folder))
+        moments = random.Random(args.seed)
+        chosen = [name for name in commands if name in (args.scripts or commands)]
+        print("script       signal   tries  exit codes        longest   " + "  ".join(COUNTS))
+        for name in chosen:
+            seconds = _seconds_of(commands[name](Path(folder) / f"{name}-whole"), Path(folder))
+            for word, number in SIGNALS.items():
+                outcomes = Outcomes()
+                for order in range(args.tries):
+                    command = commands[name](Path(folder) / f"{name}-{word}-{order}")
+                    delay_sec = moments.uniform(0.05, seconds)
+                    try_once(command, number, delay_sec, Path(folder), outcomes)
+                print(f"{name:<12} {word:<8} {args.tries:>5}  {outcomes.in_words()}", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tries", type=int, default=10, help="of each script and signal")
+    parser.add_argument("--scripts", nargs="*", help="such as predict train (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    return parser.parse_args()
+
+
+def make_inputs(folder: Path) -> Mapping[str, Callable[[Path], list[str]]]:
+    """Make videos, faces and a run; return the command of each script by its output path."""
+    videos, faces, run = folder / "videos", folder / "faces", folder / "run"
+    people = "--num-people 8 --seconds 0.5 --frame-size 160 --workers 2"
+    made = {
+        "sample_data": lambda out: f"--out {out} {people}",
+        "processing": lambda out: (
+            f"--location {videos} --save-path {out} --face-size 64 --workers 2"
+        ),
+        "train": lambda out: f"--data {faces} --out {out} {TINY}",
+        "evaluate": lambda out: f"--model {run} --data {faces} --out {out} --split all",
+        "predict": lambda out: f"{videos} --model {run} --json {out}/x.json --annotate {out}",
+    }
+    commands = {name: functools.partial(_command, name, words) for name, words in made.items()}
+    for name, out in (("sample_data", videos), ("processing", faces), ("train", run)):
+        subprocess.run(commands[name](out), check=True, capture_output=True)
+    return commands
+
+
+def _command(name: str, words: Callable[[Path], str], out: Path) -> list[str]:
+    return [sys.executable, str(ROOT / f"{name}.py"), *words(out).split()]
+
+
+def _seconds_of(command: list[str], folder: Path) -> float:
+    started = time.monotonic()
+    subprocess.run(command, env=_environment(folder), check=True, capture_output=True)
+    return time.monotonic() - started
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    (folder / "tmp").mkdir(exist_ok=True)
+    return {**os.environ, "TMPDIR": str(folder / "tmp")}
+
+
+def try_once(
+    command: list[str], number: int, delay_sec: float, folder: Path, outcomes: Outcomes
+) -> None:
+    """Start a command, end it after some seconds, and count what came of it."""
+    # A shell in the background lets its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        command,
+        env=_environment(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        process.wait(delay_sec)
+    except subprocess.TimeoutExpired:
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)  # as systemd and Kubernetes do to the first process
+    started = time.monotonic()
+    assert process.stderr is not None
+    process.wait()
+    outcomes.longest_sec = max(outcomes.longest_sec, time.monotonic() - started)
+    outcomes.codes[process.returncode] += 1
+    outcomes.lived_on += not _is_gone(process.pid)
+    said = "".join(line for line in process.stderr if not line.startswith("note: "))
+    outcomes.tracebacks += "Traceback" in said
+    outcomes.more_lines += process.returncode != 0 and said.count("\n") != 1
+    if "Traceback" in said or (process.returncode not in {0, 130, 143}) or said.count("\n") > 1:
+        print(
+            f"after {delay_sec:.2f} s, code {process.returncode}:\n{said[-1500:]}", file=sys.stderr
+        )
+    left = [*(folder / "tmp").iterdir(), *folder.rglob(".partial.*"), *folder.rglob(".work-*")]
+    outcomes.leftovers += len(left)
+    for path in left:
+        print(f"left: {path}", file=sys.stderr)
+        subprocess.run(["rm", "-rf", str(path)], check=True)
+
+
+def _is_gone(group: int) -> bool:
+    """Wait a little until no process of the group is left, but for those that are only to be
+    counted as dead."""
+    for _ in range(20):
+        table = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True)
+        rows = [line.split() for line in table.stdout.splitlines()]
+        if not any(row[0] == str(group) and not row[1].startswith("Z") for row in rows):
+            return True
+        time.sleep(0.1)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    return False
+
+
+if __name__ == "__main__":
+    main()
