@@ -49,7 +49,7 @@ def start_workers(arguments_of_each):
 
 
 def finish(processes):
-    printed = [process.communicate(timeout=120) for process in processes]
+    printed = [process.communicate(timeout=300) for process in processes]
     return [process.returncode for process in processes], printed
 
 
