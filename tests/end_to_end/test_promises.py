@@ -179,7 +179,7 @@ def test_a_closed_standard_output_is_no_lack_of_room(one_head, tmp_path):
 def test_a_full_standard_output_is_named(script, one_head, tmp_path):
     words = {
         "predict": [one_head],
-        "sample_data": ["--out", tmp_path / "videos", "--num-people", 2],
+        "sample_data": ["--out", tmp_path / "made", "--num-people", 2],
     }
     with open("/dev/full", "w") as full:  # noqa: PTH123
         code, _, error = outcome_of(script, *words[script], stdout=full)
@@ -247,10 +247,12 @@ def test_folders_of_dead_processes_are_cleared(tmp_path, monkeypatch):
 def test_no_home_no_room_no_unicode_no_current_folder_is_quiet(
     script, sample_videos, sample_faces, tmp_path
 ):
+    if script == "evaluate":  # faces as the model wants them
+        processing.processing(sample_videos, tmp_path / "large")
     words = {
         "processing": ["--location", sample_videos, "--save-path", tmp_path / "faces"],
         "train": ["--data", sample_faces, "--out", tmp_path / "no", "--num-frames", 0],
-        "evaluate": ["--data", sample_faces, "--out", tmp_path / "report", "--strips", 2],
+        "evaluate": ["--data", tmp_path / "large", "--out", tmp_path / "report"],
         "predict": [sample_videos, "--workers", 1],
         "sample_data": ["--out", tmp_path / "videos", "--num-people", 2],
     }
@@ -261,13 +263,4 @@ def test_no_home_no_room_no_unicode_no_current_folder_is_quiet(
     if script == "train":
         assert (code, error) == (2, "error: num_frames is 0; it must be above 0\n")
     else:
-        assert code in {0, 1}
-        assert errors_of(error) == []
-
-
-@pytest.mark.slow
-def test_a_temporary_folder_that_is_not_there_is_a_sentence(sample_videos, tmp_path):
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "none")}
-    code, _, error = outcome_of("predict", sample_videos, env=environment)
-    assert code in {0, 1}  # Python takes /tmp then
-    assert errors_of(error) == []
+        assert (code, errors_of(error)) == (0, [])
