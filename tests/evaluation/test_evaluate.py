@@ -165,7 +165,7 @@ def test_faces_made_with_other_settings_are_refused_with_both_values(
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda run: (run / "model.keras").unlink(), "does not exist; train a model"),
+        (lambda run: (run / "model.keras").unlink(), "without its model.keras; the same train"),
         (lambda run: (run / "model.keras").write_bytes(b"junk"), "cannot be opened as a Keras"),
         (lambda run: (run / "settings.json").unlink(), "has no settings.json next to it"),
         (lambda run: (run / "settings.json").write_text("[]"), "is not the file that train.py"),

@@ -297,7 +297,7 @@ def test_a_video_that_kills_its_reader_is_a_line(quick_run, sample_videos, monke
         record_death(items[1], 1e6)
         record(job(items[2]))
 
-    monkeypatch.setattr(parallel, "run_tasks", die_at_the_first)
+    monkeypatch.setattr(parallel, "run_in_processes", die_at_the_first)
     videos = [sample_videos / f"person_00{number}.mp4" for number in (0, 1, 2)]
     assert predicted(quick_run, *videos, workers=1) == 1
     first, second, third = lines_of(capsys.readouterr().out)
@@ -314,7 +314,7 @@ def test_lines_come_in_the_order_of_the_videos(quick_run, sample_videos, monkeyp
         for item in reversed(items):
             record(job(item))
 
-    monkeypatch.setattr(parallel, "run_tasks", backwards)
+    monkeypatch.setattr(parallel, "run_in_processes", backwards)
     videos = [sample_videos / f"person_00{number}.mp4" for number in (2, 0, 1)]
     assert predicted(quick_run, *videos, workers=1) == 0
     order = [line.split("/")[-1].split()[0] for line in lines_of(capsys.readouterr().out)]
@@ -327,7 +327,7 @@ def test_an_interrupted_run_writes_what_it_has(quick_run, sample_videos, tmp_pat
         record(job(items[0]))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parallel, "run_tasks", stop_after_one)
+    monkeypatch.setattr(parallel, "run_in_processes", stop_after_one)
     assert predicted(quick_run, sample_videos, "--csv", tmp_path / "a.csv", workers=1) == 130
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
 
@@ -347,7 +347,7 @@ def test_what_is_scored_stays_scored_and_the_results_are_those_of_one_run(
             record(job(item))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parallel, "run_tasks", stop_after_three)
+    monkeypatch.setattr(parallel, "run_in_processes", stop_after_three)
     assert predicted(quick_run, mixture, *words, "--resume", workers=1) == 130
     assert predicted(quick_run, mixture, *words, "--resume", workers=1) == 130
     assert len(begun) == len(set(begun)) == 6
@@ -401,7 +401,7 @@ def test_a_reader_that_fails_ends_the_run_with_its_error(
         record(job(items[0]))
         raise OSError(28, "No space left on device", "/tmp/predict-x")
 
-    monkeypatch.setattr(parallel, "run_tasks", fail_after_one)
+    monkeypatch.setattr(parallel, "run_in_processes", fail_after_one)
     assert predicted(quick_run, sample_videos, workers=1) == 2
     captured = capsys.readouterr()
     assert len(lines_of(captured.out)) == 1
@@ -417,7 +417,7 @@ def test_whoever_stops_early_stops_the_reading(quick_run, sample_videos, monkeyp
             begun.append(item)
             record(job(item))
 
-    monkeypatch.setattr(parallel, "run_tasks", read_all)
+    monkeypatch.setattr(parallel, "run_in_processes", read_all)
     task = prepare_task(quick_run / "model.keras", workers=1)
     verdicts = predict.judge_videos(task, sorted(sample_videos.glob("*.mp4")))
     next(verdicts)
@@ -456,9 +456,10 @@ def test_a_result_in_the_place_of_a_video_or_a_folder_is_refused(
 ):
     video = tmp_path / "a.mp4"
     shutil.copy(sample_videos / "person_000.mp4", video)
-    for words in (["--csv", video], ["--json", tmp_path]):
-        assert predicted(run, video, *words) == 2
-        assert "is a folder, or one of the videos" in capsys.readouterr().err
+    assert predicted(run, video, "--csv", video) == 2
+    assert "is what this command reads" in capsys.readouterr().err
+    assert predicted(run, video, "--json", tmp_path) == 2
+    assert "is a folder; give the path of a file" in capsys.readouterr().err
     assert video.read_bytes() == (sample_videos / "person_000.mp4").read_bytes()
 
 
@@ -514,9 +515,10 @@ def test_a_model_that_brings_code_along_is_not_opened(run, sample_videos, tmp_pa
     x = tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, axis=(1, 2, 3, 4))[:, None])(clip)
     copy = changed(run, tmp_path / "copy")
     tf.keras.Model(clip, x).save(copy / "model.keras")
-    (tmp_path / "a.csv").write_text("of an earlier run")
+    earlier = "filename,status,score\n"
+    (tmp_path / "a.csv").write_text(earlier)
     assert predicted(copy, sample_videos / "person_000.mp4", "--csv", tmp_path / "a.csv") == 2
-    assert (tmp_path / "a.csv").read_text() == "of an earlier run"
+    assert (tmp_path / "a.csv").read_text() == earlier
     assert "cannot be opened as a Keras model" in capsys.readouterr().err
 
 
