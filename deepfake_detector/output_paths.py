@@ -144,6 +144,8 @@ def _key(path: Path) -> Any:
         return status.st_dev, status.st_ino
     except OSError:
         return path.resolve()
+    except ValueError:  # a name that no file can have, such as one in a metadata.json
+        return path
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import tensorflow as tf
 from conftest import TINY
 
 import data_pipeline
+import deepfake_detector
 import model as networks
 import train
 from deepfake_detector.console import UserError
@@ -35,7 +36,8 @@ def png_size(path: Path) -> tuple[int, int]:
 
 def test_a_run_leaves_model_settings_history_and_three_charts(run, sample_faces):
     settings = json.loads((run / "settings.json").read_text())
-    assert settings["faces"] == json.loads((sample_faces / "settings.json").read_text())
+    of_faces = json.loads((sample_faces / "settings.json").read_text())
+    assert of_faces == settings["faces"] | {"version": deepfake_detector.__version__}
     assert settings["num_frames"] == 3
     assert settings["img_size"] == [32, 32]
     assert settings["label"] == {"0": "REAL", "1": "FAKE"}
