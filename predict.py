@@ -63,7 +63,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deepfake_detector.console import UserError, command, progress
+from deepfake_detector.console import EXIT_INCOMPLETE, UserError, command, progress
 from deepfake_detector.endings import before_the_end
 from deepfake_detector.faces.yunet import check_detector
 from deepfake_detector.files import temporary_folder
@@ -77,8 +77,6 @@ from deepfake_detector.prediction.verdicts import JudgedVideo, judge
 from deepfake_detector.videos import search
 
 # No TensorFlow up here: every process that reads videos imports this file first.
-
-EXIT_NOT_ALL_DONE = 1
 
 
 @command
@@ -119,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json_summary:
         print(json.dumps(summary))
     all_scored = not summary["no_face"] + summary["unreadable"]
-    return 0 if all_scored and all_written else EXIT_NOT_ALL_DONE
+    return 0 if all_scored and all_written else EXIT_INCOMPLETE
 
 
 def score_videos(

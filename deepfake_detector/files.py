@@ -37,8 +37,11 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Readers never see half a file, and after an error nothing is left. The temporary name ends like
     that of `path`, because many writers choose a format by it. Works for folders that are not there
-    yet, too.
+    yet, too. A stream is no file to rename to, so that is written to itself.
     """
+    if is_stream(path):
+        yield path
+        return
     partial = partial_path(path)
     try:
         with endings.removed_at_the_end(partial):
@@ -65,11 +68,7 @@ def is_stream(path: Path) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole, or to a stream. File names in the text that are no Unicode keep
-    their bytes."""
-    if is_stream(path):
-        path.write_text(text, encoding="utf-8", errors="surrogateescape")
-        return
+    """Write a text file, whole. File names in the text that are no Unicode keep their bytes."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 

@@ -9,7 +9,7 @@ import pytest
 
 from deepfake_detector import output_paths
 from deepfake_detector.console import IncompleteError, UserError
-from deepfake_detector.files import write_text
+from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.output_paths import (
     OutputFile,
     check_outputs,
@@ -131,3 +131,13 @@ def test_charts_of_ours_are_known(tmp_path):
     assert not has_json_keys(tmp_path / "none.json", "model")
     (tmp_path / "x.json").write_text(json.dumps(["model"]))
     assert not has_json_keys(tmp_path / "x.json", "model")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no /dev")
+def test_a_device_is_written_to_and_not_replaced(tmp_path):
+    """`predict.py --json /dev/null` put a file in the place of the device."""
+    device = tmp_path / "pipe"
+    device.symlink_to("/dev/null")
+    with written_whole(device) as partial:
+        partial.write_text("{}")
+    assert device.is_symlink() and not device.is_file()

@@ -11,6 +11,7 @@ killed can go on: `take_up`.
 """
 
 import csv
+import functools
 import hashlib
 import io
 import json
@@ -29,7 +30,7 @@ from deepfake_detector.console import counted, printable, say, say_lines
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.face_dataset.settings import AS_IS, SETTINGS_NAME
 from deepfake_detector.files import text_cell, write_text, written_whole
-from deepfake_detector.output_paths import check_outputs
+from deepfake_detector.output_paths import check_outputs, write_all
 from deepfake_detector.prediction.results import UnfinishedResults, VideoVerdict, plain_result
 from deepfake_detector.prediction.task import Destinations, Task, output_files
 from deepfake_detector.prediction.verdicts import (
@@ -58,8 +59,6 @@ CSV_COLUMNS = (
 )
 NO_FACE_SCORE = 0.5
 JSON_CONTRACT = 2
-
-
 NOWHERE = Destinations()
 
 
@@ -133,15 +132,13 @@ class Outputs:
         """
         if not self._results:  # results of an earlier run are worth more than none
             return True
-        failed = False
-        for path, write in ((self._to.csv, self._write_csv), (self._to.json, self._write_json)):
-            try:
-                if path is not None:
-                    write(path)
-            except OSError as error:
-                failed = True
-                kept = f"; its results are in {self._to.unfinished}, for --resume"
-                say(f"error: {path} could not be written: {error.strerror}{kept}", sys.stderr)
+        writers = ((self._to.csv, self._write_csv), (self._to.json, self._write_json))
+        failed = write_all(
+            {path: functools.partial(write, path) for path, write in writers if path is not None}
+        )
+        for text in failed:
+            kept = f"its results are in {self._to.unfinished}, for --resume"
+            say(f"error: could not write {text}; {kept}", sys.stderr)
         return not failed
 
     def finish(self) -> None:

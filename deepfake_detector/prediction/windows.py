@@ -81,7 +81,7 @@ class VideoFaces:
     problem: str = ""
     no_face_note: str = ""  # where no face was found, in words
     fps: float = 0.0
-    frame_sec: float = 0.0  # length of a frame; 0 for a picture, which has no clock
+    frame_sec: float = 0.0  # length of a frame; 0 for a picture, and where no rate is known
     video_sec: float = math.nan  # length of the video; nan where nothing says it
     seconds: float = 0.0  # taken
     folder: Path | None = None  # of all crops
@@ -181,7 +181,8 @@ class _WindowReader:
         """Fill in `found`; for errors see `FaceSearch.windows`."""
         with open_video(self.path) as reader:
             found.fps, found.video_sec = reader.fps, reader.header_sec
-            found.frame_sec = 0.0 if is_picture(self.path) else 1 / reader.fps
+            has_clock = math.isfinite(reader.fps) and not is_picture(self.path)
+            found.frame_sec = 1 / reader.fps if has_clock else 0.0
             motion = Motion()
             search = FaceSearch(
                 self.path, reader, self.settings, self.folder, self.limit, motion.watch

@@ -381,7 +381,7 @@ def test_a_result_that_cannot_be_written_costs_neither_the_other_nor_the_verdict
     kept = tmp_path / "a.json.unfinished.jsonl"
     assert len(kept.read_bytes().splitlines()) == 2
     assert capsys.readouterr().err == (
-        f"error: {tmp_path / 'a.csv'} could not be written: No space left on device; its results "
+        f"error: could not write {tmp_path / 'a.csv'} (No space left on device); its results "
         f"are in {kept}, for --resume\n"
     )
 
