@@ -61,24 +61,26 @@ def check_outputs(
     That is an input, another output, or a file that is there and is not ours; the last one
     `overwrite` allows. `inputs` are files and folders.
     """
-    used = {_key(path): path for path in inputs}
-    asked: dict[Any, OutputFile] = {}
+    used = {_key(path) for path in inputs}
+    asked: dict[Path, OutputFile] = {}
     for output in outputs:
         with _path_errors(output):
             if is_stream(output.path):
                 continue
-            key = _key(output.path)
-            if key in used:
+            if _key(output.path) in used:
                 raise UserError(
                     f"{output.option} {output.path} is what this command reads; give a path of its "
                     "own"
                 )
-            if key in asked:
+            # By name: another process may put new files in the place of both at this very moment,
+            # and the number of the one that has just gone is given to the next.
+            place = _resolved(output.path)
+            if place in asked:
                 raise UserError(
-                    f"{asked[key].option} and {output.option} name the same path, {output.path}; "
+                    f"{asked[place].option} and {output.option} name the same path, {output.path}; "
                     "give each one of its own"
                 )
-            asked[key] = output
+            asked[place] = output
             _check_kind(output)
             if output.is_somebody_elses and not overwrite:
                 raise UserError(
@@ -142,7 +144,12 @@ def _key(path: Path) -> Any:
     try:
         status = path.stat()
         return status.st_dev, status.st_ino
-    except OSError:
+    except (OSError, ValueError):
+        return _resolved(path)
+
+
+def _resolved(path: Path) -> Path:
+    try:
         return path.resolve()
     except ValueError:  # a name that no file can have, such as one in a metadata.json
         return path
