@@ -60,7 +60,6 @@ import shutil
 import sys
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from deepfake_detector.console import EXIT_INCOMPLETE, UserError, command, progress
@@ -68,12 +67,13 @@ from deepfake_detector.endings import before_the_end
 from deepfake_detector.faces.yunet import check_detector
 from deepfake_detector.files import temporary_folder
 from deepfake_detector.prediction.arguments import check_arguments, main_arguments
-from deepfake_detector.prediction.outputs import Outputs
+from deepfake_detector.prediction.judging import judge_faces
 from deepfake_detector.prediction.reading import read_videos
-from deepfake_detector.prediction.results import VideoVerdict, plain_result
-from deepfake_detector.prediction.scores import explain_score, load_scorer, score_faces
+from deepfake_detector.prediction.scores import load_scorer
 from deepfake_detector.prediction.task import Destinations, Task, prepare_task
-from deepfake_detector.prediction.verdicts import JudgedVideo, judge
+from deepfake_detector.prediction.verdicts import JudgedVideo
+from deepfake_detector.results.outputs import Outputs
+from deepfake_detector.results.video_verdict import VideoVerdict, plain_result
 from deepfake_detector.videos import search
 
 # No TensorFlow up here: every process that reads videos imports this file first.
@@ -217,16 +217,8 @@ def judge_videos(
         # TensorFlow takes seconds to start, in which the first videos are read already.
         loading = meanwhile.submit(load_scorer, task.model_path, task.model_settings)
         for number, found in videos:
-            scorer = loading.result()
-            started = time.perf_counter()
             # clips -> scores -> verdict
-            faces = score_faces(scorer, found)
-            seconds = found.seconds + time.perf_counter() - started
-            judged = judge(paths[number], found, faces, task.rule, seconds, task.model)
-            if explain and judged.deciding_face is not None:
-                explanation = explain_score(scorer, judged.deciding_face)
-                judged = replace(judged, explanation=explanation)
-            yield number, judged
+            yield number, judge_faces(paths[number], found, loading.result(), task, explain)
             if found.folder is not None:
                 shutil.rmtree(found.folder, ignore_errors=True)
 

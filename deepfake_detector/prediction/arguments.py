@@ -12,8 +12,7 @@ from pathlib import Path
 
 from deepfake_detector.console import ArgumentParser, UserError, add_output_arguments
 from deepfake_detector.face_dataset.settings import AS_IS
-from deepfake_detector.prediction.outputs import NO_FACE_SCORE
-from deepfake_detector.prediction.task import CSV_FORMATS
+from deepfake_detector.prediction.task import CSV_FORMATS, NO_FACE_SCORE
 from deepfake_detector.prediction.verdicts import WINDOW_RULES
 from deepfake_detector.scoring import calibration
 from deepfake_detector.videos import search

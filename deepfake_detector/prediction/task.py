@@ -18,6 +18,7 @@ from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
 from deepfake_detector.scoring import calibration, trained_model
 
 CSV_FORMATS = ("columns", "dfdc")
+NO_FACE_SCORE = 0.5  # in the form of DFDC, which has no empty labels
 
 
 @dataclass(frozen=True)

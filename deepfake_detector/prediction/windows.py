@@ -12,7 +12,7 @@ No TensorFlow.
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,19 +143,21 @@ def find_faces(
     whole: bool = False,
     timeline: bool = False,
     timeout_sec: float = math.inf,
+    on_frame: Callable[[float], None] | None = None,
 ) -> VideoFaces:
     """Return the windows of a video, with clips of `num_frames` crops in a new folder in `folder`.
 
     They are those up to the first one with a face, or with `whole` all. With `timeline`, also
     short clips of each face, half a second apart. After `timeout_sec`, with `whole` for one window,
-    the rest is given up. Raises OSError where crops cannot be written; everything else is a
+    the rest is given up. `on_frame` is called with the time of each frame in seconds, for who
+    waits. Raises OSError where crops cannot be written; everything else is a
     `problem`.
     """
     started = time.perf_counter()
     own_folder = Path(tempfile.mkdtemp(dir=folder))
     found = VideoFaces(folder=own_folder)
     limit = TimeLimit(timeout_sec)
-    reading = _WindowReader(path, own_folder, settings, num_frames, timeline, limit)
+    reading = _WindowReader(path, own_folder, settings, num_frames, timeline, limit, on_frame)
     try:
         reading.read(whole, found)
     except TooSlowError:
@@ -176,6 +178,7 @@ class _WindowReader:
     num_frames: int  # of a clip
     timeline: bool
     limit: TimeLimit
+    on_frame: Callable[[float], None] | None = None
 
     def read(self, whole: bool, found: VideoFaces) -> None:
         """Fill in `found`; for errors see `FaceSearch.windows`."""
@@ -184,9 +187,14 @@ class _WindowReader:
             has_clock = math.isfinite(reader.fps) and not is_picture(self.path)
             found.frame_sec = 1 / reader.fps if has_clock else 0.0
             motion = Motion()
-            search = FaceSearch(
-                self.path, reader, self.settings, self.folder, self.limit, motion.watch
-            )
+
+            def watch(frames: Iterator[Frame]) -> Iterator[Frame]:
+                for frame in motion.watch(frames):
+                    if self.on_frame is not None:
+                        self.on_frame(frame.time_sec)
+                    yield frame
+
+            search = FaceSearch(self.path, reader, self.settings, self.folder, self.limit, watch)
             try:
                 for window in search.windows(whole):
                     motion_of_window = motion.since(window.start_sec)

@@ -374,7 +374,7 @@ def test_a_result_that_cannot_be_written_costs_neither_the_other_nor_the_verdict
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("deepfake_detector.prediction.outputs.write_text", fail)
+    monkeypatch.setattr("deepfake_detector.results.outputs.write_text", fail)
     words = ("--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
     assert predicted(quick_run, sample_videos / "person_000.mp4", *words) == 1
     assert len(json.loads((tmp_path / "a.json").read_text())["videos"]) == 1
@@ -573,7 +573,7 @@ def test_a_copy_that_cannot_be_made_costs_no_verdict(
     def fail(*args, **options):
         raise cv2.error("no encoder")
 
-    monkeypatch.setattr("deepfake_detector.prediction.annotated_video.VideoWriter", fail)
+    monkeypatch.setattr("deepfake_detector.results.annotated_video.VideoWriter", fail)
     video = tmp_path / "$x ビデオ$.mp4"  # neither a formula nor letters that the font has
     shutil.copy(sample_videos / "person_000.mp4", video)
     assert predicted(quick_run, video, "--annotate", tmp_path / "pictures") == 0

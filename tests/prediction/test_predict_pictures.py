@@ -11,9 +11,9 @@ from conftest import SIZE, read_rgb
 
 import predict
 from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.prediction.outputs import line_of
 from deepfake_detector.prediction.task import prepare_task
 from deepfake_detector.prediction.windows import find_faces
+from deepfake_detector.results.outputs import line_of
 from deepfake_detector.scoring.trained_model import check_faces
 from sample_data import write_video
 

@@ -10,11 +10,12 @@ import pytest
 
 from deepfake_detector.console import printable
 from deepfake_detector.face_dataset.boxes import Crop
-from deepfake_detector.prediction.outputs import csv_text, dfdc_text, line_of, lines_of_threshold
-from deepfake_detector.prediction.results import UnfinishedResults, plain_result, verdict_of
 from deepfake_detector.prediction.scores import ScoredFace
 from deepfake_detector.prediction.verdicts import WARNINGS, Rule, judge, score_text
 from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
+from deepfake_detector.results.outputs import csv_text, dfdc_text, line_of, lines_of_threshold
+from deepfake_detector.results.unfinished import UnfinishedResults
+from deepfake_detector.results.video_verdict import plain_result, verdict_of
 from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.scoring.trained_model import ModelOrigin, describe, model_origin
 

@@ -31,8 +31,7 @@ from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.face_dataset.settings import AS_IS, SETTINGS_NAME
 from deepfake_detector.files import text_cell, write_text, written_whole
 from deepfake_detector.output_paths import check_outputs, write_all
-from deepfake_detector.prediction.results import UnfinishedResults, VideoVerdict, plain_result
-from deepfake_detector.prediction.task import Destinations, Task, output_files
+from deepfake_detector.prediction.task import NO_FACE_SCORE, Destinations, Task, output_files
 from deepfake_detector.prediction.verdicts import (
     UNCERTAIN,
     UNREADABLE,
@@ -40,6 +39,8 @@ from deepfake_detector.prediction.verdicts import (
     JudgedVideo,
     score_text,
 )
+from deepfake_detector.results.unfinished import UnfinishedResults
+from deepfake_detector.results.video_verdict import VideoVerdict, plain_result
 from deepfake_detector.scoring import trained_model
 from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.videos import search
@@ -57,7 +58,6 @@ CSV_COLUMNS = (
     "model",
     "trained_on",
 )
-NO_FACE_SCORE = 0.5
 JSON_CONTRACT = 2
 NOWHERE = Destinations()
 
@@ -227,7 +227,7 @@ def _key(verdict: str) -> str:
 def _draw(judged: JudgedVideo, folder: Path, stem: str) -> None:
     """Draw all pictures of a video; a failure is a note: the verdict stands without them."""
     # matplotlib takes half a second to import.
-    from deepfake_detector.prediction.pictures import draw_pictures
+    from deepfake_detector.results.pictures import draw_pictures
 
     try:
         missing = draw_pictures(judged, folder, stem)

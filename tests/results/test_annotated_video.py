@@ -8,7 +8,10 @@ import pytest
 
 from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.boxes import Crop, write_face
-from deepfake_detector.prediction.annotated_video import (
+from deepfake_detector.prediction.scores import ScoredFace
+from deepfake_detector.prediction.verdicts import JudgedVideo, Rule, judge
+from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
+from deepfake_detector.results.annotated_video import (
     FAKE_BGR,
     REAL_BGR,
     UNCERTAIN_BGR,
@@ -17,9 +20,6 @@ from deepfake_detector.prediction.annotated_video import (
     score_at,
     title_of,
 )
-from deepfake_detector.prediction.scores import ScoredFace
-from deepfake_detector.prediction.verdicts import JudgedVideo, Rule, judge
-from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
 from deepfake_detector.scoring.trained_model import ModelOrigin
 
 BOX = (100.0, 200.0, 150.0, 150.0)

@@ -23,15 +23,15 @@ from matplotlib.ticker import MaxNLocator
 from deepfake_detector.console import printable
 from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.files import written_whole
-from deepfake_detector.prediction.annotated_video import COLOURS as VERDICT_COLOURS_BGR
-from deepfake_detector.prediction.annotated_video import (
+from deepfake_detector.prediction.scores import Explanation, ScoredFace
+from deepfake_detector.prediction.verdicts import JudgedVideo
+from deepfake_detector.results.annotated_video import COLOURS as VERDICT_COLOURS_BGR
+from deepfake_detector.results.annotated_video import (
     annotate_picture,
     annotate_video,
     caption_of,
     title_of,
 )
-from deepfake_detector.prediction.scores import Explanation, ScoredFace
-from deepfake_detector.prediction.verdicts import JudgedVideo
 
 FACES_SHOWN = 3
 LONGEST_NAME = 70  # letters of a file's name in a title
