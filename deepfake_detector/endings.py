@@ -28,7 +28,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]  # where the scripts are
-SCRIPTS = ("processing", "data_pipeline", "model", "train", "evaluate", "predict", "sample_data")
+SCRIPTS = (
+    "processing",
+    "data_pipeline",
+    "model",
+    "train",
+    "evaluate",
+    "predict",
+    "sample_data",
+    "app",
+)
 EXIT_INTERRUPTED = 128 + signal.SIGINT  # what a shell reports for a program ended by Ctrl-C
 EXIT_TERMINATED = 128 + signal.SIGTERM
 STANDARD_OUTPUT = "standard output"

@@ -16,12 +16,13 @@ NEEDED = ("av", "filelock", "jinja2", "matplotlib", "numpy", "rich", "scipy", "s
 INSTALL = "run: pip install -r requirements.txt"
 
 
-def require(*names: str) -> None:
-    """End one of the scripts with a sentence where a library is not installed; anywhere else raise
-    ImportError with it."""
+def require(*names: str, file: str = "requirements.txt") -> None:
+    """End one of the scripts with a sentence where a library, of those in `file`, is not installed;
+    anywhere else raise ImportError with it."""
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
-        _give_up(f"{', '.join(missing)}: not installed for {sys.executable}; {INSTALL}")
+        install = f"run: pip install -r {file}"
+        _give_up(f"{', '.join(missing)}: not installed for {sys.executable}; {install}")
 
 
 def require_opencv() -> None:

@@ -61,12 +61,17 @@ def score_faces(scorer: "ClipScorer", found: VideoFaces) -> list[ScoredFace]:
 
 
 def explain_score(scorer: "ClipScorer", face: ScoredFace) -> Explanation:
-    """Return what the score of a face rests on; it costs about ninety clips."""
+    """Return what the score of a face rests on; see `explain_crops`."""
+    return explain_crops(scorer, face.face.paths)
+
+
+def explain_crops(scorer: "ClipScorer", paths: Sequence[str]) -> Explanation:
+    """Return what the score of a clip of these crops rests on; it costs about ninety clips."""
 
     def score(clips: np.ndarray) -> np.ndarray:
         return scorer.calibrated(scorer.score_clips(clips))
 
-    clip = scorer.load([face.face.paths])[0]
+    clip = scorer.load([paths])[0]
     return Explanation(
         clip, occlusion.occlusion_map(score, clip), occlusion.frame_effects(score, clip)
     )

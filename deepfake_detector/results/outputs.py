@@ -161,16 +161,7 @@ class Outputs:
                   "without a score (--no-face-score)", file=sys.stderr)  # fmt: skip
 
     def _write_json(self, path: Path) -> None:
-        point = asdict(self._task.operating_point)
-        head = {
-            "contract": JSON_CONTRACT,
-            "version": __version__,
-            "model": self._task.model.path,
-            "trained_on": self._task.model.trained_on,
-            "operating_point": point.pop("name"),
-            **point,
-            "faces": self._task.face_settings.saved(),
-        }
+        head = json_head(self._task)
         entries = self._unfinished.entries() if self._unfinished else iter(())
         with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
             # One entry at a time: those of many long videos are much to hold.
@@ -200,6 +191,20 @@ class Outputs:
             f"{counted(summary['videos'], 'video')}: {', '.join(counts)}; "
             f"{summary['seconds']:.1f} seconds, {summary['videos_per_second']:.2f} videos a second"
         )
+
+
+def json_head(task: Task) -> dict:
+    """Return what the JSON says of the model and its threshold, above the videos."""
+    point = asdict(task.operating_point)
+    return {
+        "contract": JSON_CONTRACT,
+        "version": __version__,
+        "model": task.model.path,
+        "trained_on": task.model.trained_on,
+        "operating_point": point.pop("name"),
+        **point,
+        "faces": task.face_settings.saved(),
+    }
 
 
 def _origin(task: Task, to: Destinations) -> dict:

@@ -1,0 +1,210 @@
+"""What happens for a visitor of the page: files in, statuses and results out. No Gradio.
+
+    desk = Desk(tasks, worker, folder)
+    session = desk.sessions.of(session_hash)
+    for status in desk.judge(session, [Path("holiday.mp4")], whole=False):
+        ...                                   # Status(words, share), for the bar
+    desk.section(session, session.results[-1])     # HTML
+
+The scores are those of predict.py: the worker does what `predict.judge_videos` does.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from deepfake_detector.console import counted
+from deepfake_detector.prediction.task import Task
+from deepfake_detector.prediction.verdicts import JudgedVideo, judge, score_text
+from deepfake_detector.prediction.windows import VideoFaces
+from deepfake_detector.results import page
+from deepfake_detector.results.outputs import csv_text, json_head
+from deepfake_detector.results.video_verdict import VideoVerdict, plain_result
+from deepfake_detector.web_app.sessions import Result, Session, Sessions
+from deepfake_detector.web_app.worker import CancelledError, Waiting, Worker, WorkerDiedError
+from deepfake_detector.web_app.worker_process import (
+    Drawn,
+    Explained,
+    ExplainJob,
+    JudgeJob,
+    Progress,
+    Refused,
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is going on, for the visitor who waits."""
+
+    words: str
+    share: float | None = None  # that is done, 0..1; None where that is not known
+    busy: bool = True
+    news: bool = False  # the results have changed
+
+
+class Desk:
+    """Takes what visitors bring, and keeps what they are told.
+
+    `tasks` has one task for each operating point of the model, which differ in nothing else.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        worker: Worker,
+        folder: Path,
+        longest_sec: float = 300.0,
+    ):
+        self.tasks = tasks
+        self.sessions = Sessions(folder)
+        self._worker, self._longest_sec = worker, longest_sec
+        self._words = {name: page.model_words(task) for name, task in tasks.items()}
+
+    @property
+    def card(self) -> str:
+        """Text of the model card; empty where there is none."""
+        return next(iter(self._words.values())).card
+
+    def judge(
+        self, session: Session, paths: Sequence[Path], whole: bool = False
+    ) -> Iterator[Status]:
+        """Judge files that were uploaded, one after the other, and delete them."""
+        session.cancelled.clear()
+        told = []
+        try:
+            for order, path in enumerate(paths):
+                where = (
+                    f"{path.name} ({order + 1} of {len(paths)})" if len(paths) > 1 else path.name
+                )
+                for status in self._judge_one(session, path, whole):
+                    yield replace(status, words=f"{where}: {status.words}")
+                    if not status.busy:
+                        told.append(f"{path.name}: {status.words}")
+                path.unlink(missing_ok=True)
+        except CancelledError:
+            yield Status("Cancelled. What was finished before is in the list.", busy=False)
+            return
+        finally:
+            for path in paths:
+                path.unlink(missing_ok=True)
+        yield Status(". ".join(told), busy=False)
+
+    def _judge_one(self, session: Session, path: Path, whole: bool) -> Iterator[Status]:
+        number, folder = session.new_folder()
+        job, result = JudgeJob(path, folder, whole, self._longest_sec), None
+        try:
+            for event in self._worker.run(job, session.cancelled):
+                if isinstance(event, JudgedVideo):
+                    result = Result(number, path.name, event, folder)
+                    result.apply(self._task(session).rule)
+                    session.add(result)
+                    yield Status(f"{title_of(result)}", 1.0, news=True)
+                elif isinstance(event, Drawn) and result is not None:
+                    result.copy, result.copy_note = event.path, event.note
+                elif isinstance(event, Refused):
+                    yield Status(event.sentence, busy=False)
+                    return
+                else:
+                    yield _status_of(event)
+        except WorkerDiedError as error:
+            if result is None:
+                rule = self._task(session).rule
+                judged = judge(path, VideoFaces(problem=str(error)), [], rule)
+                result = Result(number, path.name, judged, folder)
+                session.add(result)
+        if result is not None:
+            yield Status(f"{title_of(result)}", 1.0, busy=False, news=True)
+
+    def explain(self, session: Session, result: Result, face: int, moment: int) -> Iterator[Status]:
+        """Find out what in a face its score rests on at a moment, unless that is known."""
+        faces = result.judged.faces
+        if not (0 <= face < len(faces) and 0 <= moment < len(faces[face].face.moments)):
+            return
+        result.chosen = (face, moment)
+        if result.chosen in result.maps:
+            yield Status("", busy=False, news=True)
+            return
+        session.cancelled.clear()
+        job = ExplainJob(faces[face], moment)
+        with suppress(CancelledError, WorkerDiedError):
+            for event in self._worker.run(job, session.cancelled):
+                if isinstance(event, Explained):
+                    result.maps[face, moment] = event.picture
+                elif isinstance(event, Refused):
+                    yield Status(event.sentence, busy=False)
+                    return
+                else:
+                    yield _status_of(event)
+        words = "" if (face, moment) in result.maps else "There is no map of this moment."
+        yield Status(words, busy=False, news=True)
+
+    def use_point(self, session: Session, name: str) -> str:
+        """Judge all results of a session at another operating point; return what changes."""
+        if name not in self.tasks:
+            return ""
+        session.operating_point = name
+        changed = []
+        for result in session.results:
+            before = result.judged.verdict
+            if result.apply(self._task(session).rule):
+                changed.append(f"{result.name}: {before} is now {result.judged.verdict}")
+        if not session.results:
+            return ""
+        same = len(session.results) - len(changed)
+        return ". ".join([*changed, f"{counted(same, 'verdict')} as before" if same else ""]).strip(
+            ". "
+        )
+
+    def section(self, session: Session, result: Result) -> str:
+        """Return what the page shows of a result, as HTML."""
+        return page.verdict_section(
+            result.judged,
+            self._words[self._point(session)],
+            name=result.name,
+            prefix=f"result-{result.number}",
+            maps=result.maps,
+            chosen=result.chosen,
+        )
+
+    def page_of(self, session: Session, result: Result) -> str:
+        """Return the same as a page of its own, to hand on."""
+        words = self._words[self._point(session)]
+        return page.page([self.section(session, result)], words, result.name)
+
+    def csv(self, session: Session) -> str:
+        """Return the results of a session as predict.py --csv writes them."""
+        return csv_text([(verdict.path, verdict) for verdict in _verdicts(session)])
+
+    def json(self, session: Session) -> str:
+        """Return the results of a session as predict.py --json writes them."""
+        videos = [asdict(verdict) for verdict in _verdicts(session)]
+        return json.dumps({**json_head(self._task(session)), "videos": videos}, indent=1)
+
+    def _point(self, session: Session) -> str:
+        return session.operating_point or next(iter(self.tasks))
+
+    def _task(self, session: Session) -> Task:
+        return self.tasks[self._point(session)]
+
+
+def title_of(result: Result) -> str:
+    """Return a verdict with its score, in a few words."""
+    judged = result.judged
+    if judged.score is None:
+        return judged.verdict
+    return f"{judged.verdict} {score_text(judged.score, judged.rule.threshold)}"
+
+
+def _verdicts(session: Session) -> list[VideoVerdict]:
+    """Return the results as plain values, under the names that the visitor knows."""
+    return [replace(plain_result(result.judged), path=result.name) for result in session.results]
+
+
+def _status_of(event: Progress | Waiting | object) -> Status:
+    if isinstance(event, Waiting):
+        return Status(f"waiting, {counted(event.before, 'other')} before this one")
+    if isinstance(event, Progress):
+        return Status(event.words, event.share)
+    return Status("")

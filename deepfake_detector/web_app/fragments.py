@@ -1,0 +1,91 @@
+"""What app.py puts around a verdict: pieces of HTML, CSS and JavaScript. Every text is escaped."""
+
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from deepfake_detector.decoding.pictures import is_picture
+from deepfake_detector.web_app.desk import Status
+from deepfake_detector.web_app.sessions import Result, Session
+
+TITLE = "Is this video a deepfake?"
+HEADING = (
+    f"<header><h1>{TITLE}</h1><p>Drop a video or a picture of a person. It is looked at on this "
+    "computer, and deleted afterwards.</p></header>"
+)
+NOTHING_YET = (
+    '<div class="nothing-yet"><h2>The verdict comes here</h2><p>FAKE, REAL or UNCERTAIN, with the '
+    "score, with what it rests on, and with what this detector cannot see.</p></div>"
+)
+READY = Status("Nothing to do yet.", busy=False)
+# Read out to who does not see it, when it changes.
+IS_STATUS = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
+# A moment is chosen by a radio button in the section. The section is then made anew by the server,
+# and the focus must be where it was.
+CHOOSE_MOMENT = """
+element.addEventListener('change', (event) => {
+  const { face, moment } = event.target.dataset;
+  if (moment === undefined) { return; }
+  element.dataset.focused = event.target.id;
+  trigger('select', { face: Number(face), moment: Number(moment) });
+});
+watch('value', () => {
+  const focused = element.dataset.focused && document.getElementById(element.dataset.focused);
+  if (focused && document.activeElement === document.body) {
+    focused.focus({ preventScroll: true });
+  }
+});
+"""
+STYLE = """
+.gradio-container { max-width: 84rem !important; margin: 0 auto; }
+header h1 { font-size: 1.6rem; margin: 0.4rem 0 0; }
+header p { margin: 0.2rem 0 0.6rem; }
+#status { min-height: 4.2rem; }
+#status p { margin: 0 0 0.4rem; overflow-wrap: anywhere; }
+#status progress { width: 100%; height: 0.6rem; accent-color: #0b62c4; }
+#results .wrap, #point .wrap { display: grid; gap: 0.3rem; }
+#results label, #point label { width: 100%; overflow-wrap: anywhere; }
+#shown { min-height: 36rem; }
+.nothing-yet { padding: 1rem; }
+.copy video, .copy img { display: block; max-width: 100%; max-height: 30rem; border-radius: 6px; }
+.copy a, #tables a { display: inline-block; padding: 0.35rem 0; margin-right: 1.2rem; }
+.copy a, #tables a { text-decoration: underline; }
+"""
+
+
+def status_html(status: Status) -> str:
+    """Return what is going on: words, and a bar while something is."""
+    bar = Markup("<progress></progress>")
+    if status.share is not None:
+        bar = Markup('<progress max="1" value="{:.3f}"></progress>').format(status.share)
+    return Markup("<p>{}</p>{}").format(status.words, bar if status.busy else "")
+
+
+def tables_html(session: Session) -> str:
+    """Return the addresses of the tables of a session."""
+    base = f"results/{session.token}"
+    return Markup(
+        '<p>All results: <a href="{0}/scores.csv" download>CSV</a>'
+        '<a href="{0}/scores.json" download>JSON</a></p>'
+    ).format(base)
+
+
+def copy_html(session: Session, result: Result) -> str:
+    """Return the copy of a video with what was seen, and the addresses of what to take away."""
+    base = f"results/{session.token}/{quote(str(result.number))}"
+    parts = []
+    if result.copy is not None:
+        shown = (
+            '<img src="{0}/copy" alt="The picture with the faces that were found and their scores">'
+            if is_picture(result.judged.path)
+            else '<video src="{0}/copy" controls preload="metadata" aria-label="The video with the '
+            'faces that were found and their scores"></video>'
+        )
+        parts.append(Markup(shown).format(base))
+        parts.append(Markup('<a href="{}/copy" download>This copy</a>').format(base))
+    if result.copy_note:
+        parts.append(Markup("<p>About the copy: {}.</p>").format(result.copy_note))
+    parts.append(Markup('<a href="{}/page" download>This page (HTML)</a>').format(base))
+    section = '<section class="copy"><h3>To look at and to take away</h3>{}</section>'
+    # A plain string, or whatever is put in front of it would be escaped.
+    return str(Markup(section).format(Markup("").join(parts)))
