@@ -1,0 +1,263 @@
+"""Verdicts as a web page for people: what was found, why, and how often the model errs.
+
+    words = model_words(task)
+    section = verdict_section(judged, words, name="holiday.mp4")   # while its crops are there
+    Path("verdict.html").write_text(page([section], words, "holiday.mp4"), encoding="utf-8")
+
+`page` is a file of its own that loads nothing from the network, see pages.py; it has no script. A
+section is a fragment of HTML, which app.py shows with `STYLE`; a moment is picked by a radio button
+with data-face and data-moment. Size: 20 KB a moment.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+from markupsafe import Markup
+
+from deepfake_detector import __version__
+from deepfake_detector.clips.strips import jpeg, tile_of
+from deepfake_detector.console import counted, printable
+from deepfake_detector.face_dataset.settings import AS_IS
+from deepfake_detector.pages import content_policy, template_environment
+from deepfake_detector.prediction.scores import Explanation
+from deepfake_detector.prediction.task import Task
+from deepfake_detector.prediction.verdicts import (
+    FAKE,
+    NO_FACE,
+    UNCERTAIN,
+    UNREADABLE,
+    JudgedVideo,
+    score_text,
+    seconds_read,
+)
+from deepfake_detector.results import face_timeline
+from deepfake_detector.results.face_timeline import Place
+from deepfake_detector.scoring.calibration import Interval, OperatingPoint
+from deepfake_detector.scoring.trained_model import CARD_NAME
+
+FOLDER = Path(__file__).parent
+# The dot of the moment that is picked; a style of its own for each place in the strip.
+_PICKED = "\n".join(
+    f".verdict-page .face:has(.moment-{order} input:checked) .dot-{order} {{ r: 6px; }}"
+    for order in range(face_timeline.MOST_MOMENTS + 1)
+)
+STYLE = f"{(FOLDER / 'page.css').read_text('utf-8')}{_PICKED}\n"
+GENERATOR = f"deepfake-detector {__version__}, predict.py"
+
+
+@dataclass(frozen=True)
+class ModelWords:
+    """What every page says of the model, in sentences."""
+
+    threshold: tuple[str, ...]  # what the threshold means, and what UNCERTAIN
+    limits: tuple[str, ...]  # how often it errs, and which fakes it does not find
+    card: str  # text of its MODEL_CARD.md; empty where there is none
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A video in the list at the top of a page."""
+
+    verdict: str
+    name: str
+    prefix: str  # of its section
+
+
+def model_words(task: Task) -> ModelWords:
+    """Return what is known of the model and of the threshold that is used."""
+    card = task.model_path.parent / CARD_NAME
+    weaknesses = str(task.model_settings.get("weaknesses") or "").strip()
+    return ModelWords(
+        threshold=_threshold_words(task.operating_point),
+        limits=(
+            _error_words(task.operating_point),
+            weaknesses
+            or "It finds the kinds of fakes that it was trained on, and others much less often.",
+        ),
+        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
+    )
+
+
+def _threshold_words(point: OperatingPoint) -> tuple[str, ...]:
+    rate = point.false_positive_rate
+    if rate is None:
+        words = ["How often real videos score above the threshold was not measured."]
+    else:
+        about = _of_a_hundred(rate, point.false_positive_rate_interval)
+        videos = _validation_videos(point, "real")
+        words = [
+            f"Of 100 real videos like those it was tuned on, {about} score above the threshold"
+            f"{videos}."
+        ]
+    if point.uncertain:
+        low, high = point.uncertain
+        words.append(
+            f"Scores between {low:.3g} and {high:.3g} may be on the wrong side of it: {UNCERTAIN}."
+        )
+    return tuple(words)
+
+
+def _error_words(point: OperatingPoint) -> str:
+    real, fake = point.false_positive_rate, point.false_negative_rate
+    if real is None or fake is None:
+        return "It makes mistakes, and how often was not measured: a verdict is a hint, no proof."
+    of_real = _of_a_hundred(real, point.false_positive_rate_interval)
+    of_fake = _of_a_hundred(fake, point.false_negative_rate_interval)
+    return (
+        f"It makes mistakes: of 100 real videos {of_real} score as fakes, and of 100 fakes "
+        f"{of_fake} score as real. A verdict is a hint, no proof."
+    )
+
+
+def _of_a_hundred(rate: float, interval: Interval | None) -> str:
+    about = f"about {100 * rate:.0f}"
+    if interval is None:
+        return about
+    return f"{about} (95 %: {100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
+
+
+def _validation_videos(point: OperatingPoint, kind: str) -> str:
+    if not point.validation_videos:
+        return ""
+    count = counted(point.validation_videos[kind], f"{kind} video")
+    return f", by {count} that it was not trained on"
+
+
+def verdict_section(
+    judged: JudgedVideo,
+    words: ModelWords,
+    *,
+    name: str,
+    prefix: str = "v1",
+    maps: Mapping[Place, bytes] = {},  # noqa: B006  it is only read
+    chosen: Place | None = None,
+    card_link: str = "#model-card",
+) -> str:
+    """Return the verdict on a video as a fragment of HTML, without script, for `STYLE`.
+
+    `name` is shown, and `prefix` makes ids unique on the page. A moment `(i, j)` is
+    `judged.faces[i].face.moments[j]`; `maps` has pictures of them, PNG or JPEG, from
+    `occlusion_overlay`, and `chosen` is the one that is shown first (default: the highest-scoring
+    one of the deciding face). Raises IndexError where there is no such moment.
+    """
+    faces = face_timeline.shown_faces(judged, maps, chosen)
+    windows = {face.window.number for face in judged.faces}
+    return (
+        template_environment(FOLDER)
+        .get_template("page_video.html.j2")
+        .render(
+            judged=judged,
+            words=words,
+            name=printable(name),
+            prefix=prefix,
+            sentence=_sentence(judged),
+            basis=_basis(judged),
+            warnings=[_sentence_of(text) for text in _warnings(judged)],
+            faces=faces,
+            num_hidden=len(judged.faces) - len(faces),
+            overview=face_timeline.chart_of(judged.faces, judged.rule)
+            if len(windows) > 1
+            else None,
+            num_windows=len(windows),
+            axes=face_timeline,
+            card_link=card_link,
+        )
+    )
+
+
+def _sentence(judged: JudgedVideo) -> str:
+    """Return the verdict in a sentence."""
+    if judged.score is None:
+        reason = judged.found.problem or judged.found.no_face_note
+        return _sentence_of(printable(reason)) if reason else "There is no reason given."
+    threshold = f"the threshold {judged.rule.threshold:.3g}"
+    score = f"The score {score_text(judged.score, judged.rule.threshold)}"
+    if judged.verdict == UNCERTAIN:
+        return f"{score} is too close to {threshold} to tell."
+    if judged.verdict == FAKE:
+        side = "at" if judged.score == judged.rule.threshold else "above"
+        return f"{score} is {side} {threshold}."
+    return f"{score} is below {threshold}."
+
+
+def _sentence_of(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
+
+
+def _warnings(judged: JudgedVideo) -> list[str]:
+    problem = [judged.found.problem] if judged.score is not None and judged.found.problem else []
+    return [*judged.warnings.values(), *map(printable, problem)]
+
+
+def _basis(judged: JudgedVideo) -> list[tuple[str, str]]:
+    """Return what a verdict rests on, as names and values."""
+    found, deciding = judged.found, judged.deciding_face
+    if judged.verdict == UNREADABLE:
+        return []
+    rows = [("Looked at", seconds_read(found))] if found.frame_sec else []
+    rows.append(("Frames", str(found.frames)))
+    if any(crop.source == AS_IS for face in judged.faces for crop in face.face.crops):
+        rows.append(("Faces", "taken as they are: the middle of each frame"))
+    elif judged.verdict != NO_FACE:
+        share = found.frames_with_face / max(1, found.frames)
+        rows.append(("Frames with a face", f"{share:.0%}"))
+    if deciding is not None:
+        number, count = deciding.face.number + 1, len(deciding.window.faces)
+        windows = {face.window.number for face in judged.faces}
+        which = f"face {number} of {count} has the highest score" if count > 1 else "one face"
+        if len(windows) > 1:
+            window = deciding.window
+            which += f", from {window.start_sec:.1f} to {window.end_sec:.1f} s"
+        rows.append(("Decided by", which))
+        if len(windows) > 1:
+            above = judged.windows_at_or_above_threshold
+            rows.append(("Windows at or above the threshold", f"{above} of {len(windows)}"))
+        if found.no_face_note:
+            rows.append(("First face", found.no_face_note))
+    model = Path(judged.model.path).parent.name
+    trained_on = f", trained on {judged.model.trained_on}" if judged.model.trained_on else ""
+    rows.append(("Model", printable(f"{model}{trained_on}")))
+    return rows
+
+
+def occlusion_overlay(explanation: Explanation) -> bytes:
+    """Return the face in the middle of the clip with the occlusion map over it, as a JPEG: red
+    raises P(fake), blue lowers it."""
+    # matplotlib takes half a second to import.
+    from deepfake_detector.results.pictures import lay_over
+
+    covered, _ = lay_over(explanation)
+    side = face_timeline.LARGE_SIDE
+    image_bgr = cv2.cvtColor(tile_of(covered[len(covered) // 2], side), cv2.COLOR_RGB2BGR)
+    return jpeg(image_bgr, face_timeline.LARGE_QUALITY)
+
+
+def page(
+    sections: Iterable[str], words: ModelWords, title: str, contents: Sequence[Listed] = ()
+) -> str:
+    """Return a whole page of sections, as `page_parts`."""
+    return "".join(page_parts(sections, words, title, contents))
+
+
+def page_parts(
+    sections: Iterable[str], words: ModelWords, title: str, contents: Sequence[Listed] = ()
+) -> Iterator[str]:
+    """Yield a whole page part by part, so that it never is in memory as a whole.
+
+    `contents` are listed at the top with links, where there are several.
+    """
+    return (
+        template_environment(FOLDER)
+        .get_template("page.html.j2")
+        .generate(
+            policy=content_policy(STYLE),
+            style=Markup(STYLE),
+            generator=GENERATOR,
+            title=printable(title),
+            contents=contents,
+            sections=map(Markup, sections),
+            words=words,
+        )
+    )
