@@ -2,15 +2,17 @@
 
     words = model_words(task)
     section = verdict_section(judged, words, name="holiday.mp4")   # while its crops are there
-    Path("verdict.html").write_text(page([section], words, "holiday.mp4"), encoding="utf-8")
+    write_text(Path("verdict.html"), page([section], words, "Verdict on holiday.mp4"))
 
 `page` is a file of its own that loads nothing from the network, see pages.py; it has no script. A
 section is a fragment of HTML, which app.py shows with `STYLE`; a moment is picked by a radio button
 with data-face and data-moment. Size: 20 KB a moment.
 """
 
+import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -18,11 +20,12 @@ from markupsafe import Markup
 
 from deepfake_detector import __version__
 from deepfake_detector.clips.strips import jpeg, tile_of
-from deepfake_detector.console import counted, printable
+from deepfake_detector.console import printable
 from deepfake_detector.face_dataset.settings import AS_IS
+from deepfake_detector.files import written_whole
 from deepfake_detector.pages import content_policy, template_environment
 from deepfake_detector.prediction.scores import Explanation
-from deepfake_detector.prediction.task import Task
+from deepfake_detector.prediction.task import PAGE_AUTHOR, Task
 from deepfake_detector.prediction.verdicts import (
     FAKE,
     NO_FACE,
@@ -40,11 +43,11 @@ from deepfake_detector.scoring.trained_model import CARD_NAME
 FOLDER = Path(__file__).parent
 # The dot of the moment that is picked; a style of its own for each place in the strip.
 _PICKED = "\n".join(
-    f".verdict-page .face:has(.moment-{order} input:checked) .dot-{order} {{ r: 6px; }}"
+    f".verdict-page .face:has(.moment-{order} input:checked) .dot-{order} {{ r: 5px; }}"
     for order in range(face_timeline.MOST_MOMENTS + 1)
 )
 STYLE = f"{(FOLDER / 'page.css').read_text('utf-8')}{_PICKED}\n"
-GENERATOR = f"deepfake-detector {__version__}, predict.py"
+GENERATOR = f"{PAGE_AUTHOR} {__version__}"
 
 
 @dataclass(frozen=True)
@@ -81,20 +84,19 @@ def model_words(task: Task) -> ModelWords:
 
 
 def _threshold_words(point: OperatingPoint) -> tuple[str, ...]:
+    words = ["A score lies between 0, real, and 1, fake."]
     rate = point.false_positive_rate
     if rate is None:
-        words = ["How often real videos score above the threshold was not measured."]
+        words.append("How many real videos score above the threshold was not measured.")
     else:
         about = _of_a_hundred(rate, point.false_positive_rate_interval)
-        videos = _validation_videos(point, "real")
-        words = [
-            f"Of 100 real videos like those it was tuned on, {about} score above the threshold"
-            f"{videos}."
-        ]
+        words.append(
+            f"Of 100 real videos like those it was tuned on, {about} score above the threshold."
+        )
     if point.uncertain:
         low, high = point.uncertain
         words.append(
-            f"Scores between {low:.3g} and {high:.3g} may be on the wrong side of it: {UNCERTAIN}."
+            f"A score between {low:.3g} and {high:.3g} may be on the wrong side of it: {UNCERTAIN}."
         )
     return tuple(words)
 
@@ -105,9 +107,13 @@ def _error_words(point: OperatingPoint) -> str:
         return "It makes mistakes, and how often was not measured: a verdict is a hint, no proof."
     of_real = _of_a_hundred(real, point.false_positive_rate_interval)
     of_fake = _of_a_hundred(fake, point.false_negative_rate_interval)
+    counts = point.validation_videos
+    measured = (
+        f", measured on {counts['real']} real and {counts['fake']} fake videos" if counts else ""
+    )
     return (
         f"It makes mistakes: of 100 real videos {of_real} score as fakes, and of 100 fakes "
-        f"{of_fake} score as real. A verdict is a hint, no proof."
+        f"{of_fake} score as real{measured}. A verdict is a hint, no proof."
     )
 
 
@@ -116,13 +122,6 @@ def _of_a_hundred(rate: float, interval: Interval | None) -> str:
     if interval is None:
         return about
     return f"{about} (95 %: {100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
-
-
-def _validation_videos(point: OperatingPoint, kind: str) -> str:
-    if not point.validation_videos:
-        return ""
-    count = counted(point.validation_videos[kind], f"{kind} video")
-    return f", by {count} that it was not trained on"
 
 
 def verdict_section(
@@ -154,7 +153,7 @@ def verdict_section(
             prefix=prefix,
             sentence=_sentence(judged),
             basis=_basis(judged),
-            warnings=[_sentence_of(text) for text in _warnings(judged)],
+            warnings=[f"{text[:1].upper()}{text[1:]}" for text in _warnings(judged)],
             faces=faces,
             num_hidden=len(judged.faces) - len(faces),
             overview=face_timeline.chart_of(judged.faces, judged.rule)
@@ -199,18 +198,18 @@ def _basis(judged: JudgedVideo) -> list[tuple[str, str]]:
     rows = [("Looked at", seconds_read(found))] if found.frame_sec else []
     rows.append(("Frames", str(found.frames)))
     if any(crop.source == AS_IS for face in judged.faces for crop in face.face.crops):
-        rows.append(("Faces", "taken as they are: the middle of each frame"))
+        rows.append(("Taken as faces", "the middle of each frame, as it is"))
     elif judged.verdict != NO_FACE:
         share = found.frames_with_face / max(1, found.frames)
         rows.append(("Frames with a face", f"{share:.0%}"))
     if deciding is not None:
         number, count = deciding.face.number + 1, len(deciding.window.faces)
         windows = {face.window.number for face in judged.faces}
-        which = f"face {number} of {count} has the highest score" if count > 1 else "one face"
+        which = f"{count}; face {number} has the highest score and decides" if count > 1 else "1"
         if len(windows) > 1:
             window = deciding.window
-            which += f", from {window.start_sec:.1f} to {window.end_sec:.1f} s"
-        rows.append(("Decided by", which))
+            which += f", in the window from {window.start_sec:.1f} to {window.end_sec:.1f} s"
+        rows.append(("Faces", which))
         if len(windows) > 1:
             above = judged.windows_at_or_above_threshold
             rows.append(("Windows at or above the threshold", f"{above} of {len(windows)}"))
@@ -234,20 +233,40 @@ def occlusion_overlay(explanation: Explanation) -> bytes:
     return jpeg(image_bgr, face_timeline.LARGE_QUALITY)
 
 
+def explained_moment(judged: JudgedVideo) -> dict[Place, bytes]:
+    """Return the map of the deciding face for its highest-scoring moment; none where it was not
+    asked for."""
+    if judged.explanation is None:
+        return {}
+    return {face_timeline.highest_moment(judged): occlusion_overlay(judged.explanation)}
+
+
+def prefix_of(path: Path) -> str:
+    """Return the prefix of the ids of a video, which it keeps when --resume adds other videos."""
+    return f"v{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
+
+
+def write_page(
+    path: Path, sections: Iterable[str], words: ModelWords, contents: Sequence[Listed]
+) -> None:
+    """Write the page about the videos in `contents`, one section at a time: those of many videos
+    are much to hold. Raises OSError where it cannot be written."""
+    several = f"Verdicts on {len(contents)} videos"
+    title = several if len(contents) > 1 else f"Verdict on {contents[0].name}"
+    with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.writelines(_parts(sections, words, title, contents))
+
+
 def page(
     sections: Iterable[str], words: ModelWords, title: str, contents: Sequence[Listed] = ()
 ) -> str:
-    """Return a whole page of sections, as `page_parts`."""
-    return "".join(page_parts(sections, words, title, contents))
+    """Return a whole page of sections; `contents` are listed at its top where there are several."""
+    return "".join(_parts(sections, words, title, contents))
 
 
-def page_parts(
-    sections: Iterable[str], words: ModelWords, title: str, contents: Sequence[Listed] = ()
+def _parts(
+    sections: Iterable[str], words: ModelWords, title: str, contents: Sequence[Listed]
 ) -> Iterator[str]:
-    """Yield a whole page part by part, so that it never is in memory as a whole.
-
-    `contents` are listed at the top with links, where there are several.
-    """
     return (
         template_environment(FOLDER)
         .get_template("page.html.j2")
@@ -256,7 +275,7 @@ def page_parts(
             style=Markup(STYLE),
             generator=GENERATOR,
             title=printable(title),
-            contents=contents,
+            contents=[replace(listed, name=printable(listed.name)) for listed in contents],
             sections=map(Markup, sections),
             words=words,
         )
