@@ -71,6 +71,7 @@ class ShownFace:
 
     title: str
     decides: bool
+    is_in_time: bool  # of a video, not of a single picture
     span: str  # which seconds, in words
     score: str
     verdict: str
@@ -132,11 +133,11 @@ def _shown_face(
     title = f"Face {face.face.number + 1}"
     if len({other.window.number for other in judged.faces}) > 1:
         title += f", from {window.start_sec:.1f} s on"
-    span = f"{face.face.start_sec:.1f} to {face.face.end_sec:.1f} s"
     return ShownFace(
         title,
         face is judged.deciding_face,
-        span if face.face.num_frames > 1 else "one picture",
+        face.face.num_frames > 1,
+        f"{face.face.start_sec:.1f} to {face.face.end_sec:.1f} s",
         score_text(face.score, rule.threshold),
         rule.verdict(face.score),
         chart_of([face], rule, sorted(picked)),

@@ -91,12 +91,13 @@ def _threshold_words(point: OperatingPoint) -> tuple[str, ...]:
     else:
         about = _of_a_hundred(rate, point.false_positive_rate_interval)
         words.append(
-            f"Of 100 real videos like those it was tuned on, {about} score above the threshold."
+            f"Of 100 real videos like those the model was tuned on, {about} score above the "
+            "threshold."
         )
     if point.uncertain:
         low, high = point.uncertain
         words.append(
-            f"A score between {low:.3g} and {high:.3g} may be on the wrong side of it: {UNCERTAIN}."
+            f"A score between {low:.3g} and {high:.3g} may be on the wrong side: {UNCERTAIN}."
         )
     return tuple(words)
 
@@ -104,7 +105,10 @@ def _threshold_words(point: OperatingPoint) -> tuple[str, ...]:
 def _error_words(point: OperatingPoint) -> str:
     real, fake = point.false_positive_rate, point.false_negative_rate
     if real is None or fake is None:
-        return "It makes mistakes, and how often was not measured: a verdict is a hint, no proof."
+        return (
+            "The model makes mistakes, and how often was not measured. A verdict is a hint and no "
+            "proof."
+        )
     of_real = _of_a_hundred(real, point.false_positive_rate_interval)
     of_fake = _of_a_hundred(fake, point.false_negative_rate_interval)
     counts = point.validation_videos
@@ -112,8 +116,8 @@ def _error_words(point: OperatingPoint) -> str:
         f", measured on {counts['real']} real and {counts['fake']} fake videos" if counts else ""
     )
     return (
-        f"It makes mistakes: of 100 real videos {of_real} score as fakes, and of 100 fakes "
-        f"{of_fake} score as real{measured}. A verdict is a hint, no proof."
+        f"The model makes mistakes: of 100 real videos {of_real} score as fakes, and of 100 fakes "
+        f"{of_fake} score as real{measured}. A verdict is a hint and no proof."
     )
 
 
@@ -121,7 +125,7 @@ def _of_a_hundred(rate: float, interval: Interval | None) -> str:
     about = f"about {100 * rate:.0f}"
     if interval is None:
         return about
-    return f"{about} (95 %: {100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
+    return f"{about} ({100 * interval[0]:.0f} to {100 * interval[1]:.0f} with 95 % confidence)"
 
 
 def verdict_section(
@@ -170,7 +174,7 @@ def _sentence(judged: JudgedVideo) -> str:
     """Return the verdict in a sentence."""
     if judged.score is None:
         reason = judged.found.problem or judged.found.no_face_note
-        return _sentence_of(printable(reason)) if reason else "There is no reason given."
+        return f"{_sentence_of(printable(reason))} So there is no score."
     threshold = f"the threshold {judged.rule.threshold:.3g}"
     score = f"The score {score_text(judged.score, judged.rule.threshold)}"
     if judged.verdict == UNCERTAIN:
@@ -221,24 +225,30 @@ def _basis(judged: JudgedVideo) -> list[tuple[str, str]]:
     return rows
 
 
-def occlusion_overlay(explanation: Explanation) -> bytes:
-    """Return the face in the middle of the clip with the occlusion map over it, as a JPEG: red
-    raises P(fake), blue lowers it."""
+def occlusion_overlay(explanation: Explanation, frame: int | None = None) -> bytes:
+    """Return a face of the clip (default: in its middle) with the occlusion map over it, as a JPEG:
+    red raises P(fake), blue lowers it."""
     # matplotlib takes half a second to import.
     from deepfake_detector.results.pictures import lay_over
 
     covered, _ = lay_over(explanation)
     side = face_timeline.LARGE_SIDE
-    image_bgr = cv2.cvtColor(tile_of(covered[len(covered) // 2], side), cv2.COLOR_RGB2BGR)
+    face_rgb = covered[len(covered) // 2 if frame is None else frame]
+    image_bgr = cv2.cvtColor(tile_of(face_rgb, side), cv2.COLOR_RGB2BGR)
     return jpeg(image_bgr, face_timeline.LARGE_QUALITY)
 
 
 def explained_moment(judged: JudgedVideo) -> dict[Place, bytes]:
-    """Return the map of the deciding face for its highest-scoring moment; none where it was not
-    asked for."""
+    """Return the map of the deciding face, over the frame next to its highest-scoring moment; none
+    where it was not asked for."""
     if judged.explanation is None:
         return {}
-    return {face_timeline.highest_moment(judged): occlusion_overlay(judged.explanation)}
+    place, frame = face_timeline.highest_moment(judged), None
+    crops, moments = judged.faces[place[0]].face.crops, judged.faces[place[0]].face.moments
+    if moments:
+        distances = [abs(crop.time_sec - moments[place[1]].time_sec) for crop in crops]
+        frame = distances.index(min(distances))
+    return {place: occlusion_overlay(judged.explanation, frame)}
 
 
 def prefix_of(path: Path) -> str:
