@@ -19,7 +19,7 @@ FLOORS = [
     {"libraries"},
     {"console"},
     {"files"},
-    {"output_paths", "images", "charts", "parallel"},
+    {"output_paths", "images", "charts", "pages", "parallel"},
     {"decoding"},
     {"videos", "networks", "synthetic"},
     {"face_dataset"},

@@ -35,7 +35,7 @@ def write_contact_sheets(faces_folder: Path, tracks: Sequence[FaceTrack]) -> lis
     for start in range(0, len(tracks), TRACKS_A_PAGE):
         strips = [_labelled_strip(track) for track in tracks[start : start + TRACKS_A_PAGE]]
         pages.append(faces_folder / f"contact_sheet_{len(pages):03d}.jpeg")
-        pages[-1].write_bytes(_jpeg(np.vstack(strips), quality=85))
+        pages[-1].write_bytes(jpeg(np.vstack(strips), quality=85))
     return pages
 
 
@@ -48,7 +48,7 @@ def _labelled_strip(track: FaceTrack) -> np.ndarray:
     tiles = []
     for position in sorted(set(sample_positions(track.num_frames, CROPS_A_TRACK))):
         crop_bgr = cv2.imread(track.crop_path(position))
-        tile = np.zeros((TILE, TILE, 3), np.uint8) if crop_bgr is None else _tile(crop_bgr, TILE)
+        tile = np.zeros((TILE, TILE, 3), np.uint8) if crop_bgr is None else tile_of(crop_bgr, TILE)
         if averaged[position]:
             cv2.rectangle(tile, (1, 1), (TILE - 2, TILE - 2), RED_BGR, 3)
         tiles.append(tile)
@@ -82,12 +82,14 @@ def strip_jpeg(track: FaceTrack, count: int, side: int) -> bytes:
     crops = spread_faces(track, count)
     if not crops:
         return b""
-    return _jpeg(np.hstack([_tile(crop, side) for crop in crops])[:, :, ::-1], quality=75)
+    return jpeg(np.hstack([tile_of(crop, side) for crop in crops])[:, :, ::-1], quality=75)
 
 
-def _tile(crop: np.ndarray, side: int) -> np.ndarray:
+def tile_of(crop: np.ndarray, side: int) -> np.ndarray:
+    """Return a crop as a square of `side` pixels."""
     return cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def _jpeg(image_bgr: np.ndarray, quality: int) -> bytes:
+def jpeg(image_bgr: np.ndarray, quality: int) -> bytes:
+    """Return an image as a JPEG of that quality, 0..100."""
     return cv2.imencode(".jpeg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

@@ -2,18 +2,14 @@
 
     html = report.page(model, result, videos, timelines, charts, quality)
 
-The template is report.html.j2, with report.css and report.js next to it. Jinja2 escapes all text,
-so that a video named <script> is a name. Styles, script, charts and faces are in the page itself,
-and its content security policy forbids the browser everything else. Sorting the table needs
-JavaScript; everything else works without.
+The template is report.html.j2, with report.css and report.js next to it; see pages.py. Sorting the
+table needs JavaScript; everything else works without.
 
 Size: 0.25 MB, 0.5 KB a video, and 7 KB more for one with faces and a timeline. With more than
 `MOST_ROWS` videos the page shows those with the largest errors, so that it stays below 3 MB with
 100 of these; all videos are in predictions.csv.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +19,7 @@ from markupsafe import Markup
 from deepfake_detector.clips.strips import strip_jpeg
 from deepfake_detector.evaluation.timelines import Point
 from deepfake_detector.evaluation.videos import NOT_NAMED, ScoredVideo, largest_errors_first
+from deepfake_detector.pages import content_policy, template_environment
 from deepfake_detector.videos.metadata import FAKE, REAL
 
 FOLDER = Path(__file__).parent
@@ -51,7 +48,7 @@ def page(
         _environment()
         .get_template("report.html.j2")
         .render(
-            policy=_policy(style, script),
+            policy=content_policy(style, script),
             style=Markup(style),
             script=Markup(script),
             model=model,
@@ -89,31 +86,12 @@ def signed_change(value: float, before: float) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = template_environment(FOLDER)
     environment.filters["number"] = _number
     environment.filters["interval"] = interval_words
-    environment.filters["data_uri"] = _data_uri
     environment.globals["signed_change"] = signed_change
     environment.globals["uncertain_rows"] = uncertain_rows
     return environment
-
-
-def _policy(style: str, script: str) -> str:
-    """Return the content security policy: no sources but this one style and this one script."""
-    hashes = {
-        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for name, text in (("style-src", style), ("script-src", script))
-    }
-    sources = ["default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"]
-    sources += [f"{name} 'sha256-{digest}'" for name, digest in hashes.items()]
-    return "; ".join(sources)
 
 
 def _row(video: ScoredVideo, threshold: float, timeline: Sequence[Point]) -> dict:
@@ -158,7 +136,3 @@ def _timeline(points: Sequence[Point], threshold: float) -> dict:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -87,6 +87,13 @@ def main_arguments(description: str | None) -> ArgumentParser:
     )
     add("--json", type=Path, metavar="FILE", help="everything: windows, faces, times, boxes")
     add(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="a page with each verdict, what it rests on, the faces at every moment, and how often "
+        "the model errs; one file that loads nothing from the network",
+    )
+    add(
         "--resume",
         action="store_true",
         help="go on where the same command was stopped: what is scored stays scored",
@@ -100,7 +107,7 @@ def main_arguments(description: str | None) -> ArgumentParser:
     add(
         "--explain",
         action="store_true",
-        help="with --annotate, a map of what in the deciding face the score rests on",
+        help="with --annotate or --html, a map of what in the deciding face the score rests on",
     )
 
     add = parser.add_argument_group("machine").add_argument
@@ -136,7 +143,11 @@ def check_arguments(args: argparse.Namespace) -> None:
             )
         if not 0 <= args.no_face_score <= 1:
             raise UserError(f"no_face_score is {args.no_face_score}; it must lie between 0 and 1")
-    if args.resume and args.json is None and args.csv is None:
-        raise UserError("--resume finds what is scored next to --json or --csv; give one of them")
-    if args.explain and args.annotate is None:
-        raise UserError("--explain draws into the folder of --annotate; give that one too")
+    if args.resume and args.json is None and args.csv is None and args.html is None:
+        raise UserError(
+            "--resume finds what is scored next to --json, --csv or --html; give one of them"
+        )
+    if args.explain and args.annotate is None and args.html is None:
+        raise UserError(
+            "--explain draws into the folder of --annotate or the page of --html; give one of them"
+        )

@@ -12,13 +12,14 @@ from pathlib import Path
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings, setting_differences
 from deepfake_detector.faces.yunet import detector_settings
-from deepfake_detector.output_paths import OutputFile, has_json_keys, is_chart
+from deepfake_detector.output_paths import OutputFile, has_json_keys, is_chart, mentions
 from deepfake_detector.parallel import Machines
 from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
 from deepfake_detector.scoring import calibration, trained_model
 
 CSV_FORMATS = ("columns", "dfdc")
 NO_FACE_SCORE = 0.5  # in the form of DFDC, which has no empty labels
+PAGE_AUTHOR = "predict.py of deepfake-detector"  # as a page names it
 
 
 @dataclass(frozen=True)
@@ -115,17 +116,18 @@ class Destinations:
     csv_format: str = "columns"  # or "dfdc"
     no_face_score: float | None = None  # the label of a video without a score, for "dfdc"
     explain: bool = False  # draw an occlusion map, too
+    html: Path | None = None
 
     @property
     def unfinished(self) -> Path | None:
-        """The file that a stopped run leaves behind, next to the JSON or else the CSV file."""
-        path = self.json or self.csv
+        """The file that a stopped run leaves behind, next to the JSON, the CSV or the HTML file."""
+        path = self.json or self.csv or self.html
         return path.with_name(f"{path.name}.unfinished.jsonl") if path else None
 
     @property
     def timeline(self) -> bool:
         """Whether there is something that shows scores over time."""
-        return self.json is not None or self.pictures is not None
+        return any(path is not None for path in (self.json, self.pictures, self.html))
 
 
 def output_files(to: Destinations, stems: Sequence[str]) -> list[OutputFile]:
@@ -136,6 +138,9 @@ def output_files(to: Destinations, stems: Sequence[str]) -> list[OutputFile]:
     if to.json is not None:
         keys = ("model", "operating_point")
         files.append(OutputFile("--json", to.json, lambda path: has_json_keys(path, *keys)))
+    if to.html is not None:
+        mark = f'content="{PAGE_AUTHOR} '
+        files.append(OutputFile("--html", to.html, lambda path: mentions(path, mark)))
     if to.pictures is not None:
         files.append(OutputFile("--annotate", to.pictures, is_folder=True))
         names = ("timeline.png", "occlusion.png", "annotated.png", "annotated.mp4")

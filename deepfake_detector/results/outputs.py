@@ -1,4 +1,4 @@
-"""What predict.py prints and writes: a line per video, CSV, JSON and pictures.
+"""What predict.py prints and writes: a line per video, CSV, JSON, pictures and a page.
 
 outputs = Outputs(task, paths, Destinations(csv=Path("scores.csv")))
 outputs.print_header()
@@ -6,8 +6,8 @@ outputs.add(number, judged)        # as the videos are done, in any order
 outputs.write_tables()
 outputs.finish()
 
-Each verdict is in a file next to the JSON or CSV file as soon as it is there, so a run that is
-killed can go on: `take_up`.
+Each verdict is in a file next to the JSON, CSV or HTML file as soon as it is there, so a run that
+is killed can go on: `take_up`.
 """
 
 import csv
@@ -39,6 +39,7 @@ from deepfake_detector.prediction.verdicts import (
     JudgedVideo,
     score_text,
 )
+from deepfake_detector.results import page
 from deepfake_detector.results.unfinished import UnfinishedResults
 from deepfake_detector.results.video_verdict import VideoVerdict, plain_result
 from deepfake_detector.scoring import trained_model
@@ -79,7 +80,8 @@ class Outputs:
     ):
         inputs = [*paths, task.model_path, task.model_path.parent / SETTINGS_NAME]
         check_outputs(output_files(to, search.file_stems(paths)), inputs, overwrite)
-        for folder in (to.csv and to.csv.parent, to.json and to.json.parent, to.pictures):
+        files = (to.csv, to.json, to.html)
+        for folder in (*(path and path.parent for path in files), to.pictures):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
         self._task, self._paths, self._to = task, paths, to
@@ -88,6 +90,8 @@ class Outputs:
         self._unfinished = (
             UnfinishedResults(to.unfinished, _origin(task, to), paths) if to.unfinished else None
         )
+        self._names = search.shortest_names(paths)
+        self._model_words = page.model_words(task)
         self._taken_up = 0
         self._waiting_lines: dict[int, str] = {}  # for those of the videos before them
         self._printed = 0
@@ -115,8 +119,20 @@ class Outputs:
         if self._to.pictures is not None and judged.deciding_face is not None:
             _draw(judged, self._to.pictures, self._picture_stems[number])
         if self._unfinished is not None:  # last: what is in there is not done again
-            self._unfinished.add(number, verdict)
+            self._unfinished.add(number, verdict, self._section(number, judged))
         self._keep(number, verdict)
+
+    def _section(self, number: int, judged: JudgedVideo) -> str:
+        """Return the part of the page that is about a video; it needs the crops."""
+        if self._to.html is None:
+            return ""
+        return page.verdict_section(
+            judged,
+            self._model_words,
+            name=self._names[number],
+            prefix=page.prefix_of(self._paths[number]),
+            maps=page.explained_moment(judged),
+        )
 
     def _keep(self, number: int, verdict: VideoVerdict) -> None:
         self._results[number] = replace(verdict, windows=())
@@ -126,13 +142,17 @@ class Outputs:
             self._printed += 1
 
     def write_tables(self) -> bool:
-        """Write the CSV and the JSON file, of an interrupted run what is done.
+        """Write the CSV, the JSON and the HTML file, of an interrupted run what is done.
 
-        Returns whether both could be written; where one could not, a sentence says which.
+        Returns whether all could be written; where one could not, a sentence says which.
         """
         if not self._results:  # results of an earlier run are worth more than none
             return True
-        writers = ((self._to.csv, self._write_csv), (self._to.json, self._write_json))
+        writers = (
+            (self._to.csv, self._write_csv),
+            (self._to.json, self._write_json),
+            (self._to.html, self._write_html),
+        )
         failed = write_all(
             {path: functools.partial(write, path) for path, write in writers if path is not None}
         )
@@ -147,8 +167,7 @@ class Outputs:
             self._unfinished.remove()
 
     def _write_csv(self, path: Path) -> None:
-        names = search.shortest_names(self._paths)
-        named = [(names[number], self._results[number]) for number in sorted(self._results)]
+        named = [(self._names[number], self._results[number]) for number in sorted(self._results)]
         if self._to.csv_format == "columns":
             write_text(path, csv_text(named))
             return
@@ -170,6 +189,14 @@ class Outputs:
                 text = textwrap.indent(json.dumps(entry, indent=1), "  ")
                 file.write(f"{',' if number else ''}\n{text}")
             file.write("\n ]\n}\n")
+
+    def _write_html(self, path: Path) -> None:
+        contents = [
+            page.Listed(result.verdict, self._names[number], page.prefix_of(self._paths[number]))
+            for number, result in sorted(self._results.items())
+        ]
+        sections = self._unfinished.sections() if self._unfinished else iter(())
+        page.write_page(path, sections, self._model_words, contents)
 
     def summary(self, seconds: float) -> dict:
         """Return counts by verdict, the speed and the threshold."""
@@ -222,6 +249,7 @@ def _origin(task: Task, to: Destinations) -> dict:
         "timeline": to.timeline,
         "pictures": str(to.pictures) if to.pictures else None,
         "explain": to.explain,
+        "html": to.html is not None,
     }
 
 

@@ -88,13 +88,8 @@ def timeline_chart(path: Path, judged: JudgedVideo) -> None:
 
 def occlusion_chart(path: Path, face: ScoredFace, explanation: Explanation) -> None:
     """Draw the occlusion map over every frame of the clip, and the effect of each frame."""
-    clip, effects = explanation.clip, explanation.effects
-    strongest = max(float(np.abs(effects).max()), 1e-3)
-    colours = ScalarMappable(Normalize(-strongest, strongest), DIVERGING)
-    overlay = colours.to_rgba(effects)[:, :, :3] * 255
-    # What changes nothing stays as it is; what matters most is covered for the larger part.
-    opacity = 0.7 * (np.abs(effects) / strongest)[:, :, None]
-    covered = ((1 - opacity) * clip + opacity * overlay).astype(np.uint8)
+    clip = explanation.clip
+    covered, colours = lay_over(explanation)
     figure = Figure(figsize=(10, 5.4), layout="constrained")
     strips, details = figure.subfigures(2, 1, squeeze=False)[:, 0]
     for axes, images in zip(strips.subplots(2), (clip, covered), strict=True):
@@ -108,6 +103,18 @@ def occlusion_chart(path: Path, face: ScoredFace, explanation: Explanation) -> N
     details.colorbar(colours, ax=large).set_label("change of the logit", fontsize=8)
     _draw_frame_effects(bars, explanation.frame_effects)
     _save(figure, path)
+
+
+def lay_over(explanation: Explanation) -> tuple[np.ndarray, ScalarMappable]:
+    """Return the clip with the occlusion map over it, `(num_frames, height, width, 3) uint8` RGB,
+    and what its colours mean."""
+    effects = explanation.effects
+    strongest = max(float(np.abs(effects).max()), 1e-3)
+    colours = ScalarMappable(Normalize(-strongest, strongest), DIVERGING)
+    overlay = colours.to_rgba(effects)[:, :, :3] * 255
+    # What changes nothing stays as it is; what matters most is covered for the larger part.
+    opacity = 0.7 * (np.abs(effects) / strongest)[:, :, None]
+    return ((1 - opacity) * explanation.clip + opacity * overlay).astype(np.uint8), colours
 
 
 def _draw_scores(axes: Axes, judged: JudgedVideo) -> None:

@@ -22,8 +22,8 @@ class UnfinishedResults:
     """The verdicts of a run until it is done, one JSON line each, written as they come.
 
     The first line is what all of them depend on, `origin`; a line of a video has `video`, which
-    file it was, and `verdict`. A run that is killed leaves whole lines, and half a line at most.
-    Memory holds only where the lines are.
+    file it was, `verdict`, and its `section` of a page, "" without --html. A run that is killed
+    leaves whole lines, and half a line at most. Memory holds only where the lines are.
     """
 
     def __init__(self, path: Path, origin: Mapping, videos: Sequence[Path]):
@@ -31,7 +31,7 @@ class UnfinishedResults:
         self._origin = json.loads(json.dumps(origin))
         self._videos = videos
         self._places: dict[int, int] = {}  # where the line of each video begins
-        self._unwritten: dict[int, dict] = {}  # verdicts that did not fit on the disk
+        self._unwritten: dict[int, dict] = {}  # lines that did not fit on the disk
         self._begun = False
 
     def take_up(self) -> list[VideoVerdict | None]:
@@ -72,9 +72,10 @@ class UnfinishedResults:
                 end += len(line)
             file.truncate(end)
 
-    def add(self, number: int, verdict: VideoVerdict) -> None:
+    def add(self, number: int, verdict: VideoVerdict, section: str = "") -> None:
         """Append a verdict; where that fails, say so once and keep it in memory."""
-        line = {"video": _file_facts(self._videos[number]), "verdict": asdict(verdict)}
+        facts = _file_facts(self._videos[number])
+        line = {"video": facts, "verdict": asdict(verdict), "section": section}
         try:
             if not self._begun:
                 self._begin()
@@ -89,7 +90,7 @@ class UnfinishedResults:
                     "from here on",
                     sys.stderr,
                 )
-            self._unwritten[number] = line["verdict"]
+            self._unwritten[number] = line
 
     def _begin(self) -> None:
         if self.path.is_file():
@@ -105,6 +106,13 @@ class UnfinishedResults:
 
     def entries(self) -> Iterator[dict]:
         """Yield the verdicts as `dataclasses.asdict` gives them, in the order of the videos."""
+        return (line["verdict"] for line in self._lines())
+
+    def sections(self) -> Iterator[str]:
+        """Yield the sections of a page, in the order of the videos."""
+        return (line["section"] for line in self._lines())
+
+    def _lines(self) -> Iterator[dict]:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(self.path.open("rb")) if self._places else None
             for number in sorted(self._places.keys() | self._unwritten.keys()):
@@ -112,7 +120,7 @@ class UnfinishedResults:
                     yield self._unwritten[number]
                 else:
                     file.seek(self._places[number])
-                    yield json.loads(file.readline())["verdict"]
+                    yield json.loads(file.readline())
 
     def remove(self) -> None:
         """Delete the file, once everything in it stands elsewhere."""

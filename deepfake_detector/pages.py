@@ -1,0 +1,43 @@
+"""Web pages that are one file and load nothing from the network.
+
+    template = template_environment(Path("folder")).get_template("report.html.j2")
+    html = template.render(policy=content_policy(style, script), style=Markup(style), ...)
+
+Jinja2 escapes all text, so that a video named <script> is a name. Styles, scripts and pictures are
+in the page itself, and its content security policy forbids the browser everything else.
+"""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import jinja2
+
+
+def template_environment(folder: Path) -> jinja2.Environment:
+    """Return what reads the templates in `folder`: text is escaped, a missing value is an error,
+    and `| data_uri('jpeg')` puts a picture into the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["data_uri"] = _data_uri
+    return environment
+
+
+def content_policy(style: str, script: str = "") -> str:
+    """Return the content security policy: no sources but this one style and this one script."""
+    sources = ["default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"]
+    for name, text in (("style-src", style), ("script-src", script)):
+        if text:
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            sources.append(f"{name} 'sha256-{digest}'")
+    return "; ".join(sources)
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
