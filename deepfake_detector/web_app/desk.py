@@ -114,6 +114,8 @@ class Desk:
                 judged = judge(path, VideoFaces(problem=str(error)), [], rule)
                 result = Result(number, path.name, judged, folder)
                 session.add(result)
+            else:
+                result.copy_note = str(error)
         if result is not None:
             yield Status(f"{title_of(result)}", 1.0, busy=False, news=True)
 

@@ -1,0 +1,65 @@
+"""What the page keeps for visitors, and for how long."""
+
+from pathlib import Path
+
+import pytest
+
+from deepfake_detector.prediction.verdicts import Rule, judge
+from deepfake_detector.prediction.windows import VideoFaces
+from deepfake_detector.web_app.sessions import KEPT_RESULTS, Result, Session, Sessions
+
+
+def unreadable(session: Session) -> Result:
+    number, folder = session.new_folder()
+    judged = judge(Path("a.mp4"), VideoFaces(problem="no video"), [], Rule(0.5, 5.0))
+    return Result(number, "a.mp4", judged, folder)
+
+
+def test_a_tab_finds_its_own_results_and_no_other(tmp_path):
+    sessions = Sessions(tmp_path)
+    mine, yours = sessions.of("mine"), sessions.of("yours")
+    mine.add(unreadable(mine))
+    assert sessions.of("mine").results and not yours.results
+    assert sessions.by_token(mine.token) is mine
+    assert mine.token != yours.token and len(mine.token) >= 32
+    for guess in ("", "mine", "../mine", mine.token[:-1]):
+        assert sessions.by_token(guess) is None
+
+
+def test_files_go_after_the_tab_was_closed(tmp_path):
+    sessions = Sessions(tmp_path, kept_sec=0.0)
+    session, other = sessions.of("a"), sessions.of("b")
+    session.add(unreadable(session))
+    sessions.remove_old()
+    assert session.folder.is_dir()
+    sessions.left("a")
+    assert session.cancelled.is_set()
+    sessions.remove_old()
+    assert not session.folder.exists() and sessions.by_token(session.token) is None
+    assert other.folder.is_dir()
+
+
+def test_who_comes_back_in_time_finds_everything(tmp_path):
+    """A telephone that falls asleep closes the connection."""
+    sessions = Sessions(tmp_path, kept_sec=0.0)
+    session = sessions.of("a")
+    sessions.left("a")
+    assert sessions.of("a") is session
+    sessions.remove_old()
+    assert session.folder.is_dir()
+
+
+def test_a_session_keeps_the_latest_results_and_deletes_the_files_of_the_others(tmp_path):
+    session = Sessions(tmp_path).of("a")
+    for _ in range(KEPT_RESULTS + 2):
+        session.add(unreadable(session))
+    assert [result.number for result in session.results] == list(range(3, KEPT_RESULTS + 3))
+    assert len(list(session.folder.iterdir())) == KEPT_RESULTS
+    assert session.result(1) is None and session.result(3) is not None
+
+
+@pytest.mark.parametrize("number", [None, 0, 7])
+def test_a_number_that_is_not_there_is_no_result(tmp_path, number):
+    session = Sessions(tmp_path).of("a")
+    session.add(unreadable(session))
+    assert session.result(number) is None
