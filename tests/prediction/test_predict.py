@@ -337,8 +337,11 @@ def test_what_is_scored_stays_scored_and_the_results_are_those_of_one_run(
     quick_run, mixture, tmp_path, monkeypatch, capsys
 ):
     words = ("--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
+    words += ("--html", tmp_path / "a.html")
     assert predicted(quick_run, mixture, *words) == 1
     whole, table, lines = results_of(tmp_path, capsys)
+    page = (tmp_path / "a.html").read_text()
+    assert page.count("<article ") == len(lines)
     begun: list[int] = []
 
     def stop_after_three(job, items, record, record_death, *machines):
@@ -356,6 +359,7 @@ def test_what_is_scored_stays_scored_and_the_results_are_those_of_one_run(
     monkeypatch.undo()
     assert predicted(quick_run, mixture, *words, "--resume") == 1
     assert results_of(tmp_path, capsys) == (whole, table, lines)
+    assert (tmp_path / "a.html").read_text() == page
     assert not list(tmp_path.glob("*.unfinished*"))
 
 
@@ -437,8 +441,8 @@ def test_whoever_stops_early_stops_the_reading(quick_run, sample_videos, monkeyp
             ["--no-face-score", "2", "--csv", "a.csv", "--csv-format", "dfdc"],
             "no_face_score is 2.0; it must lie between 0 and 1",
         ),
-        (["--resume"], "--resume finds what is scored next to --json or --csv"),
-        (["--explain"], "--explain draws into the folder of --annotate"),
+        (["--resume"], "--resume finds what is scored next to --json, --csv or --html"),
+        (["--explain"], "--explain draws into the folder of --annotate or the page of --html"),
         (["--workers", "-1"], "workers is -1"),
         (["--timeout-sec", "0"], "timeout_sec is 0.0"),
         (["--operating-point", "false-alarms-1"], "no operating point fpr-1"),
