@@ -247,7 +247,7 @@ def _origin(task: Task, to: Destinations) -> dict:
         "timeline": to.timeline,
         "pictures": str(to.pictures) if to.pictures else None,
         "explain": to.explain,
-        "html": to.html is not None,
+        **({"html": True} if to.html else {}),  # results of before there was a page still fit
     }
 
 
