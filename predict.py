@@ -46,7 +46,7 @@ distinguish the videos. A name that begins with = + - or @ gets an apostrophe in
 stays text in a spreadsheet.
 
 --html writes a page for people: each verdict with what it rests on, the faces at every moment, and
-how often the model errs. It is one file that needs no network, about 0.2 MB a video.
+how often the model errs. It is one file that needs no network, about 0.15 MB a video.
 
 With --json, --csv or --html each verdict is kept as soon as it is there, in FILE.unfinished.jsonl.
 After a stop, the same command with --resume scores the other videos only.

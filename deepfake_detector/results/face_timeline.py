@@ -69,7 +69,8 @@ class Chart:
 class ShownFace:
     """One face in one window."""
 
-    title: str
+    name: str
+    title: str  # also says which window, so that screen readers tell its parts apart
     decides: bool
     is_in_time: bool  # of a video, not of a single picture
     span: str  # which seconds, in words
@@ -130,11 +131,11 @@ def _shown_face(
             )
         )
     window = face.window
-    title = f"Face {face.face.number + 1}"
-    if len({other.window.number for other in judged.faces}) > 1:
-        title += f", from {window.start_sec:.1f} s on"
+    name = f"Face {face.face.number + 1}"
+    several = len({other.window.number for other in judged.faces}) > 1
     return ShownFace(
-        title,
+        name,
+        f"{name} from {window.start_sec:.1f} s on" if several else name,
         face is judged.deciding_face,
         face.face.num_frames > 1,
         f"{face.face.start_sec:.1f} to {face.face.end_sec:.1f} s",

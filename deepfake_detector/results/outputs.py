@@ -91,7 +91,6 @@ class Outputs:
             UnfinishedResults(to.unfinished, _origin(task, to), paths) if to.unfinished else None
         )
         self._names = search.shortest_names(paths)
-        self._model_words = page.model_words(task)
         self._taken_up = 0
         self._waiting_lines: dict[int, str] = {}  # for those of the videos before them
         self._printed = 0
@@ -121,6 +120,10 @@ class Outputs:
         if self._unfinished is not None:  # last: what is in there is not done again
             self._unfinished.add(number, verdict, self._section(number, judged))
         self._keep(number, verdict)
+
+    @functools.cached_property
+    def _model_words(self) -> page.ModelWords:
+        return page.model_words(self._task)
 
     def _section(self, number: int, judged: JudgedVideo) -> str:
         """Return the part of the page that is about a video; it needs the crops."""
@@ -249,7 +252,7 @@ def _origin(task: Task, to: Destinations) -> dict:
         "timeline": to.timeline,
         "pictures": str(to.pictures) if to.pictures else None,
         "explain": to.explain,
-        "html": to.html is not None,
+        **({"html": True} if to.html else {}),  # results of before there was a page still fit
     }
 
 

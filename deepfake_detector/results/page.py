@@ -9,6 +9,7 @@ section is a fragment of HTML, which app.py shows with `STYLE`; a moment is pick
 with data-face and data-moment. Size: 20 KB a moment.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
+import jinja2
 from markupsafe import Markup
 
 from deepfake_detector import __version__
@@ -148,7 +150,7 @@ def verdict_section(
     faces = face_timeline.shown_faces(judged, maps, chosen)
     windows = {face.window.number for face in judged.faces}
     return (
-        template_environment(FOLDER)
+        _environment()
         .get_template("page_video.html.j2")
         .render(
             judged=judged,
@@ -168,6 +170,11 @@ def verdict_section(
             card_link=card_link,
         )
     )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return template_environment(FOLDER)
 
 
 def _sentence(judged: JudgedVideo) -> str:
@@ -208,15 +215,13 @@ def _basis(judged: JudgedVideo) -> list[tuple[str, str]]:
         rows.append(("Frames with a face", f"{share:.0%}"))
     if deciding is not None:
         number, count = deciding.face.number + 1, len(deciding.window.faces)
-        windows = {face.window.number for face in judged.faces}
         which = f"{count}; face {number} has the highest score and decides" if count > 1 else "1"
-        if len(windows) > 1:
-            window = deciding.window
-            which += f", in the window from {window.start_sec:.1f} to {window.end_sec:.1f} s"
         rows.append(("Faces", which))
+        windows = {face.window.number for face in judged.faces}
         if len(windows) > 1:
-            above = judged.windows_at_or_above_threshold
-            rows.append(("Windows at or above the threshold", f"{above} of {len(windows)}"))
+            span = f"{deciding.window.start_sec:.1f} to {deciding.window.end_sec:.1f} s"
+            above = f"{judged.windows_at_or_above_threshold} of {len(windows)}"
+            rows.append(("Deciding window", f"{span}; {above} are at or above the threshold"))
         if found.no_face_note:
             rows.append(("First face", found.no_face_note))
     model = Path(judged.model.path).parent.name
@@ -278,7 +283,7 @@ def _parts(
     sections: Iterable[str], words: ModelWords, title: str, contents: Sequence[Listed]
 ) -> Iterator[str]:
     return (
-        template_environment(FOLDER)
+        _environment()
         .get_template("page.html.j2")
         .generate(
             policy=content_policy(STYLE),

@@ -255,8 +255,9 @@ def test_the_windows_of_a_whole_video_are_in_one_chart(crop):
     judged = judge(Path("a.mp4"), VideoFaces([one.found.windows[0], later]), faces, RULE)
     parsed = section_of(judged)
     assert parsed.all("svg")[0]["aria-label"].startswith("All windows: Scores of 6 moments")
-    assert "Face 1, from 5.0 s on" in parsed.text
-    assert "1 of 2" in parsed.text
+    assert parsed.all("svg")[1]["aria-label"].startswith("Face 1 from 5.0 s on: ")
+    assert "5.0 to 9.0 s; 1 of 2 are at or above the threshold" in parsed.text
+    assert "each further face or window is one more chance of a mistake" in parsed.text
 
 
 def test_the_map_of_the_deciding_face_lies_over_its_highest_moment(crop):
