@@ -8,8 +8,8 @@ and seconds; why, with the score over time above the faces that were looked at; 
 and a copy of the video with what was seen drawn in, to take away.
 
 The page is at http://127.0.0.1:7860, for this machine, and nothing is sent anywhere. With --host
-0.0.0.0 everybody who reaches this machine can use it. What is uploaded is deleted as soon as it is
-judged, results are deleted a few minutes after the page is closed. Ctrl-C ends it.
+0.0.0.0 everybody who reaches this machine can use it. What is uploaded is deleted within minutes,
+results a few minutes after the page is closed. Ctrl-C ends it.
 
 pip install -r requirements-app.txt installs what it needs.
 """
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         worker = Worker(task)
         worker.start()  # and loads TensorFlow while the page opens
         desk = Desk(tasks, worker, folder, args.longest_sec)
-        server = serve(desk, folder, listening, args)
+        server = serve(desk, listening, args)
         say_lines(trained_model.describe(task.model_path, task.model_settings))
         say_address(args.host, listening.getsockname()[1], args.no_browser)
         with endings.interrupts_raised(), contextlib.suppress(KeyboardInterrupt):
@@ -113,15 +113,13 @@ def wait_for_the_end(server: threading.Thread, desk: Desk) -> None:
     """Wait until the server has ended, and clear away what visitors have left behind."""
     while server.is_alive():
         server.join(SWEEP_SEC)
-        desk.sessions.remove_old()
+        desk.clear_away()
 
 
-def serve(
-    desk: Desk, folder: Path, listening: socket.socket, args: argparse.Namespace
-) -> threading.Thread:
+def serve(desk: Desk, listening: socket.socket, args: argparse.Namespace) -> threading.Thread:
     """Serve the page in a thread that ends with the process; return it."""
     # Gradio reads these when it is imported. What is uploaded goes with the folder.
-    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
+    os.environ["GRADIO_TEMP_DIR"] = str(desk.uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import fastapi
     import gradio as gr

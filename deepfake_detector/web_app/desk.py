@@ -10,6 +10,7 @@ The scores are those of predict.py: the worker does what `predict.judge_videos` 
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +33,8 @@ from deepfake_detector.web_app.worker_process import (
     Progress,
     Refused,
 )
+
+UPLOAD_SEC = 300.0  # after which an upload was taken, or given up
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Desk:
     ):
         self.tasks = tasks
         self.sessions = Sessions(folder)
+        self.uploads = folder / "uploads"
         self._worker, self._longest_sec = worker, longest_sec
         self._words = {name: page.model_words(task) for name, task in tasks.items()}
 
@@ -70,16 +74,15 @@ class Desk:
     def judge(
         self, session: Session, paths: Sequence[Path], whole: bool = False
     ) -> Iterator[Status]:
-        """Judge files that were uploaded, one after the other, and delete them."""
+        """Judge files that were uploaded, one after the other."""
         session.cancelled.clear()
+        taken = [session.take(path) for path in paths]
         told = []
         try:
-            for order, path in enumerate(paths):
-                where = (
-                    f"{path.name} ({order + 1} of {len(paths)})" if len(paths) > 1 else path.name
-                )
-                for status in self._judge_one(session, path, whole):
-                    yield replace(status, words=f"{where}: {status.words}")
+            for order, (number, path) in enumerate(taken):
+                which = f" ({order + 1} of {len(taken)})" if len(taken) > 1 else ""
+                for status in self._judge_one(session, number, path, whole):
+                    yield replace(status, words=f"{path.name}{which}: {status.words}")
                     if not status.busy:
                         told.append(f"{path.name}: {status.words}")
                 path.unlink(missing_ok=True)
@@ -87,22 +90,33 @@ class Desk:
             yield Status("Cancelled. What was finished before is in the list.", busy=False)
             return
         finally:
-            for path in paths:
+            for _, path in taken:
                 path.unlink(missing_ok=True)
         yield Status(". ".join(told), busy=False)
 
-    def _judge_one(self, session: Session, path: Path, whole: bool) -> Iterator[Status]:
-        number, folder = session.new_folder()
-        job, result = JudgeJob(path, folder, whole, self._longest_sec), None
+    def clear_away(self) -> None:
+        """Remove what visitors who have left have left behind, and uploads that are taken."""
+        self.sessions.remove_old()
+        for path in self.uploads.rglob("*"):
+            with suppress(OSError):
+                if path.is_file() and time.time() - path.stat().st_mtime > UPLOAD_SEC:
+                    path.unlink()
+
+    def _judge_one(
+        self, session: Session, number: int, path: Path, whole: bool
+    ) -> Iterator[Status]:
+        folder = session.folder_of(number)
+        rule = self._task(session).rule
+        job, result = JudgeJob(path, folder, rule, whole, self._longest_sec), None
         try:
             for event in self._worker.run(job, session.cancelled):
                 if isinstance(event, JudgedVideo):
                     result = Result(number, path.name, event, folder)
-                    result.apply(self._task(session).rule)
                     session.add(result)
                     yield Status(f"{title_of(result)}", 1.0, news=True)
                 elif isinstance(event, Drawn) and result is not None:
                     result.copy, result.copy_note = event.path, event.note
+                    result.copy_threshold = rule.threshold
                 elif isinstance(event, Refused):
                     yield Status(event.sentence, busy=False)
                     return
@@ -110,7 +124,6 @@ class Desk:
                     yield _status_of(event)
         except WorkerDiedError as error:
             if result is None:
-                rule = self._task(session).rule
                 judged = judge(path, VideoFaces(problem=str(error)), [], rule)
                 result = Result(number, path.name, judged, folder)
                 session.add(result)

@@ -37,7 +37,7 @@ watch('value', () => {
 });
 """
 STYLE = """
-.gradio-container { max-width: 84rem !important; margin: 0 auto; }
+.gradio-container { width: 100%; max-width: 84rem !important; margin: 0 auto !important; }
 header h1 { font-size: 1.6rem; margin: 0.4rem 0 0; }
 header p { margin: 0.2rem 0 0.6rem; }
 #status { min-height: 4.2rem; }
@@ -46,6 +46,11 @@ header p { margin: 0.2rem 0 0.6rem; }
 #results .wrap, #point .wrap { display: grid; gap: 0.3rem; }
 #results label, #point label { width: 100%; overflow-wrap: anywhere; }
 #shown { min-height: 36rem; }
+#shown h2, #shown h3, #shown h4 { font-weight: 600; }
+#shown a { text-decoration: underline; }
+.verdict-page .strip input { background: none !important; border: 0 !important; }
+.verdict-page { color-scheme: light; }
+.dark .verdict-page { color-scheme: dark; }
 .nothing-yet { padding: 1rem; }
 .copy video, .copy img { display: block; max-width: 100%; max-height: 30rem; border-radius: 6px; }
 .copy a, #tables a { display: inline-block; padding: 0.35rem 0; margin-right: 1.2rem; }
@@ -82,10 +87,13 @@ def copy_html(session: Session, result: Result) -> str:
             'faces that were found and their scores"></video>'
         )
         parts.append(Markup(shown).format(base))
-        parts.append(Markup('<a href="{}/copy" download>This copy</a>').format(base))
+        if result.copy_threshold != result.judged.rule.threshold:
+            words = "It was drawn at the threshold {:.3g}."
+            parts.append(Markup(f"<p>{words}</p>").format(result.copy_threshold))
+        parts.append(Markup('<a href="{}/copy" download>Save this copy</a>').format(base))
     if result.copy_note:
         parts.append(Markup("<p>About the copy: {}.</p>").format(result.copy_note))
-    parts.append(Markup('<a href="{}/page" download>This page (HTML)</a>').format(base))
+    parts.append(Markup('<a href="{}/page" download>Save this page (HTML)</a>').format(base))
     section = '<section class="copy"><h3>To look at and to take away</h3>{}</section>'
     # A plain string, or whatever is put in front of it would be escaped.
     return str(Markup(section).format(Markup("").join(parts)))

@@ -37,10 +37,7 @@ POINTS = {
 
 def layout(desk: Desk) -> gr.Blocks:
     """Return the page: what is where, and what happens when."""
-    blocks = gr.Blocks(
-        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)
-    )
-    with blocks:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML(HEADING)
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
@@ -60,7 +57,13 @@ def layout(desk: Desk) -> gr.Blocks:
                 results = gr.Radio([], label="Results", elem_id="results")
                 tables = gr.HTML(elem_id="tables")
                 names = [(point_label(name, task), name) for name, task in desk.tasks.items()]
-                point = gr.Radio(names, value=names[0][1], label="Threshold", elem_id="point")
+                with gr.Accordion("Threshold", open=False):
+                    point = gr.Radio(
+                        names,
+                        value=names[0][1],
+                        label="What is called fake",
+                        elem_id="point",
+                    )
             with gr.Column(scale=5, min_width=320):
                 shown = gr.HTML(
                     NOTHING_YET,

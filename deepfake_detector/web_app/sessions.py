@@ -10,6 +10,7 @@ Results are found by the token of their session, which nobody can guess, and by 
 ever comes from a request.
 """
 
+import os
 import secrets
 import shutil
 import threading
@@ -32,6 +33,7 @@ class Result:
     judged: JudgedVideo
     folder: Path
     copy: Path | None = None  # with what was seen drawn in
+    copy_threshold: float = 0.0  # of the verdict in it
     copy_note: str = ""  # what is missing in the copy, or why there is none
     maps: dict[tuple[int, int], bytes] = field(default_factory=dict)  # by face and moment
     chosen: tuple[int, int] | None = None  # the moment that is shown large
@@ -59,12 +61,23 @@ class Session:
         self.operating_point = ""  # that was chosen; empty: the model's own
         self._numbers = 0
 
-    def new_folder(self) -> tuple[int, Path]:
-        """Return the number of the next result, and a new folder for its files."""
+    def take(self, upload: Path) -> tuple[int, Path]:
+        """Return the number of the next result, and a file that was uploaded for it.
+
+        It is a link of our own: the same video of two visitors is one file to the server.
+        """
         self._numbers += 1
-        folder = self.folder / str(self._numbers)
-        folder.mkdir()
-        return self._numbers, folder
+        taken = self.folder_of(self._numbers) / "upload" / upload.name
+        taken.parent.mkdir(parents=True)
+        try:
+            os.link(upload, taken)
+        except OSError:  # other file systems have no links
+            shutil.copyfile(upload, taken)
+        return self._numbers, taken
+
+    def folder_of(self, number: int) -> Path:
+        """Return the folder of the files of a result."""
+        return self.folder / str(number)
 
     def add(self, result: Result) -> None:
         """Keep a result; the oldest one goes where there are too many."""

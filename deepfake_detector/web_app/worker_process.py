@@ -26,7 +26,7 @@ from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.prediction.judging import judge_faces
 from deepfake_detector.prediction.scores import ScoredFace, explain_crops, load_scorer
 from deepfake_detector.prediction.task import Task
-from deepfake_detector.prediction.verdicts import JudgedVideo
+from deepfake_detector.prediction.verdicts import JudgedVideo, Rule
 from deepfake_detector.prediction.windows import find_faces
 from deepfake_detector.results.annotated_video import annotate_picture, annotate_video
 from deepfake_detector.results.page import occlusion_overlay
@@ -44,6 +44,7 @@ class JudgeJob:
 
     path: Path
     folder: Path  # for the crops and the copy, which stay there
+    rule: Rule  # of the verdict
     whole: bool = False  # all of it, or the first seconds
     longest_sec: float = math.inf  # a longer video is refused, if `whole`
 
@@ -106,7 +107,7 @@ def serve(connection: Connection, task: Task) -> None:
                 job = connection.recv()
                 try:
                     if isinstance(job, JudgeJob):
-                        _judge(job, replace(task, whole=job.whole), loading, say)
+                        _judge(job, replace(task, rule=job.rule, whole=job.whole), loading, say)
                     else:
                         _explain(job, loading, say)
                 except UserError as error:

@@ -1,7 +1,5 @@
 """What the page keeps for visitors, and for how long."""
 
-from pathlib import Path
-
 import pytest
 
 from deepfake_detector.prediction.verdicts import Rule, judge
@@ -10,9 +8,11 @@ from deepfake_detector.web_app.sessions import KEPT_RESULTS, Result, Session, Se
 
 
 def unreadable(session: Session) -> Result:
-    number, folder = session.new_folder()
-    judged = judge(Path("a.mp4"), VideoFaces(problem="no video"), [], Rule(0.5, 5.0))
-    return Result(number, "a.mp4", judged, folder)
+    upload = session.folder.parent / "a.mp4"
+    upload.touch()
+    number, path = session.take(upload)
+    judged = judge(path, VideoFaces(problem="no video"), [], Rule(0.5, 5.0))
+    return Result(number, "a.mp4", judged, session.folder_of(number))
 
 
 def test_a_tab_finds_its_own_results_and_no_other(tmp_path):
@@ -56,6 +56,15 @@ def test_a_session_keeps_the_latest_results_and_deletes_the_files_of_the_others(
     assert [result.number for result in session.results] == list(range(3, KEPT_RESULTS + 3))
     assert len(list(session.folder.iterdir())) == KEPT_RESULTS
     assert session.result(1) is None and session.result(3) is not None
+
+
+def test_the_same_video_of_two_visitors_is_taken_by_both(tmp_path):
+    """The server keeps equal uploads as one file; the first to be done deleted it."""
+    sessions, upload = Sessions(tmp_path), tmp_path / "a.mp4"
+    upload.write_text("a video")
+    taken = [sessions.of(name).take(upload)[1] for name in ("one", "other")]
+    taken[0].unlink()
+    assert taken[1].read_text() == upload.read_text() == "a video"
 
 
 @pytest.mark.parametrize("number", [None, 0, 7])
