@@ -35,6 +35,7 @@ def served_page(*words: str) -> Iterator[str]:
     command = [sys.executable, "app.py", "--port", "0", "--no-browser", *words]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
+            assert process.stdout is not None
             printed = iter(process.stdout.readline, "")
             yield next(
                 found[0] for line in printed if (found := re.search(r"http://[\d.]+:\d+", line))

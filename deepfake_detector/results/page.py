@@ -139,6 +139,7 @@ def verdict_section(
     maps: Mapping[Place, bytes] = {},  # noqa: B006  it is only read
     chosen: Place | None = None,
     card_link: str = "#model-card",
+    maps_follow: bool = False,
 ) -> str:
     """Return the verdict on a video as a fragment of HTML, without script, for `STYLE`.
 
@@ -146,6 +147,7 @@ def verdict_section(
     `judged.faces[i].face.moments[j]`; `maps` has pictures of them, PNG or JPEG, from
     `occlusion_overlay`, and `chosen` is the one that is shown first (default: the highest-scoring
     one of the deciding face). Raises IndexError where there is no such moment.
+    `maps_follow` says that a moment that is chosen gets its map.
     """
     faces = face_timeline.shown_faces(judged, maps, chosen)
     windows = {face.window.number for face in judged.faces}
@@ -168,6 +170,7 @@ def verdict_section(
             num_windows=len(windows),
             axes=face_timeline,
             card_link=card_link,
+            maps_follow=maps_follow,
         )
     )
 

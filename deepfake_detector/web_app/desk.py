@@ -172,7 +172,7 @@ class Desk:
             ". "
         )
 
-    def section(self, session: Session, result: Result) -> str:
+    def section(self, session: Session, result: Result, maps_follow: bool = True) -> str:
         """Return what the page shows of a result, as HTML."""
         return page.verdict_section(
             result.judged,
@@ -181,12 +181,13 @@ class Desk:
             prefix=f"result-{result.number}",
             maps=result.maps,
             chosen=result.chosen,
+            maps_follow=maps_follow,
         )
 
     def page_of(self, session: Session, result: Result) -> str:
         """Return the same as a page of its own, to hand on."""
         words = self._words[self._point(session)]
-        return page.page([self.section(session, result)], words, result.name)
+        return page.page([self.section(session, result, maps_follow=False)], words, result.name)
 
     def csv(self, session: Session) -> str:
         """Return the results of a session as predict.py --csv writes them."""

@@ -20,10 +20,10 @@ NOTHING_YET = (
 READY = Status("Nothing to do yet.", busy=False)
 # Read out to who does not see it, when it changes.
 IS_STATUS = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
-# A moment is chosen by a radio button in the section. The section is then made anew by the server,
-# and the focus must be where it was.
+# A moment is chosen by a radio button in the section; the arrow keys are clicks, too. The server
+# then sends the section again, and the focus must be where it was.
 CHOOSE_MOMENT = """
-element.addEventListener('change', (event) => {
+element.addEventListener('click', (event) => {
   const { face, moment } = event.target.dataset;
   if (moment === undefined) { return; }
   element.dataset.focused = event.target.id;

@@ -57,7 +57,7 @@ def layout(desk: Desk) -> gr.Blocks:
                 results = gr.Radio([], label="Results", elem_id="results")
                 tables = gr.HTML(elem_id="tables")
                 names = [(point_label(name, task), name) for name, task in desk.tasks.items()]
-                with gr.Accordion("Threshold", open=False):
+                with gr.Accordion("Threshold", open=False, elem_id="threshold"):
                     point = gr.Radio(
                         names,
                         value=names[0][1],
