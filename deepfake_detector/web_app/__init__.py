@@ -1,7 +1,7 @@
-"""The page of app.py, without its layout: who does the work, and what is kept for whom.
+"""The page of app.py: what is where, who does the work, and what is kept for whom.
 
-In: files that people drop on the page. Out: judged videos and what is shown of them. Open
-`worker.py` first: the work is done in one process of its own, which a bad file may crash. What it
-does is in `worker_process.py`; `sessions.py` keeps what each visitor has been told, until they go.
-No Gradio in here.
+In: files that people drop on the page. Out: judged videos and what is shown of them.
+Open `desk.py` first, what happens for a visitor. The work is done by one process of its own, which
+a bad file may crash (`worker.py`, `worker_process.py`); `sessions.py` keeps what each visitor was
+told, until they go. Gradio is in `layout.py` only.
 """
