@@ -130,9 +130,12 @@ def serve(desk: Desk, listening: socket.socket, args: argparse.Namespace) -> thr
 
     server = fastapi.FastAPI(openapi_url=None)
     add_downloads(server, desk)
+    blocks = layout(desk)
+    # Or Gradio, which believes that it is not served yet, opens any path that a request names.
+    blocks.has_launched = True
     gr.mount_gradio_app(
         server,
-        layout(desk),
+        blocks,
         path="/",
         server_name=args.host,
         server_port=listening.getsockname()[1],

@@ -8,6 +8,7 @@ with served_page() as address, Browser(width=360, dark=True) as browser:
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,10 +31,13 @@ PATIENCE_SEC = 120.0
 
 
 @contextlib.contextmanager
-def served_page(*words: str) -> Iterator[str]:
+def served_page(*words: str, temporary_folder: Path | None = None) -> Iterator[str]:
     """Run app.py at a free port, and yield its address."""
+    environment = os.environ | ({"TMPDIR": str(temporary_folder)} if temporary_folder else {})
     command = [sys.executable, "app.py", "--port", "0", "--no-browser", *words]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             printed = iter(process.stdout.readline, "")

@@ -74,7 +74,13 @@ class Desk:
     def judge(
         self, session: Session, paths: Sequence[Path], whole: bool = False
     ) -> Iterator[Status]:
-        """Judge files that were uploaded, one after the other."""
+        """Judge files that were uploaded, one after the other.
+
+        Raises PermissionError for a path that is no upload: a request can name any.
+        """
+        for path in paths:
+            if not path.resolve().is_relative_to(self.uploads.resolve()):
+                raise PermissionError(f"{path.name} was not uploaded")
         session.cancelled.clear()
         taken = [session.take(path) for path in paths]
         told = []

@@ -35,12 +35,19 @@ def desk(worker, tmp_path):
     return Desk(app.tasks_of(None), worker, tmp_path)
 
 
+def uploaded(folder: Path, name: str) -> Path:
+    """Return where a file of that name is when it has been uploaded."""
+    (folder / "uploads").mkdir(exist_ok=True)
+    return folder / "uploads" / name
+
+
 @pytest.fixture
 def uploads(sample_videos, tmp_path) -> list[Path]:
     """A real video and a fake one; copies, because what was uploaded is deleted."""
-    folder = tmp_path / "uploads"
-    folder.mkdir()
-    return [Path(shutil.copy(path, folder)) for path in sorted(sample_videos.rglob("*.mp4"))[:2]]
+    return [
+        Path(shutil.copy(path, uploaded(tmp_path, path.name)))
+        for path in sorted(sample_videos.rglob("*.mp4"))[:2]
+    ]
 
 
 def statuses_of(desk, session, *paths, **options):
@@ -103,7 +110,7 @@ def test_a_moment_is_shown_with_what_its_score_rests_on(desk, uploads):
 
 def test_what_is_no_video_has_a_verdict_and_a_reason(desk, tmp_path):
     session = desk.sessions.of("tab")
-    text, empty = tmp_path / "<b>notes.txt", tmp_path / "empty.mp4"
+    text, empty = uploaded(tmp_path, "<b>notes.txt"), uploaded(tmp_path, "empty.mp4")
     text.write_text("no video")
     empty.touch()
     statuses = statuses_of(desk, session, text, empty)
@@ -115,8 +122,14 @@ def test_what_is_no_video_has_a_verdict_and_a_reason(desk, tmp_path):
         assert result.judged.note
 
 
+def test_a_path_that_is_no_upload_is_not_opened(desk, sample_videos):
+    video = next(sample_videos.rglob("*.mp4"))
+    with pytest.raises(PermissionError, match="was not uploaded"):
+        list(desk.judge(desk.sessions.of("tab"), [desk.uploads / ".." / video]))
+
+
 def test_a_picture_is_judged(desk, uploads, head_frames, tmp_path):
-    picture = tmp_path / "photo.png"
+    picture = uploaded(tmp_path, "photo.png")
     cv2.imwrite(str(picture), head_frames[0][:, :, ::-1])
     session = desk.sessions.of("tab")
     statuses_of(desk, session, picture)
