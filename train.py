@@ -148,7 +148,7 @@ def train_splits(
     frames are alike. The training on frames is a run of its own, in the folder `frames` of `out`.
     Returns the history of the training on clips.
     """
-    clips = clip_stage(out, settings, face_settings)
+    clips = clip_stage(out, settings, face_settings, splits["train"])
     begins = options.overwrite or not (out / run_folder.STATE_NAME).exists()
     if settings.frame_epochs and begins:
         frames = frame_stage(out, settings, face_settings, splits["train"])

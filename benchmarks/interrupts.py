@@ -10,7 +10,6 @@ An exit code 0 belongs to a script that was done before the signal came.
 
 import argparse
 import contextlib
-import functools
 import os
 import random
 import signal
@@ -19,13 +18,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-TINY = "--architecture baseline --epochs 3 --frame-epochs 0 --batch-size 4 --num-frames 3"
-TINY += " --img-size 32 --min-steps 30 --checkpoint-minutes 0"
+from benchmarks.small_runs import make_inputs
+
 COUNTS = ("left behind", "tracebacks", "lived on", "more than a line")
 SIGNALS = {"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
 
@@ -75,29 +72,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scripts", nargs="*", help="such as predict train (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     return parser.parse_args()
-
-
-def make_inputs(folder: Path) -> Mapping[str, Callable[[Path], list[str]]]:
-    """Make videos, faces and a run; return the command of each script by its output path."""
-    videos, faces, run = folder / "videos", folder / "faces", folder / "run"
-    people = "--num-people 8 --seconds 0.5 --frame-size 160 --workers 2"
-    made = {
-        "sample_data": lambda out: f"--out {out} {people}",
-        "processing": lambda out: (
-            f"--location {videos} --save-path {out} --face-size 64 --workers 2"
-        ),
-        "train": lambda out: f"--data {faces} --out {out} {TINY}",
-        "evaluate": lambda out: f"--model {run} --data {faces} --out {out} --split all",
-        "predict": lambda out: f"{videos} --model {run} --json {out}/x.json --annotate {out}",
-    }
-    commands = {name: functools.partial(_command, name, words) for name, words in made.items()}
-    for name, out in (("sample_data", videos), ("processing", faces), ("train", run)):
-        subprocess.run(commands[name](out), check=True, capture_output=True)
-    return commands
-
-
-def _command(name: str, words: Callable[[Path], str], out: Path) -> list[str]:
-    return [sys.executable, str(ROOT / f"{name}.py"), *words(out).split()]
 
 
 def _seconds_of(command: list[str], folder: Path) -> float:

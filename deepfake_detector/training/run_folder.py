@@ -38,8 +38,9 @@ LOCK_NAME = ".lock"
 STATE_NAME = "checkpoints/state.npz"
 BEST_NAME = "checkpoints/best.keras"
 STATE_CONTRACT = 1
-# Another TensorFlow would not give identical weights, but it is still this run.
-NOT_COMPARED = {"training", "version", "versions", "faces"}
+# Another TensorFlow would not give identical weights, but it is still this run. The videos are
+# compared by their names.
+NOT_COMPARED = {"training", "version", "versions", "faces", "trained_on"}
 
 
 @dataclass
