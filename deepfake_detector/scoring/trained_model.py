@@ -97,7 +97,10 @@ def read_model_settings(model_path: Path) -> dict:
         settings = json.loads(path.read_text(encoding="utf-8"))
         missing = {"faces", "num_frames", "img_size"}.difference(settings)
         reason = f"it lacks {', '.join(sorted(missing))}"
-    except (OSError, ValueError, TypeError) as error:
+        for name in ("calibration", "operating_points"):
+            if not isinstance(settings.get(name) or {}, dict):
+                missing, reason = {name}, f"its {name} is {settings[name]!r}"
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         missing, reason = {"everything"}, " ".join(str(error).split())
     if missing:
         raise UserError(

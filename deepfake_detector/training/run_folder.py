@@ -115,11 +115,11 @@ def _saved_or_in_state(out: Path) -> tuple[dict, dict]:
     """Return what settings.json and split.json hold, or where one of them is missing or damaged,
     what the state of the run says that it held; raises UserError where that is not known."""
     saved, saved_names = (read_object(out / name) for name in (SETTINGS_NAME, SPLIT_NAME))
-    if "training" in saved and saved_names:
+    if holds_objects(saved, "training", "faces") and saved_names:
         return saved, saved_names
     state, _ = read_state(out)
     if not state.run_settings:
-        missing = SPLIT_NAME if "training" in saved else SETTINGS_NAME
+        missing = SPLIT_NAME if holds_objects(saved, "training", "faces") else SETTINGS_NAME
         raise UserError(
             f"{out / missing} is missing or damaged, and without it nobody can say whether this is "
             "the same run; put it back, give another --out, or --overwrite to train again"
@@ -133,6 +133,22 @@ def read_object(path: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def holds_objects(saved: Mapping, *names: str) -> bool:
+    return all(isinstance(saved.get(name), dict) for name in names)
+
+
+def holds_epochs(out: Path, history: Sequence[Mapping[str, float]]) -> bool:
+    """Return whether history.csv has a row for each of the epochs; after a kill it may have one
+    more than the state."""
+    try:
+        with (out / HISTORY_NAME).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return False
+    epochs = [str(epoch["epoch"]) for epoch in history]
+    return [row.get("epoch") for row in rows[: len(epochs)]] == epochs
 
 
 def _run_differences(saved: Mapping, wanted: Mapping) -> list[str]:
