@@ -75,10 +75,12 @@ def mend(
     out, mended = stage.folder, []
     saved = run_folder.read_object(out / SETTINGS_NAME)
     found_later = [name for name in ("calibration", "operating_points") if name in saved]
-    whole = run_folder.holds_objects(saved, "training", "faces", *found_later)
-    if not whole or not run_folder.read_object(out / SPLIT_NAME):
-        run_folder.begin(out, stage.run_settings, splits, new=False)
-        mended += [SETTINGS_NAME, SPLIT_NAME]
+    if not run_folder.holds_objects(saved, "training", "faces", *found_later):
+        run_folder.write_object(out / SETTINGS_NAME, stage.run_settings)
+        mended.append(SETTINGS_NAME)
+    if not run_folder.read_object(out / SPLIT_NAME):
+        run_folder.write_object(out / SPLIT_NAME, run_folder.split_names(splits))
+        mended.append(SPLIT_NAME)
     history = state.progress.history
     if history and not run_folder.holds_epochs(out, history):
         run_folder.write_history(out, history)

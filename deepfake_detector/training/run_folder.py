@@ -203,8 +203,12 @@ def begin(
     if new:
         for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME, BEST_NAME):
             (out / name).unlink(missing_ok=True)
-    write_text(out / SPLIT_NAME, json.dumps(split_names(splits), indent=1) + "\n")
-    write_text(out / SETTINGS_NAME, json.dumps(dict(run_settings), indent=1) + "\n")
+    write_object(out / SPLIT_NAME, split_names(splits))
+    write_object(out / SETTINGS_NAME, run_settings)
+
+
+def write_object(path: Path, content: Mapping) -> None:
+    write_text(path, json.dumps(dict(content), indent=1) + "\n")
 
 
 def save_best(out: Path, save: Callable[[Path], None], keep_last: bool) -> None:

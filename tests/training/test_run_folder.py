@@ -395,6 +395,17 @@ def test_a_setting_that_is_no_object_is_made_again(sample_faces, finished, name,
     assert again.get("calibration", {}) is not value
 
 
+def test_a_split_that_is_made_again_costs_no_calibration(sample_faces, finished):
+    """That of `evaluate.py --calibrate` on one's own videos was gone with it."""
+    path = finished / "settings.json"
+    own = json.loads(path.read_text()) | {"calibration": {"slope": 0.5, "offset": 0.1}}
+    path.write_text(json.dumps(own))
+    (finished / "split.json").unlink()
+    training(sample_faces, finished)
+    assert (finished / "split.json").exists()
+    assert json.loads(path.read_text()) == own
+
+
 def test_a_history_of_zeros_is_made_again(sample_faces, finished, capsys):
     """It was left as it was."""
     before = (finished / "history.csv").read_text()
