@@ -105,6 +105,7 @@ def kill_often(name: str, command: Command, kills: int, work: Path, seed: int) -
         out = work / f"{name}-{outcome.rounds}"
         one_round(command(out), out, kills, (seconds, changes), chance, outcome)
         report(differences(expected, contents(out)), f"round {outcome.rounds}", outcome)
+        print(f"round {outcome.rounds} is done, {outcome.kills} kills until now", flush=True)
         outcome.rounds += 1
         shutil.rmtree(out, ignore_errors=True)
     return outcome
