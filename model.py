@@ -85,8 +85,10 @@ def _baseline_encoder(frame_shape: tuple[int, int, int]) -> keras.Model:
     image = keras.Input(frame_shape, dtype="float32", name="frame")
     # In 32 bits under every policy: 16 bits round 1 / 127.5 and most scaled pixels.
     x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale")(image)
-    x = layers.Conv2D(32, (2, 2), activation="relu")(x)
-    x = layers.Flatten()(layers.AveragePooling2D((2, 2))(x))
+    # Without names of their own, layers are counted by how many a process has made.
+    x = layers.Conv2D(32, (2, 2), activation="relu", name="conv2d")(x)
+    x = layers.AveragePooling2D((2, 2), name="average_pooling2d")(x)
+    x = layers.Flatten(name="flatten")(x)
     return keras.Model(image, x, name="frame_encoder")
 
 

@@ -4,7 +4,8 @@ Goes in: nothing but the options; every head, scene and movement comes from the 
 
     person_000.mp4            REAL
     person_000_face_017.mp4   FAKE: the face of person 17 on person 0
-    metadata.json             in the form DFDC uses; people in test are not in train
+    metadata.json             in the form DFDC uses, with "synthetic": true for each video; people
+                              in test are not in train
     sample_settings.json      the options
 
     python sample_data.py --out sample_videos
@@ -156,12 +157,13 @@ def _plan(settings: dict) -> tuple[dict[str, dict], dict[str, tuple[int, int | N
             )
         for person in sorted(members):
             name = f"person_{person:03d}"
-            metadata[f"{name}.mp4"] = {"label": "REAL", "split": split, "original": None}
+            about = {"split": split, "synthetic": True}
+            metadata[f"{name}.mp4"] = {"label": "REAL", "original": None, **about}
             people[f"{name}.mp4"] = (person, None)
             others = sorted(set(members) - {person})
             for source in rng.permutation(others)[:num_fakes].tolist():
                 fake = f"{name}_face_{source:03d}.mp4"
-                metadata[fake] = {"label": "FAKE", "split": split, "original": f"{name}.mp4"}
+                metadata[fake] = {"label": "FAKE", "original": f"{name}.mp4", **about}
                 people[fake] = (person, source)
     return dict(sorted(metadata.items())), people
 

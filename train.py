@@ -148,8 +148,8 @@ def train_splits(
     frames are alike. The training on frames is a run of its own, in the folder `frames` of `out`.
     Returns the history of the training on clips.
     """
-    clips = clip_stage(out, settings, face_settings)
-    begins = options.overwrite or not (out / run_folder.STATE_NAME).exists()
+    clips = clip_stage(out, settings, face_settings, splits["train"])
+    begins = options.overwrite or not run_folder.holds_run(out, clips.run_settings, splits)
     if settings.frame_epochs and begins:
         frames = frame_stage(out, settings, face_settings, splits["train"])
         if devices.is_chief(strategy):

@@ -2,12 +2,13 @@
 
     python -m benchmarks.prediction_load --videos clips --count 1000 --mutated 500 --kills 5
 
-`--videos` holds a few short videos, which are copied; every tenth copy is damaged. They are scored
-once without a stop, and once killed `--kills` times and started again with --resume: the JSON and
-CSV files must be equal but for the seconds taken, and what was scored must not be scored again. The
-memory of the main process is that after the first tenth of the videos and at the end. Then
-`--mutated` copies have random bytes changed or are cut off: each must be a line, and none may stop
-the run. Ends with one line of JSON. Nothing is left behind.
+`--videos` holds a few short videos, which are copied, whole or cut to their first `--seconds`;
+every tenth copy is damaged. They are scored once without a stop, and once killed `--kills` times
+and started again with --resume: the JSON and CSV files must be equal but for the seconds taken, and
+what was scored must not be scored again. The memory of the main process is that after the first
+tenth of the videos and at the end. Then `--mutated` copies have random bytes changed or are cut
+off: each must be a line, and none may stop the run. Ends with one line of JSON. Nothing is left
+behind.
 """
 
 import argparse
@@ -23,6 +24,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sample_data import write_video
 
 ROOT = Path(__file__).parents[1]
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".webm", ".mpg", ".mov"}
@@ -46,9 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = sorted(p for p in args.videos.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         work = Path(folder)
-        results = load_run(source[: args.distinct], work, args)
+        source = source[: args.distinct]
+        if args.seconds:
+            source = [cut(path, args.seconds, work / "source") for path in source]
+        results = load_run(source, work, args)
         if args.mutated:
-            results["mutated"] = mutated_run(source[: args.distinct], work, args)
+            results["mutated"] = mutated_run(source, work, args)
     print(json.dumps(results))
     return 0 if results["equal"] and results.get("mutated", {}).get("all_there", True) else 1
 
@@ -76,6 +85,18 @@ def load_run(source: Sequence[Path], work: Path, args: argparse.Namespace) -> di
         "killed_after": killed_at,
         "equal": equal,
     }
+
+
+def cut(path: Path, seconds: float, folder: Path) -> Path:
+    """Write the first seconds of a video into a folder, as MPEG-4, and return its path."""
+    folder.mkdir(exist_ok=True)
+    video = cv2.VideoCapture(str(path))
+    fps = video.get(cv2.CAP_PROP_FPS)
+    frames = [video.read()[1] for _ in range(max(1, round(seconds * fps)))]
+    video.release()
+    there = [frame[:, :, ::-1] for frame in frames if frame is not None]
+    write_video(folder / f"{path.stem}.mp4", np.stack(there), fps)
+    return folder / f"{path.stem}.mp4"
 
 
 def copy_videos(source: Sequence[Path], folder: Path, count: int, seed: int) -> None:
@@ -207,6 +228,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--videos", type=Path, required=True, metavar="DIR", help="a folder of short videos")
     add("--distinct", type=int, default=8, help="how many of them are copied (%(default)s)")
+    add("--seconds", type=float, help="cut them to so many of their first seconds (default: whole)")
     add("--count", type=int, default=1000, help="copies (%(default)s)")
     add("--kills", type=int, default=5, help="(%(default)s)")
     add("--mutated", type=int, default=500, help="files of changed bytes (%(default)s)")

@@ -29,6 +29,10 @@ class FaceTrack:
     source_group: str  # the same for a video, everything made from it and all their faces
     split: str = "train"  # official split in the metadata: train, validation or test
     people: tuple[str, ...] = ()  # as far as the metadata names them; its `group` counts as one
+    # Further keys of the metadata:
+    is_synthetic: bool = False  # a drawing of sample_data.py
+    method: str = ""  # of manipulation
+    collection: str = ""  # where the video comes from: its `source`
 
     @property
     def is_photograph(self) -> bool:
@@ -99,6 +103,9 @@ def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> Fa
         source_group=source_group,
         split=split,
         people=tuple(people),
+        is_synthetic=entry.get("synthetic") is True,
+        method=str(entry.get("method") or ""),
+        collection=str(entry.get("source") or ""),
     )
 
 

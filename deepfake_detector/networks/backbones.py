@@ -38,7 +38,7 @@ def backbone_encoder(
     # In 32 bits under every policy: 16 bits round most scaled pixels.
     x = layers.Rescaling(*backbone.scaling, dtype="float32", name="scale")(x)
     x = _without_randomness(_with_weights(name, frame_shape, weights))(x)  # (batch, features)
-    return keras.Model(image, layers.Dropout(0.3)(x), name="frame_encoder")
+    return keras.Model(image, layers.Dropout(0.3, name="dropout")(x), name="frame_encoder")
 
 
 def freeze(encoder: keras.Model) -> None:

@@ -59,7 +59,7 @@ def efficientnet_lite0(frame_shape: tuple[int, int, int]) -> keras.Model:
             x = _block(x, stage, stage.stride if repeat == 0 else 1, f"block{number}")
     x = _convolution(x, NUM_FEATURES, "head")
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    return keras.Model(image, layers.Dropout(DROPOUT)(x), name="frame_encoder")
+    return keras.Model(image, layers.Dropout(DROPOUT, name="dropout")(x), name="frame_encoder")
 
 
 def _block(x: keras.KerasTensor, stage: Stage, stride: int, name: str) -> keras.KerasTensor:

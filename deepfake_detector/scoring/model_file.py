@@ -117,7 +117,7 @@ def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
     have them already stay as they are.
     """
     settings = read_model_settings(model_path)
-    if "calibration" not in settings:
+    if not settings.get("calibration"):
         scores = ClipScorer(load(model_path, settings), settings).score_tracks(videos)
         deciding = highest_scoring_tracks(videos, scores)
         labels = np.array([videos[index].label for index in deciding])

@@ -97,7 +97,10 @@ def read_model_settings(model_path: Path) -> dict:
         settings = json.loads(path.read_text(encoding="utf-8"))
         missing = {"faces", "num_frames", "img_size"}.difference(settings)
         reason = f"it lacks {', '.join(sorted(missing))}"
-    except (OSError, ValueError, TypeError) as error:
+        for name in ("calibration", "operating_points"):
+            if not isinstance(settings.get(name) or {}, dict):
+                missing, reason = {name}, f"its {name} is {settings[name]!r}"
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         missing, reason = {"everything"}, " ".join(str(error).split())
     if missing:
         raise UserError(
@@ -119,14 +122,37 @@ class ModelOrigin:
 def model_origin(model_path: Path, settings: Mapping) -> ModelOrigin:
     """Return where a model comes from, by its settings.json or by the split.json next to it.
 
-    A training on the videos of sample_data.py is recognised by their names.
+    The videos of sample_data.py are marked in their metadata; in trainings of earlier versions they
+    are recognised by their names. A model may also say in its own words what it was trained on.
     """
     names = _training_videos(model_path.parent / SPLIT_NAME)
-    synthetic = bool(names) and all(map(SYNTHETIC_NAME.fullmatch, names))
-    words = settings.get("trained_on") or ""
+    known = settings.get("trained_on") or ""
+    if isinstance(known, Mapping):
+        words, drawn, total = _counts_in_words(known)
+    else:
+        words, drawn, total = str(known), 0, 0
+    synthetic = 0 < drawn == total or bool(names) and all(map(SYNTHETIC_NAME.fullmatch, names))
     if names and not words:
-        words = counted(len(names), "video") + (" of synthetic people" if synthetic else "")
-    return ModelOrigin(str(model_path), str(words), synthetic)
+        words = counted(len(names), "video")
+    if synthetic and not (known and isinstance(known, str)):
+        words += " of synthetic people"
+    elif drawn:
+        words += f", {drawn} of them of synthetic people"
+    return ModelOrigin(str(model_path), words, synthetic)
+
+
+def _counts_in_words(known: Mapping) -> tuple[str, int, int]:
+    """Return in words what train.py has saved about the videos, how many of them are drawings, and
+    how many there are; "" where it does not say it."""
+    counts = [known.get(name) for name in ("real", "fake", "synthetic")]
+    real, fake, drawn = (count if isinstance(count, int) else 0 for count in counts)
+    if not real:
+        return "", 0, 0
+    if fake:
+        words = f"{real} real and {counted(fake, 'fake video')}"
+    else:
+        words = f"{counted(real, 'real video')} and fakes made from them"
+    return words, drawn, real + fake
 
 
 def _training_videos(split_path: Path) -> list[str]:

@@ -73,13 +73,16 @@ def mend(
     the best epoch are lost.
     """
     out, mended = stage.folder, []
-    if "training" not in run_folder.read_object(out / SETTINGS_NAME) or not run_folder.read_object(
-        out / SPLIT_NAME
-    ):
-        run_folder.begin(out, stage.run_settings, splits, new=False)
-        mended += [SETTINGS_NAME, SPLIT_NAME]
+    saved = run_folder.read_object(out / SETTINGS_NAME)
+    found_later = [name for name in ("calibration", "operating_points") if name in saved]
+    if not run_folder.holds_objects(saved, "training", "faces", *found_later):
+        run_folder.write_object(out / SETTINGS_NAME, stage.run_settings)
+        mended.append(SETTINGS_NAME)
+    if not run_folder.read_object(out / SPLIT_NAME):
+        run_folder.write_object(out / SPLIT_NAME, run_folder.split_names(splits))
+        mended.append(SPLIT_NAME)
     history = state.progress.history
-    if history and not (out / run_folder.HISTORY_NAME).exists():
+    if history and not run_folder.holds_epochs(out, history):
         run_folder.write_history(out, history)
         mended.append(run_folder.HISTORY_NAME)
     problem = model_problem(out / MODEL_NAME) if history else ""

@@ -38,8 +38,9 @@ LOCK_NAME = ".lock"
 STATE_NAME = "checkpoints/state.npz"
 BEST_NAME = "checkpoints/best.keras"
 STATE_CONTRACT = 1
-# Another TensorFlow would not give identical weights, but it is still this run.
-NOT_COMPARED = {"training", "version", "versions", "faces"}
+# Another TensorFlow would not give identical weights, but it is still this run. The videos are
+# compared by their names.
+NOT_COMPARED = {"training", "version", "versions", "faces", "trained_on"}
 
 
 @dataclass
@@ -114,11 +115,11 @@ def _saved_or_in_state(out: Path) -> tuple[dict, dict]:
     """Return what settings.json and split.json hold, or where one of them is missing or damaged,
     what the state of the run says that it held; raises UserError where that is not known."""
     saved, saved_names = (read_object(out / name) for name in (SETTINGS_NAME, SPLIT_NAME))
-    if "training" in saved and saved_names:
+    if holds_objects(saved, "training", "faces") and saved_names:
         return saved, saved_names
     state, _ = read_state(out)
     if not state.run_settings:
-        missing = SPLIT_NAME if "training" in saved else SETTINGS_NAME
+        missing = SPLIT_NAME if holds_objects(saved, "training", "faces") else SETTINGS_NAME
         raise UserError(
             f"{out / missing} is missing or damaged, and without it nobody can say whether this is "
             "the same run; put it back, give another --out, or --overwrite to train again"
@@ -132,6 +133,22 @@ def read_object(path: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def holds_objects(saved: Mapping, *names: str) -> bool:
+    return all(isinstance(saved.get(name), dict) for name in names)
+
+
+def holds_epochs(out: Path, history: Sequence[Mapping[str, float]]) -> bool:
+    """Return whether history.csv has a row for each of the epochs; after a kill it may have one
+    more than the state."""
+    try:
+        with (out / HISTORY_NAME).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return False
+    epochs = [str(epoch["epoch"]) for epoch in history]
+    return [row.get("epoch") for row in rows[: len(epochs)]] == epochs
 
 
 def _run_differences(saved: Mapping, wanted: Mapping) -> list[str]:
@@ -186,8 +203,12 @@ def begin(
     if new:
         for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME, BEST_NAME):
             (out / name).unlink(missing_ok=True)
-    write_text(out / SPLIT_NAME, json.dumps(split_names(splits), indent=1) + "\n")
-    write_text(out / SETTINGS_NAME, json.dumps(dict(run_settings), indent=1) + "\n")
+    write_object(out / SPLIT_NAME, split_names(splits))
+    write_object(out / SETTINGS_NAME, run_settings)
+
+
+def write_object(path: Path, content: Mapping) -> None:
+    write_text(path, json.dumps(dict(content), indent=1) + "\n")
 
 
 def save_best(out: Path, save: Callable[[Path], None], keep_last: bool) -> None:

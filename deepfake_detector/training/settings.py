@@ -180,7 +180,7 @@ def frame_stage(
     return Stage(
         out / "frames",
         settings,
-        run_settings(settings, face_settings),
+        run_settings(settings, face_settings, videos),
         settings.initial,
         # Validation is on few people: where it is best by chance, little has been learned yet.
         keep_last=True,
@@ -188,10 +188,13 @@ def frame_stage(
     )
 
 
-def clip_stage(out: Path, settings: TrainSettings, face_settings: Mapping) -> Stage:
-    """Return the training on clips, which begins with the model of single frames if `settings` has
-    epochs on them. Its settings.json holds the settings of both stages as they were given."""
-    saved, recipe = run_settings(settings, face_settings), settings.recipe
+def clip_stage(
+    out: Path, settings: TrainSettings, face_settings: Mapping, videos: Sequence[FaceTrack]
+) -> Stage:
+    """Return the training on clips of these videos, which begins with the model of single frames if
+    `settings` has epochs on them. Its settings.json holds the settings of both stages as they were
+    given."""
+    saved, recipe = run_settings(settings, face_settings, videos), settings.recipe
     initial = str(out / "frames" / MODEL_NAME) if settings.frame_epochs else settings.initial
     freezes_cnn = recipe.freezes_cnn and settings.frame_epochs > 0
     if settings.frame_epochs:
@@ -217,7 +220,9 @@ def frame_settings(settings: TrainSettings, videos: Sequence[FaceTrack]) -> Trai
     )
 
 
-def run_settings(settings: TrainSettings, face_settings: Mapping) -> dict:
+def run_settings(
+    settings: TrainSettings, face_settings: Mapping, videos: Sequence[FaceTrack]
+) -> dict:
     """Return what the settings.json next to a model holds; evaluate.py and predict.py read it."""
     import keras  # only here, where they are loaded already: arguments are parsed without them
     import tensorflow
@@ -230,12 +235,26 @@ def run_settings(settings: TrainSettings, face_settings: Mapping) -> dict:
         "img_size": [settings.img_size, settings.img_size],
         "label": {"0": "REAL", "1": "FAKE"},
         "score": "P(fake), 0..1",
+        "trained_on": what_is_trained_on(videos),
         "training": saved_settings(settings),
         "versions": {
             "tensorflow": tensorflow.__version__,
             "keras": keras.__version__,
             "python": platform.python_version(),
         },
+    }
+
+
+def what_is_trained_on(tracks: Sequence[FaceTrack]) -> dict:
+    """Return how many videos of each class there are, how many of them are drawings, and which
+    methods and collections the metadata names."""
+    videos = {track.video_key: track for track in tracks}.values()
+    return {
+        "real": sum(video.label == 0 for video in videos),
+        "fake": sum(video.label == 1 for video in videos),
+        "synthetic": sum(video.is_synthetic for video in videos),
+        "methods": sorted({video.method for video in videos if video.label} - {""}),
+        "collections": sorted({video.collection for video in videos} - {""}),
     }
 
 

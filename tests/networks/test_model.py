@@ -108,6 +108,17 @@ def test_the_baseline_has_the_shape_of_the_predecessors_network():
     assert network.get_layer("lstm").units == 16
 
 
+@pytest.mark.parametrize("architecture", ["baseline", "efficientnet-lite0"])
+def test_a_model_saved_after_a_kill_has_the_layer_names_of_one_that_was_never_killed(architecture):
+    """They were counted over the networks that a process had made: conv2d, then conv2d_1."""
+
+    def names():
+        frames = networks.build_model(3, (32, 32), architecture).get_layer("frames")
+        return [layer.name for layer in frames.layer.layers]
+
+    assert names() == names()
+
+
 def test_an_unknown_architecture_names_those_there_are():
     with pytest.raises(ValueError, match="'vgg' is none of efficientnet-lite0, baseline, "):
         networks.build_model(4, (32, 32), "vgg")

@@ -205,6 +205,28 @@ def test_a_model_trained_on_drawings_does_not_judge_people_without_a_word(
     assert plain_result(result).trained_on == words
 
 
+@pytest.mark.parametrize(
+    ("real", "fake", "drawn", "words", "synthetic"),
+    [
+        (3, 2, 5, "3 real and 2 fake videos of synthetic people", True),
+        (3, 1, 2, "3 real and 1 fake video, 2 of them of synthetic people", False),
+        (70, 0, 0, "70 real videos and fakes made from them", False),
+    ],
+)
+def test_what_a_model_was_trained_on_stands_in_its_settings(
+    tmp_path, real, fake, drawn, words, synthetic
+):
+    counts = {"real": real, "fake": fake, "synthetic": drawn, "methods": ["Deepfakes"]}
+    origin = model_origin(tmp_path / "model.keras", {"trained_on": counts})
+    assert (origin.trained_on, origin.is_synthetic) == (words, synthetic)
+
+
+def test_drawings_of_before_they_were_marked_are_recognised_by_their_names(tmp_path):
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["person_000.mp4"]}))
+    counts = {"real": 1, "fake": 0, "synthetic": 0, "methods": [], "collections": []}
+    assert model_origin(tmp_path / "model.keras", {"trained_on": counts}).is_synthetic
+
+
 def test_a_model_that_says_what_it_was_trained_on_is_quoted(tmp_path):
     assert model_origin(tmp_path / "model.keras", {"trained_on": "cats"}).trained_on == "cats"
     assert model_origin(tmp_path / "model.keras", {}).trained_on == ""

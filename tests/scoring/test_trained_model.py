@@ -9,6 +9,7 @@ from conftest import TINY
 import train
 from deepfake_detector.console import UserError
 from deepfake_detector.scoring import model_file
+from deepfake_detector.scoring.trained_model import read_model_settings
 
 
 def test_the_summary_for_programs_is_the_last_line(run, sample_faces, capsys):
@@ -19,6 +20,14 @@ def test_the_summary_for_programs_is_the_last_line(run, sample_faces, capsys):
     assert 0 < summary["best"]["val_loss"] < 2
     assert summary["calibration"]["slope"] == 1  # too few videos
     assert "validation videos" in summary["operating_points"]["equal-error"]["reason"]
+
+
+@pytest.mark.parametrize("name", ["calibration", "operating_points"])
+def test_a_calibration_that_is_none_is_one_sentence(tmp_path, name):
+    settings = {"faces": {}, "num_frames": 1, "img_size": [8, 8], name: "x"}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(UserError, match=f"its {name} is 'x'; copy"):
+        read_model_settings(tmp_path / "model.keras")
 
 
 def test_a_model_that_wants_to_run_code_is_refused(tmp_path):

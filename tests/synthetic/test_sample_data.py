@@ -25,6 +25,7 @@ def test_the_set_has_the_form_of_a_dfdc_part(sample_videos):
     assert sorted(metadata) == sorted(path.name for path in sample_videos.glob("*.mp4"))
     fakes = {name: entry for name, entry in metadata.items() if entry["label"] == "FAKE"}
     assert len(fakes) == 8
+    assert all(entry["synthetic"] is True for entry in metadata.values())
     assert all(metadata[entry["original"]]["label"] == "REAL" for entry in fakes.values())
     assert not [video.problem for video in list_videos([sample_videos]) if video.problem]
 

@@ -81,7 +81,7 @@ def test_each_network_has_its_own_recipe():
 
 
 def test_clips_train_only_the_new_layers_and_slowly(tmp_path):
-    clips = clip_stage(tmp_path, train.TrainSettings(), {})
+    clips = clip_stage(tmp_path, train.TrainSettings(), {}, [])
     assert clips.freezes_cnn
     assert clips.settings.learning_rate == pytest.approx(1e-6)
     assert clips.initial == str(tmp_path / "frames" / "model.keras")
@@ -93,7 +93,7 @@ def test_clips_train_only_the_new_layers_and_slowly(tmp_path):
 
 
 def test_a_network_without_single_frames_is_trained_as_a_whole(tmp_path):
-    whole = clip_stage(tmp_path, replace(SETTINGS, frame_epochs=0), {})
+    whole = clip_stage(tmp_path, replace(SETTINGS, frame_epochs=0), {}, [])
     assert not whole.freezes_cnn
     assert whole.settings.learning_rate == SETTINGS.learning_rate
 

@@ -280,6 +280,7 @@ def test_a_run_of_an_earlier_version_goes_on_under_its_old_names(
     shutil.copytree(uninterrupted, out)
     settings = json.loads((out / "settings.json").read_text())
     settings["training"]["architecture"] = "seed"
+    del settings["trained_on"]
     (out / "settings.json").write_text(json.dumps(settings))
     with np.load(out / run_folder.STATE_NAME) as state:
         arrays = dict(state)
@@ -379,6 +380,57 @@ def test_a_finished_run_makes_its_small_files_again(sample_faces, finished, name
     training(sample_faces, finished)
     assert f"{name}" in capsys.readouterr().out
     assert (finished / name).read_text() == before
+
+
+@pytest.mark.parametrize("value", ["", None, 3])
+@pytest.mark.parametrize("name", ["calibration", "training", "faces"])
+def test_a_setting_that_is_no_object_is_made_again(sample_faces, finished, name, value, capsys):
+    """'NoneType' object has no attribute 'get'"""
+    settings = json.loads((finished / "settings.json").read_text())
+    (finished / "settings.json").write_text(json.dumps(settings | {name: value}))
+    training(sample_faces, finished)
+    assert "settings.json" in capsys.readouterr().out
+    again = json.loads((finished / "settings.json").read_text())
+    assert again["training"] == settings["training"]
+    assert again.get("calibration", {}) is not value
+
+
+def test_a_split_that_is_made_again_costs_no_calibration(sample_faces, finished):
+    """That of `evaluate.py --calibrate` on one's own videos was gone with it."""
+    path = finished / "settings.json"
+    own = json.loads(path.read_text()) | {"calibration": {"slope": 0.5, "offset": 0.1}}
+    path.write_text(json.dumps(own))
+    (finished / "split.json").unlink()
+    training(sample_faces, finished)
+    assert (finished / "split.json").exists()
+    assert json.loads(path.read_text()) == own
+
+
+def test_a_history_of_zeros_is_made_again(sample_faces, finished, capsys):
+    """It was left as it was."""
+    before = (finished / "history.csv").read_text()
+    (finished / "history.csv").write_bytes(bytes(2000))
+    training(sample_faces, finished)
+    assert "history.csv of" in capsys.readouterr().out
+    assert (finished / "history.csv").read_text() == before
+
+
+def test_a_history_that_a_kill_left_a_row_ahead_is_not_called_damaged(finished):
+    with np.load(finished / run_folder.STATE_NAME) as state:
+        history = json.loads(str(state["about"]))["history"]
+    assert run_folder.holds_epochs(finished, history)
+    assert run_folder.holds_epochs(finished, history[:-1])
+    assert not run_folder.holds_epochs(finished, [*history, {"epoch": 4}])
+
+
+def test_a_run_without_its_state_is_refused_before_an_hour_of_single_frames(
+    sample_faces, finished, capsys
+):
+    (finished / run_folder.STATE_NAME).unlink()
+    with pytest.raises(UserError, match="holds a run without checkpoints/state.npz"):
+        training(sample_faces, finished, settings=replace(SETTINGS, frame_epochs=1))
+    assert "first on single frames" not in capsys.readouterr().out
+    assert not (finished / "frames").exists()
 
 
 def test_settings_that_are_cut_short_are_no_other_run(sample_faces, finished):

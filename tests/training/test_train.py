@@ -20,6 +20,7 @@ import train
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 from deepfake_detector.networks import folding
+from deepfake_detector.scoring.trained_model import model_origin
 from deepfake_detector.training import run_folder
 from deepfake_detector.training.arguments import read_arguments
 from deepfake_detector.training.loop import make_optimizer
@@ -153,6 +154,16 @@ def test_the_same_run_again_is_quick_and_changes_nothing(run, sample_faces, caps
     assert train.main(["--data", str(sample_faces), "--out", str(run), *TINY]) == 0
     assert "holds this run already" in capsys.readouterr().out
     assert (run / "model.keras").stat().st_mtime_ns == before
+
+
+def test_a_model_without_its_split_json_still_knows_that_it_saw_drawings(run, sample_faces):
+    """It was known by the names in split.json alone, which nobody copies with a model."""
+    settings = json.loads((run / "settings.json").read_text())
+    found = settings["trained_on"]
+    assert found["synthetic"] == found["real"] + found["fake"] > 0
+    origin = model_origin(Path("elsewhere") / "model.keras", settings)
+    assert origin.is_synthetic
+    assert origin.trained_on.endswith("of synthetic people")
 
 
 def test_another_run_does_not_overwrite_a_finished_one(run, sample_faces, capsys):
