@@ -38,7 +38,7 @@ def check_folder(out: Path, data: Path, settings: TrainSettings, options: RunOpt
     outputs += files_of_folder("--out", out, charts)[1:]
     if options.export:
         holds_model = lambda folder: (folder / "saved_model.pb").exists()  # noqa: E731
-        outputs.append(OutputFile("--export", out / "export", holds_model, is_folder=True))
+        outputs.append(OutputFile("--out", out / "export", holds_model, is_folder=True))
     check_outputs(outputs, inputs, options.overwrite)
 
 
@@ -73,11 +73,12 @@ def mend(
     the best epoch are lost.
     """
     out, mended = stage.folder, []
-    if "training" not in run_folder.read_object(out / SETTINGS_NAME) or not run_folder.read_object(
-        out / SPLIT_NAME
-    ):
-        run_folder.begin(out, stage.run_settings, splits, new=False)
-        mended += [SETTINGS_NAME, SPLIT_NAME]
+    if "training" not in run_folder.read_object(out / SETTINGS_NAME):
+        mended.append(SETTINGS_NAME)
+    if not run_folder.read_object(out / SPLIT_NAME):
+        mended.append(SPLIT_NAME)
+    if mended:
+        run_folder.begin(out, stage.run_settings, splits, new=False, names=mended)
     history = state.progress.history
     if history and not (out / run_folder.HISTORY_NAME).exists():
         run_folder.write_history(out, history)
