@@ -233,7 +233,7 @@ def run_on_cluster(
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"no Dask scheduler answers at {scheduler}: {shortened(str(error))}; start: dask scheduler"
+            f"no Dask scheduler answers at {scheduler}: {shortened(str(error), 150)}; start one"
         ) from error
     job = functools.partial(_run_single_threaded, job)
     with client:

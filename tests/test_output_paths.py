@@ -52,7 +52,7 @@ def test_a_file_that_we_did_not_write_needs_overwrite(tmp_path):
     def is_ours(path):
         return has_json_keys(path, "model")
 
-    with pytest.raises(UserError, match="is there, and this command did not write it.*--overwrite"):
+    with pytest.raises(UserError, match="does not look like a file of this command.*--overwrite"):
         check(path, is_ours=is_ours)
     check(path, is_ours=is_ours, overwrite=True)
     path.write_text('{"model": "run/model.keras"}')

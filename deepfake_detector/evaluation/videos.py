@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepfake_detector.console import printable
-from deepfake_detector.face_dataset.face_tracks import FaceTrack
-from deepfake_detector.face_dataset.manifest import read_entries, read_manifest
+from deepfake_detector.face_dataset.face_tracks import FaceTrack, read_entries
+from deepfake_detector.face_dataset.manifest import read_manifest
 from deepfake_detector.scoring.video_scores import highest_scoring_tracks
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ tracks = list_faces("faces")
 tracks[0].crop_path(0)       # "faces/a.mp4/000.jpeg"
 """
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.manifest import AGAIN, read_entries
 from deepfake_detector.face_dataset.settings import (
     MAKE_FACES,
     SETTINGS_NAME,
@@ -19,6 +19,7 @@ from deepfake_detector.face_dataset.settings import (
 from deepfake_detector.videos.groups import find_source_groups
 from deepfake_detector.videos.metadata import FAKE, METADATA_NAME
 
+AGAIN = "run the same processing.py command again"
 SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
@@ -70,6 +71,21 @@ def list_faces(file_loc: str | Path) -> list[FaceTrack]:
     return [
         _face_track(folder, name, metadata[name], source_groups[name]) for name in sorted(metadata)
     ]
+
+
+def read_entries(faces_folder: Path) -> dict[str, dict]:
+    """Return the entries in the metadata.json of a folder of faces, by the names of its folders.
+
+    Raises UserError where the file is damaged, and FileNotFoundError where there is none.
+    """
+    path = faces_folder / METADATA_NAME
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        entries = None
+    if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
+        raise UserError(f"{path} is damaged; delete it, then {AGAIN}")
+    return entries
 
 
 def _read_metadata(folder: Path) -> dict[str, dict]:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from deepfake_detector.console import UserError
 from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.face_dataset.background import add_originals
+from deepfake_detector.face_dataset.face_tracks import read_entries
 from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.videos.metadata import METADATA_NAME, Video
 
@@ -40,7 +40,6 @@ MANIFEST_FIELDS = [
     "seconds",
 ]
 LOCK_NAME = ".lock"
-AGAIN = "run the same processing.py command again"
 
 
 def new_row(video: Video) -> dict:
@@ -90,21 +89,6 @@ def read_manifest(faces_folder: Path) -> dict[str, dict]:
         return {}
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return {row["filename"]: row for row in csv.DictReader(file) if _is_whole(row)}
-
-
-def read_entries(faces_folder: Path) -> dict[str, dict]:
-    """Return the entries in the metadata.json of a folder of faces, by the names of its folders.
-
-    Raises UserError where the file is damaged, and FileNotFoundError where there is none.
-    """
-    path = faces_folder / METADATA_NAME
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        entries = None
-    if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
-        raise UserError(f"{path} is damaged; delete it, then {AGAIN}")
-    return entries
 
 
 def _is_whole(row: Mapping) -> bool:

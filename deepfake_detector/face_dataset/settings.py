@@ -126,12 +126,13 @@ def _shown(name: str, value: object) -> str:
 def crop_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
     """Return the differences that keep crops from being used together, as `setting_differences`.
 
-    How far was looked for the first face is none. Crops taken as-is go with detected ones, whatever
-    was set for detection.
+    Neither how far was looked for the first face is one, nor whether a fake took the boxes of its
+    original: a face looks the same. Crops taken as-is go with detected ones, whatever was set for
+    detection.
     """
-    ignored = {"search_sec"}
+    ignored = {"search_sec", "share_boxes"}
     if AS_IS in {found.get("faces"), wanted.get("faces")}:
-        ignored |= {"faces", "share_boxes", "margin_ratio", "detector"}
+        ignored |= {"faces", "margin_ratio", "detector"}
     found, wanted = (
         {name: value for name, value in settings.items() if name not in ignored}
         for settings in (found, wanted)

@@ -139,7 +139,7 @@ def _problem_of_entry(entry: object) -> str:
     if entry.get("label") is None:
         return "it has no label, FAKE or REAL"
     if entry["label"] not in (FAKE, REAL):
-        return f"the label is {json.dumps(entry['label'], ensure_ascii=False)}, not FAKE or REAL"
+        return f"the label is {entry['label']!r}, not FAKE or REAL"
     if not isinstance(entry.get("original"), str | None):
         return "the original is not the name of a video"
     people = entry.get("people", [])

@@ -192,7 +192,7 @@ def test_a_damaged_run_folder_is_one_sentence(
 
 def test_a_batch_of_nothing_is_one_sentence(run, sample_faces, tmp_path, capsys):
     assert evaluated(run, sample_faces, tmp_path / "report", "--batch-size", "0") == 2
-    assert "batch_size is 0; it must be at least 1" in capsys.readouterr().err
+    assert "--batch-size is 0; it must be at least 1" in capsys.readouterr().err
 
 
 @pytest.mark.slow

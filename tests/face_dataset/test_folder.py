@@ -47,7 +47,7 @@ def test_a_manifest_with_other_columns_is_made_again_instead_of_crashing(one_hea
 
 
 def test_other_settings_on_old_faces_are_refused_with_both_values(sample_videos, sample_faces):
-    with pytest.raises(UserError, match=r"face_size=64 \(asked for: 96\)"):
+    with pytest.raises(UserError, match=r"--face-size 64 \(asked for: 96\)"):
         processing.processing(sample_videos, sample_faces, face_size=96)
 
 
@@ -129,7 +129,7 @@ def test_faces_cannot_be_saved_among_the_videos(one_head):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"capture_sec": 0}, "capture_sec is 0.0"),
+        ({"capture_sec": 0}, "capture_sec is 0;"),
         ({"fps": -1}, "fps is -1"),
         ({"face_size": 4}, "face_size is 4"),
         ({"margin_ratio": -0.5}, "margin_ratio is -0.5"),

@@ -306,7 +306,7 @@ def test_a_person_on_two_sides_is_a_leak_with_the_names_of_the_videos():
 
 def test_one_person_in_all_videos_is_one_sentence():
     videos = [replace(member, people=("Ann",)) for member in dfdc_part(5)]
-    with pytest.raises(UserError, match="of 1 originals: each class needs"):
+    with pytest.raises(UserError, match="of 1 original: each class needs"):
         split_tracks(videos)
 
 

@@ -151,7 +151,7 @@ def test_the_pipeline_reads_further_faces_as_faces_of_the_same_video(two_heads, 
 
 def test_main_faces_are_refused_where_all_faces_are(two_heads, tmp_path):
     processing.processing(two_heads, tmp_path / "faces", faces="all")
-    with pytest.raises(UserError, match=r"faces=all \(asked for: main\)"):
+    with pytest.raises(UserError, match=r"--faces all \(asked for: main\)"):
         processing.processing(two_heads, tmp_path / "faces")
 
 

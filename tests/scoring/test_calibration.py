@@ -98,7 +98,7 @@ def test_too_few_videos_give_a_reason_instead_of_a_number():
     labels = np.array([0, 1] * 4)
     found = calibration.calibrate(labels, np.linspace(0.1, 0.9, 8))
     assert (found["calibration"]["slope"], found["calibration"]["offset"]) == (1, 0)
-    assert "4 real and 4 fake validation videos" in found["calibration"]["reason"]
+    assert "validation videos: 4 real and 4 fake" in found["calibration"]["reason"]
     points = found["operating_points"]
     assert points.pop("half")["threshold"] == 0.5
     assert all(point["threshold"] is None for point in points.values())
@@ -121,7 +121,7 @@ def test_the_threshold_is_that_of_equal_errors_or_one_half_or_the_one_asked_for(
     assert calibration.operating_point({}) == calibration.OperatingPoint("half", 0.5)
     with pytest.raises(UserError, match="no operating point fpr-1: few"):
         calibration.operating_point(settings, "fpr-1")
-    with pytest.raises(UserError, match="trained before there were any"):
+    with pytest.raises(UserError, match="its settings.json has none of this name"):
         calibration.operating_point({}, "equal-error")
 
 

@@ -268,7 +268,7 @@ def test_more_epochs_go_on_from_a_finished_run(sample_faces, uninterrupted, tmp_
     assert [metrics["epoch"] for metrics in history] == [1, 2, 3, 4, 5]
     assert ended(out)[0][:3] == before
     assert json.loads((out / "settings.json").read_text())["training"]["epochs"] == 5
-    with pytest.raises(UserError, match=r"epochs=5 \(asked for: 3\)"):
+    with pytest.raises(UserError, match=r"--epochs 5 \(asked for: 3\)"):
         training(sample_faces, out)
 
 
@@ -296,12 +296,12 @@ def test_a_run_of_an_earlier_version_goes_on_under_its_old_names(
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"seed": 1}, r"training: seed=0 \(asked for: 1\)"),
+        ({"seed": 1}, r"--seed 0 \(asked for: 1\)"),
         (
             {"architecture": "efficientnet-lite0"},
-            r"architecture=baseline \(asked for: efficientnet-lite0\)",
+            r"--architecture baseline \(asked for: efficientnet-lite0\)",
         ),
-        ({"epochs": 2}, r"epochs=3 \(asked for: 2\)"),
+        ({"epochs": 2}, r"--epochs 3 \(asked for: 2\)"),
     ],
 )
 def test_another_run_is_not_overwritten_by_accident(sample_faces, uninterrupted, changed, sentence):
@@ -385,7 +385,7 @@ def test_settings_that_are_cut_short_are_no_other_run(sample_faces, finished):
     """It was "a run that differs in training", and named all of it."""
     path = finished / "settings.json"
     path.write_text(path.read_text()[:40])
-    with pytest.raises(UserError, match=r"seed=0 \(asked for: 1\)"):
+    with pytest.raises(UserError, match=r"--seed 0 \(asked for: 1\)"):
         training(sample_faces, finished, settings=replace(SETTINGS, seed=1))
     training(sample_faces, finished)
     assert json.loads(path.read_text())["training"]["seed"] == 0
@@ -453,7 +453,9 @@ def test_a_training_does_not_write_into_the_faces_or_over_the_files_of_others(
         train_into(finished, initial=str(finished))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.keras").write_text("of another program")
-    with pytest.raises(UserError, match="model.keras is there, and this command did not write it"):
+    with pytest.raises(
+        UserError, match="model.keras is there, and does not look like a file of this"
+    ):
         train_into(tmp_path / "mine")
     assert (tmp_path / "mine" / "model.keras").read_text() == "of another program"
     with pytest.raises(UserError, match="cannot write to --out .*model.keras is a file"):

@@ -158,7 +158,7 @@ def test_the_same_run_again_is_quick_and_changes_nothing(run, sample_faces, caps
 def test_another_run_does_not_overwrite_a_finished_one(run, sample_faces, capsys):
     arguments = ["--data", str(sample_faces), "--out", str(run), *TINY, "--seed", "1"]
     assert train.main(arguments) == 2
-    assert "holds a run that differs in training: seed=0 (asked for: 1)" in capsys.readouterr().err
+    assert "holds another run, with --seed 0 (asked for: 1)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -181,9 +181,9 @@ def test_a_network_learns_to_tell_faces_smoother_than_what_is_around_them():
     ("flags", "sentence"),
     [
         (["--batch-size", "64"], "balanced clips, less than a batch of 64"),
-        (["--epochs", "0"], "epochs is 0; it must be above 0"),
-        (["--cache", "crops", "--epochs", "0"], "epochs is 0; it must be above 0"),
-        (["--img-size", "31"], "img_size is 31; it must be at least 32 pixels"),
+        (["--epochs", "0"], "--epochs is 0; it must be above 0"),
+        (["--cache", "crops", "--epochs", "0"], "--epochs is 0; it must be above 0"),
+        (["--img-size", "31"], "--img-size is 31; it must be at least 32 pixels"),
         (["--frame-epochs", "-1"], "frame_epochs is -1; it must not be below 0"),
         (["--self-blend", "1.5"], "self_blend is 1.5; it must lie between 0 and 1"),
         (["--validation-share", "0"], "validation_share is 0.0"),

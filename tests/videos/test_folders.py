@@ -181,7 +181,7 @@ def test_what_was_understood_is_one_line(tmp_path):
     make_files(tmp_path, "test/fake/v_1/1.png")
     (line,) = read_locations([tmp_path]).lines
     assert line == (
-        f"{tmp_path}: layout folders; 2 videos, 1 folders of frames; folder words fake, real; "
+        f"{tmp_path}: layout folders; 2 videos, 1 folder of frames; folder words fake, real; "
         "splits test, train"
     )
 
