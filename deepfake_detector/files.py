@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from deepfake_detector import endings
 from deepfake_detector.console import UserError, reason_of
 
 LOCK_NAME = ".lock"
+STANDARD_OUTPUTS = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 PARTIAL_PREFIX = ".partial."
 
 # A cell that begins so is a formula to Excel and LibreOffice, and a formula can fetch an address or
@@ -63,7 +65,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     yet, too. A stream is no file to rename to, so that is written to itself.
     """
     if is_stream(path):
-        yield path
+        is_ours = str(path) in STANDARD_OUTPUTS
+        with _into_standard_output() if is_ours else contextlib.nullcontext(path) as stream:
+            yield stream
         return
     partial = partial_path(path)
     try:
@@ -81,6 +85,19 @@ def written_whole(path: Path) -> Iterator[Path]:
             partial.unlink()
         elif partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _into_standard_output() -> Iterator[Path]:
+    """Yield a path whose content is printed at the end: opened by its own name, a standard output
+    that goes to a file would be emptied."""
+    with tempfile.TemporaryDirectory() as folder:
+        partial = Path(folder) / "output"
+        yield partial
+        sys.stdout.flush()
+        with partial.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.flush()
 
 
 def is_stream(path: Path) -> bool:

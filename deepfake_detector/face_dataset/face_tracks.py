@@ -114,11 +114,9 @@ def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> Fa
             f"--location {folder} --save-path FACES"
         ) from None
     except OSError:
-        frames = []
-    if not frames:
-        raise UserError(f"{own_folder} is listed in {METADATA_NAME}, but holds no crops; {AGAIN}")
+        raise UserError(f"{own_folder} is listed in {METADATA_NAME}, but gone; {AGAIN}") from None
     digits = len(min(frames, default="")) - len(".jpeg")
-    if max(frames) != f"{len(frames) - 1:0{digits}d}.jpeg":
+    if not frames or max(frames) != f"{len(frames) - 1:0{digits}d}.jpeg":
         raise UserError(
             f"the crops in {own_folder} are not numbered from 000 on without a gap; delete this "
             f"folder, then {AGAIN}"

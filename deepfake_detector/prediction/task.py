@@ -83,7 +83,7 @@ def _face_settings(model_settings: Mapping, model_path: Path, detector: str | No
     wanted_detector = str(wanted.get("detector"))
     if wanted_detector != ours.detector and "yunet" in wanted_detector + ours.detector:
         if wanted_detector.startswith("yunet"):
-            said = f"that YuNet found in its file of {wanted_detector.removeprefix('yunet ')}"
+            said = f"that YuNet found, with a file of {wanted_detector.removeprefix('yunet ')}"
             remedy = "give that file: --detector yunet=FILE"
         else:
             said, remedy = "that Haar cascades found", "leave --detector out"

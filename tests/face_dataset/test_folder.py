@@ -122,7 +122,7 @@ def test_a_folder_that_holds_something_else_is_not_touched(one_head, tmp_path):
 
 
 def test_faces_cannot_be_saved_among_the_videos(one_head):
-    with pytest.raises(UserError, match="apart from the videos"):
+    with pytest.raises(UserError, match="a folder of videos; give a folder of its own"):
         processing.processing(one_head, one_head)
 
 

@@ -260,7 +260,10 @@ def test_what_does_not_fit_is_scored_again(tmp_path, capsys):
     assert [verdict is not None for verdict in taken_up] == [True, False]
     other = UnfinishedResults(place, {"model": 1, "whole": True}, videos)
     assert other.take_up() == [None, None]
-    assert "is of another run (whole): all is scored again" in capsys.readouterr().err
+    assert (
+        "is of another run, which differs in --whole; all is scored again"
+        in capsys.readouterr().err
+    )
 
 
 def test_leftovers_of_a_stopped_run_are_not_silently_mixed_in(tmp_path, capsys):

@@ -111,7 +111,9 @@ def test_a_missing_shipped_model_is_one_sentence(tmp_path, monkeypatch):
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
-    sentence = "is a folder without model.keras; give the .keras file of a training, or the run"
+    sentence = (
+        "is a folder without model.keras; give --model the model.keras of a training, or the run"
+    )
     with pytest.raises(UserError, match=sentence):
         prepare_task(tmp_path)
     with pytest.raises(UserError, match=sentence):
@@ -128,8 +130,8 @@ def test_a_model_without_its_settings_is_told_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "Expecting property name"),
-        ("[]", "it lacks faces, img_size, num_frames"),
+        ("{", "it is not valid JSON"),
+        ("[]", "it is no JSON object"),
         ('{"face_size": 224}', "it lacks faces, img_size, num_frames"),
     ],
 )

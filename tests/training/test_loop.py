@@ -131,7 +131,9 @@ def test_the_loss_shown_during_an_epoch_is_the_mean_so_far(points):
 
 def test_a_loss_that_is_not_a_number_stops_with_one_sentence(points):
     x, labels = points
-    with pytest.raises(UserError, match="not a number any more in step 1 of epoch 1; try a lower"):
+    with pytest.raises(
+        UserError, match="not a number any more in step 1 of epoch 1; give a lower --learning-rate"
+    ):
         make_trainer().fit(*datasets((x * np.nan, labels)), 1, STEPS, verbose=0)
 
 
