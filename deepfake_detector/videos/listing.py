@@ -184,9 +184,9 @@ def select_videos(
         raise ArgumentError("num_vids", num_vids, "at least 1, or left out for all")
     chosen = choose_videos(videos, num_vids, seed)
     if not chosen:
-        missing = f"none of the {counted(len(videos), 'video')} that are listed is there"
+        why = "none of the videos that are listed is there"
         raise UserError(
-            f"no video to process: {missing if videos else 'the index files list none'}; check "
+            f"no video to process: {why if videos else 'the index files list none'}; check "
             "--location"
         )
     return take_shard(chosen, *shard)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import rows_of, write_metadata
 
 import deepfake_detector
 import evaluate
@@ -270,3 +271,18 @@ def test_no_home_no_room_no_unicode_no_current_folder_is_quiet(
         assert (code, error) == (2, "error: --num-frames is 0; it must be above 0\n")
     else:
         assert (code, errors_of(error)) == (0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes there")
+def test_a_video_with_an_umlaut_was_a_traceback_where_file_names_are_ascii(one_head, tmp_path):
+    shutil.move(one_head / "head.mp4", one_head / "gesicht_ü.mp4")
+    write_metadata(one_head, {"gesicht_ü.mp4": "REAL"})
+    surroundings = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}
+    words = ["--location", one_head, "--save-path", tmp_path / "faces", "--workers", 1]
+    code, out, error = outcome_of("processing", *words, env={**os.environ, **surroundings})
+    assert (code, errors_of(error)) == (0, [])
+    assert out.isascii()
+    (row,) = rows_of(tmp_path / "faces" / "manifest.csv")
+    assert (row["filename"], row["status"]) == ("gesicht_ü.mp4", "ok")
+    assert (tmp_path / "faces" / "gesicht_ü.mp4" / "000.jpeg").is_file()

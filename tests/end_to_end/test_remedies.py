@@ -151,7 +151,9 @@ VIDEOS = {
         "{line} {0} {1}",
     ),
     "no-number-of-videos": Row(
-        f"{PROCESSING} --num-vids 0", r"(--num-vids) is 0; it must be at least (\d)", "{line} {0} {1}"
+        f"{PROCESSING} --num-vids 0",
+        r"(--num-vids) is 0; it must be at least (\d)",
+        "{line} {0} {1}",
     ),
     "nothing-says-real-or-fake": Row(
         "processing.py --location one --save-path some --workers 1",
@@ -263,7 +265,7 @@ SCORES = {
         f"{EVALUATE} --data tight",
         r"make others with: (python processing\.py .*--face-size 64.*)",
         "{0} --workers 1",
-        before="cp -r faces tight; sed -i 's/\"margin_ratio\": 0.3/\"margin_ratio\": 0.1/' tight/settings.json",
+        before="cp -r faces tight; sed -i '/margin_ratio/s/0.3/0.1/' tight/settings.json",
     ),
     "videos-in-the-place-of-faces": Row(
         f"{EVALUATE} --data one", r"with: (python processing\.py .*)", "{0} --workers 1"
@@ -279,7 +281,9 @@ def test_what_a_message_about_scores_says_helps(row, folder, run, type_line):
 
 TRAININGS = {
     "videos-in-the-place-of-faces": Row(
-        f"{TRAIN} --data videos", r"with: (python processing\.py --location videos .*)", "{0} --workers 1"
+        f"{TRAIN} --data videos",
+        r"with: (python processing\.py --location videos .*)",
+        "{0} --workers 1",
     ),
     "a-batch-too-large": Row(f"{TRAIN} --batch-size 64", r"(--batch-size \d+)$", "{line} {0}"),
     "no-fakes": Row(
@@ -326,11 +330,12 @@ TRAININGS = {
     "no-weights-of-imagenet": Row(
         f"{TRAIN} --from imagenet", r"give (--from random)", "{line} {0}"
     ),
-    "a-damaged-crop": Row(
+    "a-lost-crop": Row(
         TRAIN,
-        r"delete the folder (\S+) and run the same processing.py command again, then this one",
-        "{line}",
-        before="for crop in faces/*/*.jpeg; do : > $crop; done; git 2>&1 > /dev/null; true",
+        r"delete this folder, then run the same processing.py command again",
+        f"{PROCESSING}",
+        before="rm faces/person_000.mp4/001.jpeg",
+        by_hand="rm -r faces/person_000.mp4",
     ),
     "no-seed": Row(f"{TRAIN} --seed -1", r"(--seed) is -1; it must be from (0)", "{line} {0} {1}"),
     "pictures-too-small": Row(

@@ -204,3 +204,14 @@ def test_an_interval_of_no_error_in_twelve_reaches_to_a_quarter():
 def test_scores_that_are_all_the_same_are_no_crash():
     found = calibration.calibrate(np.repeat([0, 1], 20), np.full(40, 0.7))
     assert found["operating_points"]["equal-error"]["threshold"] == pytest.approx(0.55, abs=0.05)
+
+
+def test_one_validation_video_was_videos_and_twelve_were_fewer_than_five():
+    """ "1 real validation videos, and 5% of them must be at least 1", "1 real and 12 fake
+    validation videos, fewer than 5 of each"."""
+    labels = np.array([0] + [1] * 12)
+    points = calibration.calibrate(labels, np.linspace(0.1, 0.9, 13))["operating_points"]
+    assert points["fpr-5"]["reason"] == "1 real validation video, and it takes 20 to see 5% of them"
+    assert points["equal-error"]["reason"] == (
+        "validation videos: 1 real and 12 fake, and it takes 5 of each"
+    )

@@ -27,6 +27,7 @@ from deepfake_detector.scoring.trained_model import find_model
 from deepfake_detector.training import run_folder
 from deepfake_detector.training.callbacks import PatientStop, SaveModel
 from deepfake_detector.training.loop import Trainer
+from deepfake_detector.training.settings import run_settings
 
 ROOT = Path(__file__).parents[2]
 # The network that is traced soonest; test_killed_it_ends has the default one, with dropout.
@@ -512,3 +513,37 @@ def test_logs_for_tensorboard_need_its_package_or_one_sentence(sample_faces, tmp
     else:
         with pytest.raises(UserError, match="pip install tensorboard"):
             training(sample_faces, out, settings=settings, tensorboard=True)
+
+
+# What is said is true
+
+
+@pytest.mark.parametrize("name", ["settings.json", "split.json"])
+def test_a_file_that_is_there_was_called_missing_with_the_other(
+    sample_faces, finished, name, capsys
+):
+    other = {"settings.json": "split.json", "split.json": "settings.json"}[name]
+    before = (finished / other).read_bytes()
+    (finished / name).unlink()
+    training(sample_faces, finished)
+    printed = capsys.readouterr().out
+    assert f"{name} of {finished}: missing or damaged, made again" in printed
+    assert f"{other} of" not in printed and f"{other}," not in printed
+    assert (finished / other).read_bytes() == before
+
+
+def test_a_damaged_checkpoint_was_advised_to_be_loaded_unsafely(sample_faces, finished):
+    """ "If you trust the file you can load it unsafely using the `allow_pickle=` keyword"."""
+    (finished / run_folder.STATE_NAME).write_text("x")
+    with pytest.raises(UserError, match="state.npz cannot be read: it is damaged; --overwrite"):
+        training(sample_faces, finished)
+
+
+def test_differences_of_the_training_on_single_frames_have_the_names_of_their_options():
+    """ "epochs=40 (asked for: 60), patience=40 (asked for: 60)" for another --frame-epochs."""
+    old, new = (
+        run_settings(replace(SETTINGS, epochs=epochs, patience=epochs, num_frames=1), {})
+        for epochs in (60, 40)
+    )
+    found = run_folder._run_differences(old, new, of_frames=True)
+    assert found == ["--frame-epochs 60 (asked for: 40)"]
