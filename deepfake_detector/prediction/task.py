@@ -84,6 +84,8 @@ def _face_settings(model_settings: Mapping, model_path: Path, detector: str | No
     if wanted_detector != ours.detector and "yunet" in wanted_detector + ours.detector:
         if wanted_detector.startswith("yunet"):
             said = f"that YuNet found, with a file of {wanted_detector.removeprefix('yunet ')}"
+            if ours.detector_file is not None:
+                said += f", and {ours.detector_file} is another one"
             remedy = "give that file: --detector yunet=FILE"
         else:
             said, remedy = "that Haar cascades found", "leave --detector out"

@@ -388,8 +388,9 @@ def test_people_of_benchmarks_in_real_and_fake_folders_stay_on_one_side(tmp_path
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_a_share_of_0_was_advised_where_it_is_refused(split):
     """`--validation-share 0` is: an epoch has to be chosen by something."""
-    share = {"validation_share": 0.2, "test_share": 0.0} if split == "validation" else {}
+    share = {"test_share": 0.0} if split == "validation" else {}
+    lonely = [video("a.mp4")]
     with pytest.raises(UserError, match=f"cannot choose a {split} split") as told:
-        split_tracks([], **share)
+        split_tracks(lonely, **share)
     assert ("--test-share 0" in str(told.value)) == (split == "test")
     assert "validation-share" not in str(told.value)

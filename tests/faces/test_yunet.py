@@ -70,7 +70,7 @@ def test_a_model_of_yunet_faces_needs_the_file_that_found_them(stand_in, tmp_pat
         _face_settings(model, Path("model.keras"), None)
     other = tmp_path / "other.onnx"
     other.write_bytes(b"other weights")
-    with pytest.raises(UserError, match="found, and --detector is yunet sha256:.*; give its file"):
+    with pytest.raises(UserError, match="other.onnx is another one; give that file"):
         _face_settings(model, Path("model.keras"), f"yunet={other}")
 
 

@@ -112,7 +112,7 @@ def test_a_missing_shipped_model_is_one_sentence(tmp_path, monkeypatch):
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
     sentence = (
-        "is a folder without model.keras; give --model the model.keras of a training, or the run"
+        "is a folder without model.keras; give --(model|from) the model.keras of a training, or the"
     )
     with pytest.raises(UserError, match=sentence):
         prepare_task(tmp_path)
