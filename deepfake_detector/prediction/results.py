@@ -232,13 +232,14 @@ class UnfinishedResults:
         self._videos = videos
         self._places: dict[int, int] = {}  # where the line of each video begins
         self._unwritten: dict[int, dict] = {}  # verdicts that did not fit on the disk
-        self._begun = False
+        self._begun = self._resumes = False
 
     def take_up(self) -> list[VideoVerdict | None]:
         """Return the verdict of each video that an earlier run has left, None where there is none.
 
         Those of another model, of other options or of a file that has changed since are left out.
         """
+        self._resumes = True
         found: list[VideoVerdict | None] = [None] * len(self._videos)
         numbers = {str(path): number for number, path in enumerate(self._videos)}
         for place, line in self._whole_lines():
@@ -297,11 +298,9 @@ class UnfinishedResults:
         if path.is_file():
             with path.open("rb") as file:
                 lost = sum(1 for _ in file) - 1
-            say(
-                f"note: {path}: {counted(max(0, lost), 'verdict')} of a stopped run dropped; "
-                "--resume would have taken them up",
-                sys.stderr,
-            )
+            what = f"note: {path}: {counted(lost, 'verdict')} of a stopped run dropped"
+            if lost > 0 and not self._resumes:
+                say(f"{what}; --resume would have taken them up", sys.stderr)
         path.write_text(f"{json.dumps({'origin': self._origin})}\n", encoding="utf-8")
         self._begun = True
 

@@ -344,3 +344,16 @@ def test_no_unfinished_file_is_tried_next_to_a_stream(tmp_path, capsys):
     assert [entry["path"] for entry in kept.entries()] == [str(tmp_path / "a.mp4")]
     kept.remove()
     assert list(tmp_path.iterdir()) == [] and capsys.readouterr().err == ""
+
+
+def test_resume_was_advised_to_somebody_who_had_given_it(tmp_path, capsys):
+    """ "0 verdicts of a stopped run dropped; --resume would have taken them up"."""
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"x")
+    place = tmp_path / "a.unfinished.jsonl"
+    UnfinishedResults(place, {"whole": True}, [video]).add(0, some_verdict(video))
+    other = UnfinishedResults(place, {"whole": False}, [video])
+    other.take_up()
+    other.add(0, some_verdict(video))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("differs in --whole; all is scored again")
