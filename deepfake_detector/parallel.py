@@ -219,9 +219,8 @@ def run_on_cluster(
 ) -> None:
     """Run the job for all tasks on the workers of the Dask scheduler at an address.
 
-    Dask itself gives the tasks of a worker that dies to others, and gives up one that killed
-    several workers. Raises UserError without Dask, without a scheduler or workers, and where these
-    cannot import the job.
+    Dask gives the tasks of a dead worker to others, and gives up one that killed several. Raises
+    UserError without Dask, scheduler or workers, and where these cannot import the job.
     """
     try:
         from distributed import Client, KilledWorker
@@ -233,7 +232,8 @@ def run_on_cluster(
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"no Dask scheduler answers at {scheduler}: {shortened(str(error), 150)}; start one"
+            f"no Dask scheduler answers at {scheduler} ({shortened(str(error), 150)}); give the "
+            "address that dask scheduler prints where it runs"
         ) from error
     job = functools.partial(_run_single_threaded, job)
     with client:

@@ -110,9 +110,9 @@ def _why_unknown(folder: Path, without_label: Sequence[Path | Found]) -> str:
     if not without_label:
         return f"{folder} holds no videos; give a folder of videos"
     return (
-        f"nothing says which of the {counted(len(without_label), 'video')} in {folder} are real "
-        "and which are fake; name its folders so, such as real and fake, or list the videos in a "
-        f"{folder / 'videos.csv'}, see docs/data.md"
+        f"nothing says what is real and what is fake in {folder}, which holds "
+        f"{counted(len(without_label), 'video')}; name its folders so, such as real and fake, or "
+        f"list the videos in a {folder / 'videos.csv'}, see docs/data.md"
     )
 
 

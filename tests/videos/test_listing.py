@@ -270,7 +270,7 @@ def test_a_folder_without_labels_was_answered_by_ten_lines_with_backslashes(tmp_
     """The layouts, as a tree whose line breaks a terminal shows as \\n."""
     make_files(tmp_path, "a.mp4", "holiday/b.mp4")
     with pytest.raises(
-        UserError, match="nothing says which of the 2 videos in .* are real"
+        UserError, match="nothing says what is real .*, which holds 2 videos; na"
     ) as told:
         list_videos([tmp_path])
     assert f"list the videos in a {tmp_path / 'videos.csv'}" in str(told.value)
