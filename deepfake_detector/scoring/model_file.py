@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from deepfake_detector.console import UserError, shortened
+from deepfake_detector.console import UserError, counted, shortened
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME
 from deepfake_detector.files import write_text, written_whole
@@ -112,7 +112,7 @@ def open_checked(model_path: Path, settings: Mapping) -> keras.Model:
 
 
 def _size(shape: Sequence[int]) -> str:
-    return f"{shape[0]} frames of {' x '.join(map(str, shape[1:-1]))} pixels"
+    return f"{counted(shape[0], 'frame')} of {' x '.join(map(str, shape[1:-1]))} pixels"
 
 
 def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
