@@ -278,19 +278,13 @@ def test_what_a_message_about_scores_says_helps(row, folder, run, type_line):
     follow(row, type_line)
 
 
-TRAININGS = {
+BEGINNINGS = {
     "videos-in-the-place-of-faces": Row(
         f"{TRAIN} --data videos",
         r"with: (python processing\.py --location videos .*)",
         "{0} --workers 1",
     ),
     "a-batch-too-large": Row(f"{TRAIN} --batch-size 64", r"(--batch-size \d+)$", "{line} {0}"),
-    "no-fakes": Row(
-        f"{TRAIN}",
-        r"make fakes from the real: (--self-blend 1)",
-        "{line} {0}",
-        before="sed -i s/FAKE/REAL/ faces/metadata.json",
-    ),
     "an-official-split-with-leaks": Row(
         TRAIN,
         r"train\.py (--ignore-official-split)",
@@ -305,23 +299,6 @@ TRAININGS = {
         "json.dump({k: e | {'split': 'train' if k[7:10] > '003' else 'validation', 'original': "
         "None, 'group': 'one' if k[7:10] > '003' else 'two'} for k, e in m.items()}, "
         "open('faces/metadata.json', 'w'))\"",
-    ),
-    "another-run": Row(
-        f"{TRAIN} --seed 3 --out model", r"or (--overwrite) to replace it", "{line} {0}"
-    ),
-    "another-run-elsewhere": Row(
-        f"{TRAIN} --seed 3 --out model", r"give another (--out)", "{line} {0} elsewhere"
-    ),
-    "a-damaged-checkpoint": Row(
-        f"{TRAIN} --out model",
-        r"(--overwrite) trains again",
-        "{line} {0}",
-        before="echo x > model/checkpoints/state.npz",
-    ),
-    "first-weights-of-another-network": Row(
-        f"{TRAIN} --from model --architecture efficientnet-lite0",
-        r"give (--architecture baseline),",
-        "{line} {0}",
     ),
     "no-pretrained-model-of-it": Row(
         f"{TRAIN} --from pretrained", r"give (--from random)", "{line} {0}"
@@ -339,6 +316,47 @@ TRAININGS = {
     "no-seed": Row(f"{TRAIN} --seed -1", r"(--seed) is -1; it must be from (0)", "{line} {0} {1}"),
     "pictures-too-small": Row(
         f"{TRAIN} --img-size 16", r"(--img-size) is 16; it must be at least (32)", "{line} {0} {1}"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", BEGINNINGS.values(), ids=BEGINNINGS)
+def test_what_a_message_before_a_training_says_lets_it_begin(
+    row, folder, run, type_line, monkeypatch
+):
+    def begin(*args: object) -> None:
+        raise SystemExit(0)
+
+    import train
+
+    monkeypatch.setattr(train, "train_splits", begin)
+    shutil.copytree(run, "model")
+    follow(row, type_line)
+
+
+TRAININGS = {
+    "no-fakes": Row(
+        f"{TRAIN}",
+        r"make fakes from the real: (--self-blend 1)",
+        "{line} {0}",
+        before="sed -i s/FAKE/REAL/ faces/metadata.json",
+    ),
+    "another-run": Row(
+        f"{TRAIN} --seed 3 --out model", r"or (--overwrite) to replace it", "{line} {0}"
+    ),
+    "another-run-elsewhere": Row(
+        f"{TRAIN} --seed 3 --out model", r"give another (--out)", "{line} {0} elsewhere"
+    ),
+    "a-damaged-checkpoint": Row(
+        f"{TRAIN} --out model --epochs 2 --num-frames 3",
+        r"(--overwrite) trains again",
+        "{line} {0}",
+        before="echo x > model/checkpoints/state.npz",
+    ),
+    "first-weights-of-another-network": Row(
+        f"{TRAIN} --from model --architecture efficientnet-lite0",
+        r"give (--architecture baseline),",
+        "{line} {0}",
     ),
     "a-rate-too-high": Row(
         f"{TRAIN} --learning-rate 1e30", r"a lower (--learning-rate)$", "{line} {0} 1e-4"
