@@ -320,17 +320,15 @@ BEGINNINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", BEGINNINGS.values(), ids=BEGINNINGS)
-def test_what_a_message_before_a_training_says_lets_it_begin(
-    row, folder, run, type_line, monkeypatch
-):
+def test_what_a_message_before_a_training_says_lets_it_begin(row, folder, type_line, monkeypatch):
     def begin(*args: object) -> None:
         raise SystemExit(0)
 
     import train
 
     monkeypatch.setattr(train, "train_splits", begin)
-    shutil.copytree(run, "model")
     follow(row, type_line)
 
 
