@@ -50,7 +50,10 @@ def find_videos(
             what = str(twice[0]) if len(videos) == 1 else f"{place}: {counted(len(twice), 'video')}"
             say(f"note: {what} {are} given twice and scored once", sys.stderr)
     if not found:
-        raise UserError(f"{', '.join(map(str, empty))}: no video in there that FFmpeg opens")
+        raise UserError(
+            f"{', '.join(map(str, empty))}: no video in there that FFmpeg opens; give a video, or "
+            "a folder that holds some"
+        )
     for place in empty:
         say(f"note: {place} holds no videos", sys.stderr)
     return list(found.values())
