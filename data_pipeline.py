@@ -47,7 +47,7 @@ from deepfake_detector.clips.augmentation import NUM_RANDOM
 from deepfake_detector.clips.loading import decode_crop, fit_clip
 from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND, sample_epoch, steps_per_epoch
 from deepfake_detector.clips.sampling import clip_paths
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, counted
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 
 SEED_LIMIT = 2**62
@@ -150,8 +150,9 @@ def check_batch(batch_size: int, num_replicas: int) -> None:
     """Raise UserError where a batch cannot be shared out evenly to that many devices."""
     if batch_size < 1 or batch_size % num_replicas:
         raise UserError(
-            f"a batch of {batch_size} clips cannot be shared out evenly to {num_replicas} devices; "
-            f"give a batch size that is a multiple of {num_replicas}"
+            f"a batch of {counted(batch_size, 'clip')} cannot be shared out evenly to "
+            f"{counted(num_replicas, 'device')}; give a --batch-size that is a multiple of "
+            f"{num_replicas}"
         )
 
 

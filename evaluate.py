@@ -41,11 +41,14 @@ from pathlib import Path
 
 from deepfake_detector import __version__, output_paths
 from deepfake_detector.console import (
+    ArgumentError,
     ArgumentParser,
     UserError,
     add_output_arguments,
     command,
+    counted,
     quiet_tensorflow,
+    say,
 )
 from deepfake_detector.output_paths import OutputFile
 from deepfake_detector.scoring import calibration
@@ -217,23 +220,21 @@ def save_calibration(model: Path, settings: Mapping, videos: Sequence[ScoredVide
         {path: lambda: model_file.save_calibration(model, settings, labels, raw_scores)}
     )
     if not failed:
-        print(f"calibrated on {len(videos)} videos: {path}")
+        say(f"calibrated on {counted(len(videos), 'video')}: {path}")
     return failed
 
 
 def check_options(split: str, operating_point: str | None, strips: int, batch_size: int) -> None:
     """Raise UserError for an option that is not one of its choices or out of range."""
     if split not in SPLIT_CHOICES:
-        raise UserError(f"split is {split!r}; it must be one of {', '.join(SPLIT_CHOICES)}")
+        raise ArgumentError("split", split, f"one of {', '.join(SPLIT_CHOICES)}")
     points = calibration.OPERATING_POINTS
     if operating_point is not None and calibration.current_name(operating_point) not in points:
-        raise UserError(
-            f"operating_point is {operating_point!r}; it must be one of {', '.join(points)}"
-        )
+        raise ArgumentError("operating_point", operating_point, f"one of {', '.join(points)}")
     if strips < 0:
-        raise UserError(f"strips is {strips}; it must be 0 or more")
+        raise ArgumentError("strips", strips, "0 or more")
     if batch_size < 1:
-        raise UserError(f"batch_size is {batch_size}; it must be at least 1")
+        raise ArgumentError("batch_size", batch_size, "at least 1")
 
 
 def list_tracks(folders: Sequence[Path], settings: Mapping) -> list[FaceTrack]:
@@ -242,7 +243,9 @@ def list_tracks(folders: Sequence[Path], settings: Mapping) -> list[FaceTrack]:
     Raises UserError for a folder that does not fit the model or is given twice.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
-        raise UserError("--data names a folder twice; its videos would count double")
+        raise UserError(
+            "--data names a folder twice, whose videos would count double; name it once"
+        )
     tracks = []
     for folder in folders:
         trained_model.check_faces(folder, settings)
@@ -276,15 +279,20 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
         chosen = [track for track in tracks if track.name in names[split]]
     total = count_videos(tracks)
     if not chosen:
+        which = (
+            "is one that the model has not seen"
+            if split == UNSEEN
+            else (f"is in the {split} split of {model.parent}")
+        )
         raise UserError(
-            f"none of {total} videos is in the split {split!r} of {model.parent}; --split all "
-            "scores every video, also those the model was trained on"
+            f"none of {counted(total, 'video')} {which}; --split all scores every video, also "
+            "those that it was trained on"
         )
     left_out = total - count_videos(chosen)
     if split == UNSEEN and left_out:
         print(
-            f"{left_out} of {total} videos are left out: used in training, or of the same "
-            "originals or people"
+            f"note: {left_out} of {counted(total, 'video')} left out: used in training, or of the "
+            "same originals or people"
         )
     return chosen
 
@@ -306,7 +314,10 @@ def read_split(path: Path) -> dict[str, set[str]]:
         # Runs of before people were kept apart left nothing out.
         return {LEFT_OUT: set(names.get(LEFT_OUT, [])), **{s: set(names[s]) for s in SPLITS}}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise UserError(f"{path} cannot be read; --split all scores every video") from None
+        what = "is damaged" if path.exists() else "is not there"
+        raise UserError(
+            f"{path} {what}, which says what the model has seen; --split all scores every video"
+        ) from None
 
 
 def all_metrics(videos: Sequence[ScoredVideo], point: OperatingPoint) -> dict:

@@ -44,8 +44,11 @@ from deepfake_detector.console import (
     UserError,
     add_output_arguments,
     command,
+    counted,
     print_table,
     progress,
+    reason_of,
+    say,
     say_lines,
 )
 from deepfake_detector.endings import interrupts_held, interrupts_raised
@@ -53,7 +56,7 @@ from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
-from deepfake_detector.faces.extraction import Task, process_video, task_batches, too_slow
+from deepfake_detector.faces.extraction import Task, process_died, process_video, task_batches
 from deepfake_detector.faces.yunet import check_detector, detector_settings
 from deepfake_detector.parallel import Machines, run_tasks
 from deepfake_detector.videos import layouts
@@ -89,11 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.contact_sheet:
         tracks = [track for track in list_faces(args.save_path) if track.video in usable]
         for page in write_contact_sheets(args.save_path, tracks):
-            print(f"contact sheet: {page}")
+            say(f"contact sheet: {page}")
     say_lines(listing.left_out)
     if rows and not usable:
         manifest = summary["manifest"]
-        raise UserError(f"none of {len(rows)} videos gave any faces; {manifest} says why")
+        raise UserError(f"no faces in {counted(len(rows), 'video')}; {manifest} has the reasons")
     if args.json_summary:
         print(json.dumps(summary))
     return 0
@@ -248,8 +251,8 @@ def extract(
             process_videos(todo, save_path, settings, machines, manifest, new_rows)
         except OSError as error:
             raise UserError(
-                f"cannot write to {save_path}: {error}; make room there or give another save path, "
-                "then run the same command again: finished videos are kept"
+                f"cannot write to {save_path}: {reason_of(error)}; make room there and run the "
+                "same command again, which keeps the finished videos"
             ) from error
         finally:
             with interrupts_held():
@@ -286,10 +289,7 @@ def process_videos(
             advance(note=f"{frames / (time.perf_counter() - started):.0f} frames/s")
 
         def record_death(task: Task, seconds: float) -> None:
-            reason = "the process that read it died; the file may crash the decoder"
-            died = {"status": "failed", "reason": reason}
-            died = too_slow(limit_sec) if seconds > limit_sec else died
-            record(new_row(task.video) | died)
+            record(new_row(task.video) | process_died(seconds, limit_sec))
 
         job = functools.partial(
             process_video,
@@ -334,10 +334,10 @@ def print_summary(summary: Mapping, rows: Sequence[Mapping], new_rows: Sequence[
         table.append(("frames per second", f"{_total('frames_read', new_rows) / seconds:.0f}"))
     table.append(("seconds", f"{seconds:.1f}"))
     table += [(name, summary[name]) for name in ("faces", "manifest")]
-    print_table(f"{len(rows)} videos", table)
+    print_table(counted(len(rows), "video"), table)
     failed = [row for row in rows if row["status"] != "ok"]
     for row in failed[:20]:
-        print(f"no faces: {row['filename']}: {row['status']}: {row['reason']}")
+        say(f"no faces: {row['filename']}: {row['status']}: {row['reason']}")
     if len(failed) > 20:
         print(f"... and {len(failed) - 20} more, see the manifest")
 

@@ -15,6 +15,7 @@ nothing about how well it finds real deepfakes.
 """
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -31,11 +32,14 @@ import numpy as np
 
 from deepfake_detector import parallel
 from deepfake_detector.console import (
+    ArgumentError,
     ArgumentParser,
     UserError,
     add_output_arguments,
     command,
+    counted,
     progress,
+    reason_of,
 )
 from deepfake_detector.endings import removed_at_the_end
 from deepfake_detector.files import partial_path, write_text, written_whole
@@ -53,10 +57,7 @@ SETTINGS_NAME = "sample_settings.json"
 def main(argv: Sequence[str] | None = None) -> int:
     options = vars(main_arguments().parse_args(argv))
     json_summary = options.pop("json_summary")
-    try:
-        metadata = make_sample_set(**options)
-    except OSError as error:
-        raise UserError(str(error)) from error
+    metadata = make_sample_set(**options)
     num_fakes = sum(entry["label"] == "FAKE" for entry in metadata.values())
     num_real = len(metadata) - num_fakes
     print(f"{num_real} real and {num_fakes} fake videos in {options['out']}")
@@ -98,7 +99,7 @@ def make_sample_set(
     }
     _check_settings(settings)
     if workers < 1:
-        raise UserError(f"--workers must be at least 1, not {workers}")
+        raise ArgumentError("workers", workers, "at least 1")
     metadata, people = _plan(settings)
     check_outputs([OutputFile("--out", out, is_folder=True)], [])
     _claim_folder(out, settings)
@@ -124,7 +125,7 @@ def write_video(path: Path, frames_rgb: np.ndarray, fps: float) -> None:
         fourcc = cv2.VideoWriter.fourcc(*"mp4v")
         writer = cv2.VideoWriter(str(partial), fourcc, fps, (width, height))
         if not writer.isOpened():
-            raise OSError(f"OpenCV cannot write mp4v video to {path}")
+            raise OSError(errno.EIO, "OpenCV cannot write an mp4 there", str(path))
         for frame in frames_rgb:
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         writer.release()
@@ -152,8 +153,9 @@ def _plan(settings: dict) -> tuple[dict[str, dict], dict[str, tuple[int, int | N
     ).items():
         if members and num_fakes >= len(members):
             raise UserError(
-                f"--fakes-per-person {num_fakes} needs more people: the {split} split has only "
-                f"{len(members) - 1} other faces"
+                f"--fakes-per-person {num_fakes} needs more people: everybody in the {split} split "
+                f"meets only {counted(len(members) - 1, 'other face')}; raise --num-people, or "
+                f"give --fakes-per-person {max(0, len(members) - 1)}"
             )
         for person in sorted(members):
             name = f"person_{person:03d}"
@@ -205,10 +207,9 @@ def _check_settings(settings: dict) -> None:
     }
     for name, (low, high) in limits.items():
         if not low <= settings[name] <= high:
-            option = "--" + name.replace("_", "-")
-            raise UserError(f"{option} must be from {low} to {high}, not {settings[name]}")
+            raise ArgumentError(name, settings[name], f"from {low} to {high}")
     if settings["frame_size"] % 2:
-        raise UserError(f"--frame-size must be even, not {settings['frame_size']}")
+        raise ArgumentError("frame_size", settings["frame_size"], "even")
 
 
 def _claim_folder(out: Path, settings: dict) -> None:
@@ -218,24 +219,29 @@ def _claim_folder(out: Path, settings: dict) -> None:
         try:
             old = json.loads(settings_path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise UserError(f"{settings_path} is not valid JSON ({error})") from error
+            raise UserError(f"{settings_path} is not valid JSON; give another --out") from error
         if not isinstance(old, dict):
-            raise UserError(f"{settings_path} does not hold the settings of a set")
+            raise UserError(f"{settings_path} is of no set of videos; give another --out")
         for name, value in settings.items():
             if old.get(name) != value:
+                option = f"--{name.replace('_', '-')}"
                 raise UserError(
-                    f"{out} was written with {name} {old.get(name)}, not {value}:"
-                    " choose another folder or the same value"
+                    f"{out} was written with {option} {old.get(name)}, not {value}; give another "
+                    f"--out, or {option} {old.get(name)}"
                 )
         return
     if (out / METADATA_NAME).exists():
-        raise UserError(f"{out} holds a {METADATA_NAME} that this script did not write")
+        raise UserError(
+            f"{out} holds a {METADATA_NAME} that this script did not write; give another --out"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         saved = {"version": deepfake_detector.__version__, **settings}
         write_text(settings_path, json.dumps(saved, indent=2) + "\n")
     except OSError as error:
-        raise UserError(f"cannot write to {out} ({error.strerror})") from error
+        raise UserError(
+            f"cannot write to --out {out}: {reason_of(error)}; give another path"
+        ) from error
 
 
 class _Video(NamedTuple):

@@ -46,7 +46,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_detector.clips.pairs import steps_per_epoch
-from deepfake_detector.console import command, quiet_tensorflow
+from deepfake_detector.console import command, quiet_tensorflow, say, say_lines
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 from deepfake_detector.face_dataset.settings import read_settings
 from deepfake_detector.face_dataset.splits import split_tracks, without_official_splits
@@ -128,7 +128,7 @@ def train(
     report.print_result(out, history, run_settings)
     if options.export:
         folder, notes = export(out / MODEL_NAME, run_settings)
-        print("\n".join([f"exported: {folder}", *(f"note: {note}" for note in notes)]))
+        say_lines([f"exported: {folder}", *(f"note: {note}" for note in notes)])
     return history
 
 
@@ -153,7 +153,7 @@ def train_splits(
     if settings.frame_epochs and begins:
         frames = frame_stage(out, settings, face_settings, splits["train"])
         if devices.is_chief(strategy):
-            print(f"first on single frames, in {frames.folder}, then on clips")
+            say(f"first on single frames, in {frames.folder}, then on clips")
         train_stage(frames, splits, options, strategy)
     return train_stage(clips, splits, options, strategy, callbacks)
 
@@ -171,7 +171,9 @@ def train_stage(
     steps = count_steps(splits["train"], settings)
     chief = devices.is_chief(strategy)
     with run_folder.only_run(out) if chief else contextlib.nullcontext():
-        new = options.overwrite or not run_folder.holds_run(out, stage.run_settings, splits)
+        new = options.overwrite or not run_folder.holds_run(
+            out, stage.run_settings, splits, of_frames=stage.keep_last
+        )
         precision = devices.choose_precision(settings.precision)
         if new:
             state = RunState(settings.epochs, precision)
@@ -189,7 +191,11 @@ def train_stage(
             if chief:
                 promises.mend(stage, splits, state, lambda path: restored().save(path))
             if state.finished and settings.epochs <= state.epochs:
-                print(f"{out} holds this run already; --overwrite trains it again")
+                if chief and not stage.keep_last:
+                    say(
+                        f"{out} holds this run already; more --epochs train it further, and "
+                        "--overwrite trains it again"
+                    )
                 return state.progress.history
             state.go_on(settings.epochs, precision)
             trainer = restored()

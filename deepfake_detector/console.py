@@ -11,6 +11,7 @@ import functools
 import os
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn, TextIO
@@ -41,6 +42,27 @@ class UserError(Exception):
 
     exit_code = EXIT_USAGE
 
+    @property
+    def sentence(self) -> str:
+        """What a command prints."""
+        return str(self)
+
+
+class ArgumentError(UserError):
+    """An argument out of its range. Python's message has the name of the argument, and that of a
+    command the option, by default of the same name."""
+
+    def __init__(self, name: str, value: object, rule: str, option: str = ""):
+        # Quotes around a text show where it is empty.
+        shown = f"{value:g}" if isinstance(value, float) else repr(value)
+        super().__init__(f"{name} is {shown}; it must be {rule}")
+        self.name = name
+        self.option = option or f"--{name.replace('_', '-')}"
+
+    @property
+    def sentence(self) -> str:
+        return self.option + str(self).removeprefix(self.name)
+
 
 class IncompleteError(UserError):
     """Work that was done, but for what the sentence names."""
@@ -61,13 +83,13 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
             endings.work_is_done()
             return code
         except UserError as error:
-            return _report(str(error), error.exit_code, argv)
+            return _report(error.sentence, error.exit_code, argv)
         except OSError as error:
             if isinstance(error, BrokenPipeError) and error.filename in {None, STANDARD_OUTPUT}:
                 _print_to_nowhere()  # the reader of our output (head, less) has seen enough
                 return EXIT_BROKEN_PIPE
             # Errors without a better sentence of their own: a full disk, a read-only folder.
-            sentence, code = f"{error.filename or 'a file'}: {error.strerror or error}", EXIT_USAGE
+            sentence, code = f"{error.filename or 'a file'}: {reason_of(error)}", EXIT_USAGE
             if error.filename == STANDARD_OUTPUT:
                 code = EXIT_INCOMPLETE if endings.has_results() else EXIT_USAGE
                 _print_to_nowhere()
@@ -159,9 +181,19 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 video", "2 videos"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: "1 video", "2 videos", "1,000 videos"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def reason_of(error: OSError) -> str:
+    """Return what the system says, without its number and without a path."""
+    return error.strerror or str(error)
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """Return a text in one line, cut between words where it is longer than that."""
+    return textwrap.shorten(text, length, placeholder=" ...")
 
 
 def say(text: str, file: TextIO | None = None) -> None:

@@ -14,6 +14,7 @@ A thread ends the process where none of this is done soon. None of it is done in
 import this package: there Ctrl-C is a KeyboardInterrupt as ever. Standard library only.
 """
 
+import codecs
 import contextlib
 import io
 import json
@@ -67,6 +68,7 @@ def install() -> None:
     if _state["installed"] or not runs_a_script():
         return
     _state["installed"] = 1
+    _begin_again_in_utf8()
     _open_standard_files()
     _messages["stderr"] = os.dup(2)
     for number in SIGNALS:
@@ -272,6 +274,15 @@ def _write(file: int, text: str) -> None:
 
 
 # Standard output
+
+
+def _begin_again_in_utf8() -> None:
+    """Where file names are ASCII to Python (LC_ALL=C with PYTHONUTF8=0), start this script again
+    with UTF-8: it could not name folders as videos are called. What is printed stays ASCII."""
+    is_ascii = codecs.lookup(sys.getfilesystemencoding()).name == "ascii"
+    if is_ascii and os.environ.get("PYTHONUTF8") != "1":
+        os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": "ascii:backslashreplace"}
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 class _StandardOutput(io.FileIO):

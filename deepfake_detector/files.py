@@ -1,14 +1,18 @@
-"""Files that are whole or not there, temporary folders, text that is safe in a spreadsheet.
+"""Files that are whole or not there, temporary folders, text that is safe in a spreadsheet, and
+addresses, which are no files.
 
 with written_whole(Path("model.keras")) as partial:
     model.save(partial)
 write_text(Path("settings.json"), text)
 text_cell("=1+1.mp4")                                  # "'=1+1.mp4"
+is_address("https://example.org/a.mp4")                # True
 """
 
 import contextlib
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +20,35 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from deepfake_detector import endings
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, reason_of
 
 LOCK_NAME = ".lock"
+STANDARD_OUTPUTS = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 PARTIAL_PREFIX = ".partial."
 
 # A cell that begins so is a formula to Excel and LibreOffice, and a formula can fetch an address or
 # run a program (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Two letters at least: "C:/videos" is a folder. One slash is what pathlib leaves of two.
+ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+
+
+def is_address(place: str | Path) -> bool:
+    """Return whether this is an address, and no file or folder on the disk."""
+    return bool(ADDRESS.fullmatch(str(place))) and not is_there(Path(place))
+
+
+def as_given(place: str | Path) -> str:
+    """Return an address with the second slash that `pathlib` has taken from it."""
+    return re.sub(r"\A([^/]+:/)(?!/)", r"\1/", str(place))
+
+
+def is_there(path: Path) -> bool:
+    """Return whether this is a file or a folder; a path that cannot be looked at is none."""
+    try:
+        return path.is_file() or path.is_dir()
+    except (OSError, ValueError):  # a name too long, a folder one may not enter
+        return False
 
 
 def partial_path(path: Path) -> Path:
@@ -40,7 +65,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     yet, too. A stream is no file to rename to, so that is written to itself.
     """
     if is_stream(path):
-        yield path
+        is_ours = str(path) in STANDARD_OUTPUTS
+        with _into_standard_output() if is_ours else contextlib.nullcontext(path) as stream:
+            yield stream
         return
     partial = partial_path(path)
     try:
@@ -58,6 +85,19 @@ def written_whole(path: Path) -> Iterator[Path]:
             partial.unlink()
         elif partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _into_standard_output() -> Iterator[Path]:
+    """Yield a path whose content is printed at the end: opened by its own name, a standard output
+    that goes to a file would be emptied."""
+    with tempfile.TemporaryDirectory() as folder:
+        partial = Path(folder) / "output"
+        yield partial
+        sys.stdout.flush()
+        with partial.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.flush()
 
 
 def is_stream(path: Path) -> bool:
@@ -103,8 +143,8 @@ def temporary_folder(name: str) -> Iterator[Path]:
         lock.acquire()
     except OSError as error:
         raise UserError(
-            f"there is no folder for temporary files ({error.strerror}); make room, or name one "
-            "with TMPDIR"
+            f"cannot make a folder for temporary files: {_without_names(error)}; make room there, "
+            "or name another folder with TMPDIR"
         ) from error
     try:
         with endings.removed_at_the_end(folder):
@@ -112,6 +152,14 @@ def temporary_folder(name: str) -> Iterator[Path]:
     finally:
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _without_names(error: OSError) -> str:
+    """Return why there is no temporary folder, and which one was tried."""
+    if isinstance(error, FileNotFoundError):  # Python lists all that it has tried
+        tried = os.environ.get("TMPDIR") or "/tmp"
+        return f"no folder can be written, neither {tried} nor the current one"
+    return f"{tempfile.gettempdir()}: {reason_of(error)}"
 
 
 def _remove_dead_folders(name: str) -> None:

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepfake_detector.console import IncompleteError, UserError
+from deepfake_detector.console import IncompleteError, UserError, reason_of
 from deepfake_detector.endings import removed_at_the_end
-from deepfake_detector.files import PARTIAL_PREFIX, is_stream
+from deepfake_detector.files import PARTIAL_PREFIX, as_given, is_address, is_stream
 
 HEAD_BYTES = 4096  # in which a file shows what it is
 
@@ -54,17 +54,26 @@ def files_of_folder(
 
 
 def check_outputs(
-    outputs: Sequence[OutputFile], inputs: Iterable[Path], overwrite: bool = False
+    outputs: Sequence[OutputFile],
+    inputs: Iterable[Path],
+    overwrite: bool = False,
+    overwritable: bool = True,
 ) -> None:
     """Raise UserError where an output cannot be written, or would take the place of something.
 
     That is an input, another output, or a file that is there and is not ours; the last one
-    `overwrite` allows. `inputs` are files and folders.
+    `overwrite` allows. `inputs` are files and folders. Without `overwritable` the command has no
+    option to do so.
     """
     used = {_key(path) for path in inputs}
     asked: dict[Path, OutputFile] = {}
     for output in outputs:
         with _path_errors(output):
+            if is_address(output.path):
+                raise UserError(
+                    f"{output.option} {as_given(output.path)} is an address, and only files are "
+                    "written; give a path of this machine"
+                )
             if is_stream(output.path):
                 continue
             if _key(output.path) in used:
@@ -83,9 +92,10 @@ def check_outputs(
             asked[place] = output
             _check_kind(output)
             if output.is_somebody_elses and not overwrite:
+                remedy = ", or --overwrite to replace it" if overwritable else ""
                 raise UserError(
-                    f"{output.option} {output.path} is there, and this command did not write it; "
-                    "give another path, or --overwrite to replace it"
+                    f"{output.option} {output.path} is there, and does not look like a file of "
+                    f"this command; give another path{remedy}"
                 )
             _check_writable(output)
 
@@ -97,7 +107,7 @@ def write_all(writers: Mapping[Path, Callable[[], Any]]) -> list[str]:
         try:
             write()
         except OSError as error:
-            failed.append(f"{path} ({error.strerror or error})")
+            failed.append(f"{path} ({reason_of(error)})")
     return failed
 
 
@@ -105,8 +115,8 @@ def raise_incomplete(failed: Sequence[str]) -> None:
     """Raise IncompleteError, which names them, if any files could not be written."""
     if failed:
         raise IncompleteError(
-            f"could not write {', '.join(failed)}; everything else is done. Make room and run the "
-            "same command again"
+            f"could not write {', '.join(failed)}, while everything else is done; make room there "
+            "and run the same command again"
         )
 
 
@@ -160,7 +170,7 @@ def _path_errors(output: OutputFile) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _cannot_write(output, error.strerror or str(error)) from error
+        raise _cannot_write(output, reason_of(error)) from error
 
 
 def _cannot_write(output: OutputFile, reason: str) -> UserError:

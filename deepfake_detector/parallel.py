@@ -35,7 +35,7 @@ from typing import Any
 
 import cv2
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import ArgumentError, UserError, shortened
 from deepfake_detector.endings import interrupts_held, starting_processes
 
 # The default time limit is long enough for the slowest disks and decoders: an 8K video takes 10
@@ -61,7 +61,7 @@ class Machines:
 
     def __post_init__(self) -> None:
         if self.timeout_sec is not None and not self.timeout_sec > 0:
-            raise UserError(f"timeout_sec is {self.timeout_sec}; it must be above 0 seconds")
+            raise ArgumentError("timeout_sec", self.timeout_sec, "a number of seconds above 0")
 
     def limit_sec(self, capture_sec: float, search_end_sec: float = 0.0) -> float:
         """Return the time limit of a video of which `capture_sec` seconds are read, in seconds.
@@ -219,9 +219,8 @@ def run_on_cluster(
 ) -> None:
     """Run the job for all tasks on the workers of the Dask scheduler at an address.
 
-    Dask itself gives the tasks of a worker that dies to others, and gives up one that killed
-    several workers. Raises UserError without Dask, without a scheduler or workers, and where these
-    cannot import the job.
+    Dask gives the tasks of a dead worker to others, and gives up one that killed several. Raises
+    UserError without Dask, scheduler or workers, and where these cannot import the job.
     """
     try:
         from distributed import Client, KilledWorker
@@ -232,7 +231,10 @@ def run_on_cluster(
     try:
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
-        raise UserError(f"no Dask scheduler answers at {scheduler}: {error}") from error
+        raise UserError(
+            f"no Dask scheduler answers at {scheduler} ({shortened(str(error), 150)}); give the "
+            "address that dask scheduler prints where it runs"
+        ) from error
     job = functools.partial(_run_single_threaded, job)
     with client:
         _check_cluster(client, job, scheduler)
@@ -253,7 +255,7 @@ def _check_cluster(client: Any, job: Job, scheduler: str) -> None:
     pickled = pickle.dumps(job)
     workers = client.run(pickle.loads, pickled, on_error="return")
     if not workers:
-        raise UserError(f"the Dask scheduler at {scheduler} has no workers; start some")
+        raise UserError(f"{scheduler} has no workers; start some with: dask worker {scheduler}")
     answers = {f"worker {address}": workers[address] for address in sorted(workers)}
     try:
         client.run_on_scheduler(pickle.loads, pickled)
@@ -262,7 +264,8 @@ def _check_cluster(client: Any, job: Job, scheduler: str) -> None:
     for place, answer in answers.items():
         if isinstance(answer, Exception):
             raise UserError(
-                f"the Dask {place}: {answer}; install this project there, with: pip install -e ."
+                f"the Dask {place}: {answer}; install this project there, in its folder, with: "
+                "pip install -e . -r requirements-dask.txt"
             )
 
 

@@ -52,7 +52,7 @@ def test_a_file_that_we_did_not_write_needs_overwrite(tmp_path):
     def is_ours(path):
         return has_json_keys(path, "model")
 
-    with pytest.raises(UserError, match="is there, and this command did not write it.*--overwrite"):
+    with pytest.raises(UserError, match="does not look like a file of this command.*--overwrite"):
         check(path, is_ours=is_ours)
     check(path, is_ours=is_ours, overwrite=True)
     path.write_text('{"model": "run/model.keras"}')
@@ -141,3 +141,17 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path):
     with written_whole(device) as partial:
         partial.write_text("{}")
     assert device.is_symlink() and not device.is_file()
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/faces", "https://example.org/scores.csv"])
+def test_an_address_became_a_folder_called_https(address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"--out {address} is an address, and only files are wr"):
+        check_outputs([OutputFile("--out", Path(address))], [])
+
+
+def test_overwrite_was_offered_by_a_command_that_does_not_have_it(tmp_path):
+    (tmp_path / "settings.json").write_text("mine")
+    output = OutputFile("--save-path", tmp_path / "settings.json", lambda path: False)
+    with pytest.raises(UserError, match="give another path$"):
+        check_outputs([output], [], overwritable=False)

@@ -34,14 +34,14 @@ def steps_per_epoch(
         needed = "real videos" if self_blend else "real and fake videos"
         remedy = ", or make fakes from the real: --self-blend 1" if counts[0] else ""
         raise UserError(
-            f"training needs {needed}, but {len(videos)} videos hold {found}; add the missing "
+            f"training needs {needed}, and the videos to train on are {found}; add the missing "
             f"class{remedy}"
         )
     clips = count_clips(videos, self_blend)
     if clips < batch_size:
         raise UserError(
-            f"{found} videos make {clips} balanced clips, less than a batch of {batch_size}; add "
-            "videos or lower the batch size"
+            f"the videos to train on, {found}, make {clips} balanced clips, less than a batch of "
+            f"{batch_size}; add videos, or lower the batch: --batch-size {clips}"
         )
     return max(clips // batch_size, min_steps)
 

@@ -41,7 +41,7 @@ def _spellings(video: FaceTrack) -> set[str]:
 def _damage(video: FaceTrack) -> str | None:
     """Return a sentence about the first crop of a video that cannot be read, or None."""
     folder, first_size = Path(video.folder), None
-    remedy = "run processing.py again, then this command again"
+    remedy = "run the same processing.py command again, then this one"
     if not folder.is_dir():
         return f"{folder}, the crops of {video.video}, is gone; {remedy}"
     for number in range(video.num_frames):

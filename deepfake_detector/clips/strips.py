@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from deepfake_detector.clips.sampling import sample_positions
+from deepfake_detector.console import counted
 from deepfake_detector.face_dataset.boxes import read_boxes
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
@@ -60,7 +61,8 @@ def _name_tile(track: FaceTrack, num_averaged: int) -> np.ndarray:
     tile = np.full((TILE, NAME_WIDTH, 3), 255, np.uint8)
     # OpenCV's fonts know ASCII only.
     name = track.name.encode("ascii", "replace").decode()
-    lines = [name[:34], name[34:68], f"{track.num_frames} frames, {num_averaged} averaged"]
+    counts = f"{counted(track.num_frames, 'frame')}, {num_averaged} averaged"
+    lines = [name[:34], name[34:68], counts]
     for row, (line, colour) in enumerate(zip(lines, (BLACK_BGR, BLACK_BGR, GREY_BGR), strict=True)):
         place = (6, 30 + 22 * row)
         cv2.putText(tile, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)

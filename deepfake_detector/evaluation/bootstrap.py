@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deepfake_detector.console import counted
 from deepfake_detector.scoring import metrics
 
 LEVEL, RESAMPLES = 0.95, 2000
@@ -46,8 +47,9 @@ def intervals(
     result |= {"resamples": resamples, "seed": seed, "roc_auc": None, "log_loss": None}
     least = min((len(set(groups[labels == label])) for label in set(labels.tolist())), default=0)
     if least < least_originals:
-        reason = f"too few for an interval: videos of {least} originals in the rarer class, "
-        return result | {"reason": f"{reason}and it needs {least_originals}"}
+        found = counted(least, "original")
+        reason = f"too few for an interval: videos of {found} in the rarer class, and it takes "
+        return result | {"reason": f"{reason}{least_originals}"}
     loss_sums = np.bincount(groups, metrics.log_losses(labels, scores))  # (num_groups,)
     sizes = np.bincount(groups)
     rng = np.random.default_rng(seed)

@@ -16,6 +16,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocC
 
 from deepfake_detector.charts import save_figure
 from deepfake_detector.clips.strips import spread_faces
+from deepfake_detector.console import counted
 from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores, largest_errors_first
 from deepfake_detector.scoring import metrics
 from deepfake_detector.videos.metadata import FAKE, REAL
@@ -56,7 +57,7 @@ def roc_chart(path: Path, labels: np.ndarray, scores: np.ndarray) -> Path:
     figure = Figure(figsize=(5, 5))
     axes = figure.add_subplot()
     RocCurveDisplay.from_predictions(
-        labels, scores, ax=axes, name=f"{len(labels)} videos", plot_chance_level=True
+        labels, scores, ax=axes, name=counted(len(labels), "video"), plot_chance_level=True
     )
     axes.set(
         title="ROC curve, one score per video",
@@ -72,7 +73,7 @@ def precision_recall_chart(path: Path, labels: np.ndarray, scores: np.ndarray) -
     figure = Figure(figsize=(5, 5))
     axes = figure.add_subplot()
     PrecisionRecallDisplay.from_predictions(
-        labels, scores, ax=axes, name=f"{len(labels)} videos", plot_chance_level=True
+        labels, scores, ax=axes, name=counted(len(labels), "video"), plot_chance_level=True
     )
     axes.set(title="Precision and recall, one score per video", xlabel="recall", ylabel="precision")
     axes.legend(loc="lower left")

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepfake_detector.console import printable
-from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.face_dataset.face_tracks import FaceTrack, read_entries
 from deepfake_detector.face_dataset.manifest import read_manifest
 from deepfake_detector.scoring.video_scores import highest_scoring_tracks
-from deepfake_detector.videos.metadata import read_metadata
 
 if TYPE_CHECKING:
     from deepfake_detector.scoring.clip_scorer import ClipScorer
@@ -68,7 +67,7 @@ def score_videos(
     num_faces = Counter(track.video_key for track in tracks)
     videos = []
     for folder in folders:
-        metadata, manifest = read_metadata(folder), read_manifest(folder)
+        metadata, manifest = read_entries(folder), read_manifest(folder)
         for index in highest:
             track = tracks[index]
             if track.video_key[0] == str(folder):

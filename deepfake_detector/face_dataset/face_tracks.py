@@ -4,15 +4,22 @@ tracks = list_faces("faces")
 tracks[0].crop_path(0)       # "faces/a.mp4/000.jpeg"
 """
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.settings import (
+    MAKE_FACES,
+    SETTINGS_NAME,
+    check_is_folder_of_faces,
+)
 from deepfake_detector.videos.groups import find_source_groups
-from deepfake_detector.videos.metadata import FAKE, read_metadata
+from deepfake_detector.videos.metadata import FAKE, METADATA_NAME
 
+AGAIN = "run the same processing.py command again"
 SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
@@ -57,36 +64,66 @@ class FaceTrack:
 def list_faces(file_loc: str | Path) -> list[FaceTrack]:
     """Return the face tracks in a folder of faces, sorted by name: one or more of each video.
 
-    Raises UserError where there is no metadata.json, where it lists nothing or a path, or where a
-    listed folder is missing, empty or not numbered from 000 on.
+    Raises UserError where it is no folder of faces, where its metadata.json lists nothing or a
+    path, or where a listed folder is missing, empty or not numbered from 000 on.
     """
     folder = str(Path(file_loc))  # text from here on: a path object for each face costs seconds
-    metadata = read_metadata(Path(folder))
+    metadata = _read_metadata(Path(folder))
     if not metadata:
-        raise UserError(f"{folder} holds no faces; run processing.py to make some")
+        raise UserError(f"{folder} holds no faces; {MAKE_FACES}")
     source_groups = find_source_groups(metadata)
     return [
         _face_track(folder, name, metadata[name], source_groups[name]) for name in sorted(metadata)
     ]
 
 
+def read_entries(faces_folder: Path) -> dict[str, dict]:
+    """Return the entries in the metadata.json of a folder of faces, by the names of its folders.
+
+    Raises UserError where the file is damaged, and FileNotFoundError where there is none.
+    """
+    path = faces_folder / METADATA_NAME
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        entries = None
+    if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
+        raise UserError(f"{path} is damaged; delete it, then {AGAIN}")
+    return entries
+
+
+def _read_metadata(folder: Path) -> dict[str, dict]:
+    """Return the entries of the folders of faces; raises UserError where it is no such folder."""
+    check_is_folder_of_faces(folder)
+    try:
+        return read_entries(folder)
+    except FileNotFoundError:
+        remedy = AGAIN if (folder / SETTINGS_NAME).exists() else MAKE_FACES
+        raise UserError(f"{folder} holds no {METADATA_NAME}; {remedy}") from None
+
+
 def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> FaceTrack:
     """Return the face track of one entry of metadata.json, checked against its folder."""
     if name in {"", ".", ".."} or "/" in name or "\\" in name:
         raise UserError(
-            f"{folder} lists {name!r}, which is a path and not the name of a folder of faces; run "
-            "processing.py to make the faces again"
+            f"{folder}/{METADATA_NAME} lists {name!r}, which is a path and not the name of a "
+            f"folder of faces; delete the file, then {AGAIN}"
         )
     own_folder = os.path.join(folder, name)  # noqa: PTH118
     try:
         frames = [file for file in os.listdir(own_folder) if file.endswith(".jpeg")]  # noqa: PTH208
+    except NotADirectoryError:
+        raise UserError(
+            f"{folder} is a folder of videos; make faces of them with: python processing.py "
+            f"--location {folder} --save-path FACES"
+        ) from None
     except OSError:
-        frames = []
+        raise UserError(f"{own_folder} is listed in {METADATA_NAME}, but gone; {AGAIN}") from None
     digits = len(min(frames, default="")) - len(".jpeg")
     if not frames or max(frames) != f"{len(frames) - 1:0{digits}d}.jpeg":
         raise UserError(
-            f"{own_folder} is listed in metadata.json, but its {len(frames)} frames are not "
-            "numbered from 000 on without a gap; run processing.py again"
+            f"the crops in {own_folder} are not numbered from 000 on without a gap; delete this "
+            f"folder, then {AGAIN}"
         )
     label = int(entry.get("label") == FAKE)
     split = SPLIT_NAMES.get(str(entry.get("split")), "train")

@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from deepfake_detector import __version__
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, reason_of
 from deepfake_detector.face_dataset.boxes import BOXES_NAME
 from deepfake_detector.face_dataset.manifest import (
     LOCK_NAME,
@@ -34,7 +34,10 @@ from deepfake_detector.face_dataset.manifest import (
 )
 from deepfake_detector.face_dataset.settings import (
     SETTINGS_NAME,
+    WITHOUT_OPTION,
     FaceSettings,
+    differing_names,
+    option_of,
     read_settings,
     setting_differences,
 )
@@ -149,13 +152,14 @@ def prepare(
     """
     folders = {video.path.parent.resolve() for video in videos}
     if save_path == Path() or save_path.resolve() in folders:
-        raise UserError("the save path must be a folder of its own, apart from the videos")
-    check_outputs(_index_files(save_path), [video.path for video in videos])
+        what = "the current folder" if save_path == Path() else f"{save_path}, a folder of videos"
+        raise UserError(f"--save-path is {what}; give a folder of its own, such as faces")
+    check_outputs(_index_files(save_path), [video.path for video in videos], overwritable=False)
     try:
         save_path.mkdir(parents=True, exist_ok=True)
         if _is_foreign(save_path):
             raise UserError(
-                f"{save_path} is not empty and holds no {SETTINGS_NAME}; give a new folder"
+                f"{save_path} is not empty and holds no {SETTINGS_NAME}; give another --save-path"
             )
         with index_lock(save_path):
             manifest = read_manifest(save_path)
@@ -175,7 +179,9 @@ def prepare(
             write_text(save_path / SETTINGS_NAME, text)
             write_index_locked(save_path, manifest, videos)
     except OSError as error:
-        raise UserError(f"cannot write to {save_path}: {error}; give another save path") from error
+        raise UserError(
+            f"cannot write to --save-path {save_path}: {reason_of(error)}; give another path"
+        ) from error
     return manifest
 
 
@@ -204,12 +210,24 @@ def check_settings(save_path: Path, settings: Mapping, others: set[str], overwri
     """Raise UserError where faces of other settings would be mixed with the new ones."""
     if not (save_path / SETTINGS_NAME).exists():
         return
-    differences = setting_differences(read_settings(save_path), settings)
+    found = read_settings(save_path)
+    differences = setting_differences(found, settings)
     if differences and (others or not overwrite):
-        remedy = "give the same settings or another save path"
+        remedy = f"{_same_settings(found, settings)}another --save-path"
         if not others:
             remedy += ", or --overwrite to make the faces again"
-        raise UserError(f"{save_path} holds faces made with {differences}; {remedy}")
+        raise UserError(f"{save_path} holds faces made with {differences}; give {remedy}")
+
+
+def _same_settings(found: Mapping, wanted: Mapping) -> str:
+    """Return the options that give the settings found, and a comma; "" where there are none."""
+    names = set(differing_names(found, wanted))
+    if names & WITHOUT_OPTION:
+        return ""
+    options = [option_of(name, found.get(name)) for name in sorted(names)]
+    typed = " ".join(option for option in options if option.startswith("--"))
+    left_out = [option for option in options if not option.startswith("--")]
+    return " and ".join(filter(None, [typed, *left_out])) + ", "
 
 
 def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> None:
@@ -222,5 +240,5 @@ def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str,
         if row["location"] != folder:
             raise UserError(
                 f"{save_path} holds the faces of another {video.name}, from {row['location']} "
-                f"({row['bytes']} bytes, in {folder}: {size}); give another save path"
+                f"({row['bytes']} bytes, in {folder}: {size}); give another --save-path"
             )

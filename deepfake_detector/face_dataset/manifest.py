@@ -18,8 +18,9 @@ from filelock import FileLock
 
 from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.face_dataset.background import add_originals
+from deepfake_detector.face_dataset.face_tracks import read_entries
 from deepfake_detector.files import write_text, written_whole
-from deepfake_detector.videos.metadata import METADATA_NAME, Video, read_metadata
+from deepfake_detector.videos.metadata import METADATA_NAME, Video
 
 MANIFEST_NAME = "manifest.csv"
 MANIFEST_FIELDS = [
@@ -86,7 +87,7 @@ def read_manifest(faces_folder: Path) -> dict[str, dict]:
     path = faces_folder / MANIFEST_NAME
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return {row["filename"]: row for row in csv.DictReader(file) if _is_whole(row)}
 
 
@@ -135,7 +136,7 @@ def write_index_locked(
         table.writerows(manifest[name] for name in sorted(manifest))
     metadata = {}
     if (save_path / METADATA_NAME).is_file():
-        metadata = read_metadata(save_path)
+        metadata = read_entries(save_path)
     metadata |= {video.name: dict(video.entry) for video in videos}
     entries = {}
     for name in sorted(metadata.keys() & manifest.keys()):

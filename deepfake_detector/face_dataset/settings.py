@@ -10,14 +10,26 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import ArgumentError, UserError
+from deepfake_detector.files import as_given, is_address
 
 FRONTAL, PROFILE = "haarcascade_frontalface_alt2", "haarcascade_profileface"
 DETECTOR = f"{FRONTAL} + {PROFILE}"
 SETTINGS_NAME = "settings.json"
 AS_IS = "as-is"  # value of `faces`, and source of such a box
 SEARCH_SEC = 60.0
+MAKE_FACES = (
+    "make faces in another folder with: python processing.py --location VIDEOS --save-path FACES"
+)
 ADDED_LATER = {"search_sec": SEARCH_SEC}  # what older settings.json files lack
+# What sets a setting, where that is not an option of its name.
+OPTIONS = {
+    "margin_ratio": "--margin",
+    "initial": "--from",
+    "contract": "version of the format",
+    "jpeg_quality": "JPEG quality",
+}
+WITHOUT_OPTION = frozenset({"contract", "jpeg_quality"})
 
 
 @dataclass(frozen=True)
@@ -40,19 +52,17 @@ class FaceSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.capture_sec < math.inf:
-            raise UserError(f"capture_sec is {self.capture_sec}; it must be above 0 seconds")
+            raise ArgumentError("capture_sec", self.capture_sec, "a number of seconds above 0")
         if not 0 <= self.margin_ratio < math.inf:
-            raise UserError(f"margin_ratio is {self.margin_ratio}; it must be 0 or more")
+            raise ArgumentError("margin_ratio", self.margin_ratio, "a number from 0", "--margin")
         if not self.face_size >= 16:
-            raise UserError(f"face_size is {self.face_size}; it must be at least 16 pixels")
+            raise ArgumentError("face_size", self.face_size, "at least 16 pixels")
         if self.fps is not None and not self.fps > 0:
-            raise UserError(
-                f"fps is {self.fps}; it must be above 0, or left out to keep all frames"
-            )
+            raise ArgumentError("fps", self.fps, "above 0, or left out to keep all frames")
         if self.faces not in ("main", "all", AS_IS):
-            raise UserError(f'faces is {self.faces!r}; it must be "main", "all" or "{AS_IS}"')
+            raise ArgumentError("faces", self.faces, f"main, all or {AS_IS}")
         if not 0 <= self.search_sec < math.inf:
-            raise UserError(f"search_sec is {self.search_sec}; it must be 0 seconds or more")
+            raise ArgumentError("search_sec", self.search_sec, "a number of seconds from 0")
 
     @property
     def search_end_sec(self) -> float:
@@ -64,29 +74,65 @@ class FaceSettings:
         return {name: value for name, value in asdict(self).items() if name != "detector_file"}
 
 
-def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
-    """Return the differences of two face settings in words, with both values; "" for none.
-
-    `by` says where the wanted values come from. A setting that an older file lacks has its default.
-    """
-    values = {
-        name: tuple(of.get(name, ADDED_LATER.get(name)) for of in (found, wanted))
+def differing_names(found: Mapping, wanted: Mapping) -> list[str]:
+    """Return the names of settings that differ. One that an older file lacks has its default."""
+    return [
+        name
         for name in sorted(found.keys() | wanted.keys())
-    }
+        if _value(found, name) != _value(wanted, name)
+    ]
+
+
+def setting_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
+    """Return the differences of two settings in words, with both values; "" for none.
+
+    They are named as the options that set them. `by` says where the wanted values come from.
+    """
     return ", ".join(
-        f"{name}={own} ({by}: {other})" for name, (own, other) in values.items() if own != other
+        f"{option_of(name, _value(found, name))} ({by}: {_shown(name, _value(wanted, name))})"
+        for name in differing_names(found, wanted)
     )
+
+
+def option_of(name: str, value: object) -> str:
+    """Return a setting as it is typed: "--margin 0.3", "--share-boxes", "no --fps"."""
+    option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    if value is None or value is False:
+        return f"no {option}"
+    return option if value is True else f"{option} {_shown(name, value)}"
+
+
+def options_of(settings: Mapping) -> str:
+    """Return the options of processing.py that make faces of these settings, "" where the usual
+    ones do."""
+    usual = FaceSettings().saved()
+    names = [name for name in differing_names(usual, settings) if name not in WITHOUT_OPTION]
+    typed = (option_of(name, settings.get(name)) for name in names)
+    return " ".join(option for option in typed if not option.startswith("no "))
+
+
+def _value(settings: Mapping, name: str) -> object:
+    return settings.get(name, ADDED_LATER.get(name))
+
+
+def _shown(name: str, value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return option_of(name, value)
+    if name == "detector":
+        return "haar" if value == DETECTOR else str(value).replace("yunet ", "yunet=FILE of ")
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def crop_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> str:
     """Return the differences that keep crops from being used together, as `setting_differences`.
 
-    How far was looked for the first face is none. Crops taken as-is go with detected ones, whatever
-    was set for detection.
+    Neither how far was looked for the first face is one, nor whether a fake took the boxes of its
+    original: a face looks the same. Crops taken as-is go with detected ones, whatever was set for
+    detection.
     """
-    ignored = {"search_sec"}
+    ignored = {"search_sec", "share_boxes"}
     if AS_IS in {found.get("faces"), wanted.get("faces")}:
-        ignored |= {"faces", "share_boxes", "margin_ratio", "detector"}
+        ignored |= {"faces", "margin_ratio", "detector"}
     found, wanted = (
         {name: value for name, value in settings.items() if name not in ignored}
         for settings in (found, wanted)
@@ -97,15 +143,26 @@ def crop_differences(found: Mapping, wanted: Mapping, by: str = "asked for") -> 
 def read_settings(faces_folder: Path) -> dict:
     """Return the settings.json of a folder of faces; raises UserError where there is none."""
     path = faces_folder / SETTINGS_NAME
+    check_is_folder_of_faces(faces_folder)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        settings = None
+        raise UserError(f"{faces_folder} holds no {SETTINGS_NAME}; {MAKE_FACES}") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(
-            f"{path} is not valid JSON; make the faces again with processing.py"
-        ) from None
+        settings = None
     if not isinstance(settings, dict):
-        raise UserError(f"{faces_folder} holds no {SETTINGS_NAME}; make faces with processing.py")
+        raise UserError(f"{path} is damaged; put a copy back, or {MAKE_FACES}")
     settings.pop("version", None)  # of the program, on which the crops do not depend
     return settings
+
+
+def check_is_folder_of_faces(place: Path) -> None:
+    """Raise UserError where this is no folder."""
+    if is_address(place):
+        raise UserError(
+            f"{as_given(place)} is an address, and only files are read; download the folder of "
+            "faces first"
+        )
+    if not place.is_dir():
+        what = "a file" if place.exists() else "not there"
+        raise UserError(f"{place} is {what}; give a folder of faces that processing.py wrote")

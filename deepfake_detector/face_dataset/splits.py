@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, counted
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.videos.groups import connected_groups
 
@@ -82,7 +82,7 @@ def _official_splits(videos: Sequence[FaceTrack]) -> dict[str, list[FaceTrack]]:
         before, after = (Counter(v.label for v in kept) for kept in (official, splits[name]))
         if len(after) < len(before):
             raise UserError(
-                f"the {name} split is left with {after[0]} real and {after[1]} fake videos"
+                f"the videos left in the {name} split are {after[0]} real and {after[1]} fake"
                 + _remedy_for_official_splits(count_videos(official) - count_videos(splits[name]))
             )
     return {name: splits[name] for name in SPLITS}
@@ -92,9 +92,12 @@ def _remedy_for_official_splits(lost: int) -> str:
     """Return the end of a message: how many videos the official splits cost, and what to do."""
     if not lost:
         return ""
+    are = "shows people of another official split and is"
+    if lost != 1:
+        are = "show people of another official split and are"
     return (
-        f"; {lost:,} videos show people of another official split and are left out: choose all "
-        "splits at random with train.py --ignore-official-split"
+        f"; {counted(lost, 'video')} {are} left out: choose all splits at random with train.py "
+        "--ignore-official-split"
     )
 
 
@@ -120,10 +123,12 @@ def _split_off(
         default=None,
     )
     if best is None:
+        originals = counted(len(set(groups.values())), "original")
+        remedy = ", or do without it: --test-share 0" if name == "test" else ""
         raise UserError(
-            f"cannot choose a {name} split from {len(videos)} videos of {len(set(groups.values()))}"
-            " originals: each class needs videos of at least two, whose people are not the same; "
-            "add videos, or set the share of this split to 0"
+            f"cannot choose a {name} split from {counted(len(videos), 'video')} of {originals}: "
+            "each class needs videos of at least two, whose people are not the same; add videos"
+            f"{remedy}"
         )
     return best
 
@@ -228,28 +233,27 @@ def what_is_known(tracks: Sequence[FaceTrack], two_sides: str = "in two splits")
     if not nobody:
         return f"{claim} is in two of them", ""
     warning = (
-        f"who is in {len(nobody):,} of {len(videos):,} videos is not known, so a person may be "
-        f"{two_sides}"
+        f"who is in {len(nobody):,} of {counted(len(videos), 'video')} is not known, so a person "
+        f"may be {two_sides}"
     )
     if lonely:
-        warning += f"; nor is the original of {len(lonely):,} of {fakes:,} fakes"
+        warning += f"; nor is the original of {len(lonely):,} of {counted(fakes, 'fake')}"
     return f"{claim} is in two of them", warning
 
 
 def check_no_leak(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
     """Raise UserError where a source group or a person has videos in two splits, and name them."""
-    _check_apart(
-        splits, lambda video: [video.source_group], "groups of videos with the same original"
-    )
-    _check_apart(splits, lambda video: video.people, "people")
+    _check_apart(splits, lambda video: [video.source_group], "original", "originals")
+    _check_apart(splits, lambda video: video.people, "person", "people")
 
 
 def _check_apart(
     splits: Mapping[str, Sequence[FaceTrack]],
     keys_of: Callable[[FaceTrack], Iterable[str]],
     what: str,
+    plural: str,
 ) -> None:
-    """Raise UserError where two splits have a video with the same key; `what` the keys are."""
+    """Raise UserError where two splits have a video with the same key; `what` a key is."""
     splits_of: dict[str, set[str]] = defaultdict(set)
     for name in SPLITS:
         for video in splits[name]:
@@ -258,8 +262,10 @@ def _check_apart(
     leaking = [key for key, names in sorted(splits_of.items()) if len(names) > 1]
     if leaking:
         videos = sorted(v.name for name in SPLITS for v in splits[name] if leaking[0] in keys_of(v))
+        names = ", ".join(videos[:6]) + (", ..." if len(videos) > 6 else "")
         raise UserError(
-            f"{len(leaking)} {what} are on two sides of the split "
-            f"({', '.join(sorted(splits_of[leaking[0]]))}): {', '.join(videos[:6])}; give them the "
-            "same split in metadata.json"
+            f"videos of {counted(len(leaking), what, plural)} are on two sides of the official "
+            f"split ({', '.join(sorted(splits_of[leaking[0]]))}), such as {names}; give them the "
+            "same split in metadata.json, or choose all splits at random with train.py "
+            "--ignore-official-split"
         )

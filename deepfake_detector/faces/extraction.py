@@ -98,7 +98,16 @@ def task_batches(
 
 def too_slow(timeout_sec: float) -> dict:
     """Return the columns of the manifest for a video that took longer than its time limit."""
-    reason = f"took longer than {timeout_sec:g} seconds; give it more with --timeout-sec"
+    limit = "1 second" if timeout_sec == 1 else f"{timeout_sec:g} seconds"
+    reason = f"took longer than {limit}; give it more with --timeout-sec"
+    return {"status": "failed", "reason": reason}
+
+
+def process_died(seconds: float, limit_sec: float) -> dict:
+    """Return the columns of the manifest for a video whose process ended after so many seconds."""
+    if seconds > limit_sec:
+        return too_slow(limit_sec)
+    reason = "the process that read it died; the file may crash the decoder, or memory is short"
     return {"status": "failed", "reason": reason}
 
 
@@ -155,9 +164,14 @@ def _cut_along(
     Crops are None where the two do not have the same frames, by number, time and size.
     """
     names = face_names(box_source["filename"], int(box_source["faces"]))
-    faces_of_original = [
-        {crop.index: crop for crop in read_boxes(save_path / name)} for name in names
-    ]
+    try:
+        faces_of_original = [
+            {crop.index: crop for crop in read_boxes(save_path / name)} for name in names
+        ]
+    except (OSError, ValueError):
+        faces_of_original = []
+    if not all(faces_of_original) or not faces_of_original:  # damaged: the fake has faces, too
+        return {}, None
     size = (int(box_source["height"]), int(box_source["width"]))
     main_face = faces_of_original[0]
     first = min(main_face.values(), key=lambda crop: crop.index)

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import ArgumentError, UserError, reason_of
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.faces.detector import Detector, FaceDetector, Look
 
@@ -37,7 +37,9 @@ class YuNet:
     def __init__(self, path: Path):
         problem = f"{path} is not a YuNet that OpenCV {cv2.__version__} can run"
         if not hasattr(cv2, "FaceDetectorYN"):
-            raise UserError(f"{problem}: this OpenCV has no FaceDetectorYN")
+            raise UserError(
+                f'{problem}: it has no FaceDetectorYN; pip install "opencv-python>=4.8,<5"'
+            )
         limits = (MIN_SCORE, MOST_OVERLAP, MOST_CANDIDATES)
         try:
             self._network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), *limits)
@@ -114,7 +116,7 @@ def detector_settings(option: str | None) -> dict:
         return {}
     kind, _, file = str(option).partition("=")
     if kind != "yunet" or not file:
-        raise UserError(f"detector is {option!r}; it must be haar or yunet=FILE.onnx")
+        raise ArgumentError("detector", option, "haar or yunet=FILE.onnx")
     path = Path(file).resolve()
     return {"detector": _name_of(path), "detector_file": path}
 
@@ -144,4 +146,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"--detector yunet: cannot read {path}: {error.strerror}") from error
+        raise UserError(f"--detector yunet: cannot read {path}: {reason_of(error)}") from error

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, shortened
 from deepfake_detector.networks.catalogue import BACKBONES, IMAGENET, RANDOM, check_frame_size
 
 
@@ -60,8 +60,8 @@ def _with_weights(name: str, frame_shape: tuple[int, int, int], weights: str) ->
             network = application(**arguments | {"weights": IMAGENET})
         except Exception as error:  # a failed download is a plain Exception (keras 3.15)
             raise UserError(
-                f"the imagenet weights of {name} cannot be downloaded: {_one_line(error)}; give "
-                "a file you have as --from FILE, or --from random"
+                f"the imagenet weights of {name} cannot be downloaded: {shortened(str(error))}; "
+                "give a file that you have, --from FILE, or --from random"
             ) from error
     else:
         network = application(**arguments)
@@ -86,7 +86,7 @@ def _load(network: keras.Model, name: str, path: Path) -> None:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path} holds no weights of {name} without its classification layer: "
-            f"{_one_line(error)}; give its .weights.h5, .h5 (..._notop.h5) or .keras file"
+            f"{shortened(str(error))}; give its .weights.h5, .h5 (..._notop.h5) or .keras file"
         ) from error
 
 
@@ -103,7 +103,3 @@ def _without_randomness(backbone: keras.Model) -> keras.Model:
         elif isinstance(layer, layers.Dropout):
             layer.rate = 0.0
     return backbone
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -10,9 +10,9 @@ import argparse
 import os
 from pathlib import Path
 
-from deepfake_detector.console import ArgumentParser, UserError, add_output_arguments
+from deepfake_detector.console import ArgumentError, ArgumentParser, UserError, add_output_arguments
 from deepfake_detector.face_dataset.settings import AS_IS
-from deepfake_detector.prediction.task import CSV_FORMATS, NO_FACE_SCORE
+from deepfake_detector.prediction.task import CSV_FORMATS, NO_FACE_SCORE, Destinations
 from deepfake_detector.prediction.verdicts import WINDOW_RULES
 from deepfake_detector.scoring import calibration
 from deepfake_detector.videos import search
@@ -142,10 +142,11 @@ def check_arguments(args: argparse.Namespace) -> None:
                 "--csv-format dfdc too"
             )
         if not 0 <= args.no_face_score <= 1:
-            raise UserError(f"no_face_score is {args.no_face_score}; it must lie between 0 and 1")
-    if args.resume and args.json is None and args.csv is None and args.html is None:
+            raise ArgumentError("no_face_score", args.no_face_score, "from 0 to 1")
+    if args.resume and Destinations(args.csv, args.json, html=args.html).unfinished is None:
         raise UserError(
-            "--resume finds what is scored next to --json, --csv or --html; give one of them"
+            "--resume finds what is scored next to the file of --json, --csv or --html; give one "
+            "of them"
         )
     if args.explain and args.annotate is None and args.html is None:
         raise UserError(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from deepfake_detector import parallel
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, reason_of
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces import extraction
 from deepfake_detector.prediction.task import Task
@@ -52,8 +52,8 @@ def read_videos(
         if error.errno not in NO_ROOM and not str(error.filename or "").startswith(str(folder)):
             raise
         raise UserError(
-            f"cannot write to {error.filename or folder}: {error.strerror}; make room there, or "
-            "name another folder for temporary files with TMPDIR"
+            f"cannot write temporary files to {folder.parent}: {reason_of(error)}; make room "
+            "there, or name another folder with TMPDIR"
         ) from error
 
 
@@ -79,9 +79,7 @@ def _read_in_processes(
 
     def run(record: Callable[[NumberedFaces], None]) -> None:
         def record_death(item: tuple[int, Path], seconds: float) -> None:
-            reason = "the process that read it died; the file may crash the decoder"
-            if seconds > limit_sec:
-                reason = extraction.too_slow(limit_sec)["reason"]
+            reason = extraction.process_died(seconds, limit_sec)["reason"]
             record((item[0], VideoFaces(problem=reason, seconds=seconds)))
 
         workers = min(task.machines.workers, max(1, len(items)))

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import ArgumentError, UserError
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings, setting_differences
 from deepfake_detector.faces.yunet import detector_settings
+from deepfake_detector.files import is_stream
 from deepfake_detector.output_paths import OutputFile, has_json_keys, is_chart, mentions
 from deepfake_detector.parallel import Machines
 from deepfake_detector.prediction.verdicts import WINDOW_RULES, Rule
@@ -59,9 +60,9 @@ def prepare_task(
     make, and for options that cannot work.
     """
     if workers < 0:
-        raise UserError(f"workers is {workers}; it must be 0 or more")
+        raise ArgumentError("workers", workers, "0 or more")
     if windows not in WINDOW_RULES:
-        raise UserError(f"windows is {windows!r}; it must be one of {', '.join(WINDOW_RULES)}")
+        raise ArgumentError("windows", windows, f"one of {', '.join(WINDOW_RULES)}")
     machines = Machines(workers, None, timeout_sec)
     model_path = trained_model.find_model(model)
     settings = trained_model.read_model_settings(model_path)
@@ -83,12 +84,14 @@ def _face_settings(model_settings: Mapping, model_path: Path, detector: str | No
     ours = FaceSettings(**detector_settings(detector))
     wanted_detector = str(wanted.get("detector"))
     if wanted_detector != ours.detector and "yunet" in wanted_detector + ours.detector:
-        needs_file = wanted_detector.startswith("yunet")
-        remedy = "give its file with --detector yunet=FILE.onnx" if needs_file else "leave it out"
-        raise UserError(
-            f"{model_path} was trained on faces that {wanted_detector} found, and --detector is "
-            f"{ours.detector}; {remedy}"
-        )
+        if wanted_detector.startswith("yunet"):
+            said = f"that YuNet found, with a file of {wanted_detector.removeprefix('yunet ')}"
+            if ours.detector_file is not None:
+                said += f", and {ours.detector_file} is another one"
+            remedy = "give that file: --detector yunet=FILE"
+        else:
+            said, remedy = "that Haar cascades found", "leave --detector out"
+        raise UserError(f"{model_path} was trained on faces {said}; {remedy}")
     known = ("contract", "detector")
     differences = setting_differences(
         {name: getattr(ours, name) for name in known},
@@ -99,10 +102,10 @@ def _face_settings(model_settings: Mapping, model_path: Path, detector: str | No
         if not differences:
             return FaceSettings(**wanted | {"detector_file": ours.detector_file})
     except TypeError:
-        differences = "its settings.json names others"
+        differences = "its settings.json has settings of faces that are not known here"
     raise UserError(
         f"{model_path} was trained on faces that this version does not make: {differences}; "
-        "train it again"
+        "train a model with this version, or leave --model out to take the one that comes with it"
     )
 
 
@@ -120,9 +123,10 @@ class Destinations:
 
     @property
     def unfinished(self) -> Path | None:
-        """The file that a stopped run leaves behind, next to the JSON, the CSV or the HTML file."""
-        path = self.json or self.csv or self.html
-        return path.with_name(f"{path.name}.unfinished.jsonl") if path else None
+        """The file that a stopped run leaves behind, next to the JSON, the CSV or the HTML file;
+        None where all go to a stream, which cannot be taken up."""
+        files = [path for path in (self.json, self.csv, self.html) if path and not is_stream(path)]
+        return files[0].with_name(f"{files[0].name}.unfinished.jsonl") if files else None
 
     @property
     def timeline(self) -> bool:

@@ -156,7 +156,9 @@ def thin_spots(judged: JudgedVideo) -> dict[str, str]:
     )
     moments = len(deciding.moment_scores)
     if judged.verdict != UNCERTAIN and agreeing < STEADY * moments:
-        spots["unsteady"] = f"only {agreeing} of {moments} moments agree"
+        spots["unsteady"] = (
+            f"only {agreeing} of {moments} moments {'agrees' if agreeing == 1 else 'agree'}"
+        )
     if rule.uncertain is None and rule.distance(deciding.score) < LEAST_BAND:
         spots["near-threshold"] = f"close to the threshold {rule.threshold:.3g}"
     if judged.model.is_synthetic:

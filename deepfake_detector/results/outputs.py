@@ -88,7 +88,9 @@ class Outputs:
         self._picture_stems = search.file_stems(paths)
         self._results: dict[int, VideoVerdict] = {}  # without windows, of which there are many
         self._unfinished = (
-            UnfinishedResults(to.unfinished, _origin(task, to), paths) if to.unfinished else None
+            UnfinishedResults(to.unfinished, _origin(task, to), paths)
+            if to.csv or to.json
+            else None
         )
         self._names = search.shortest_names(paths)
         self._taken_up = 0
@@ -160,8 +162,10 @@ class Outputs:
             {path: functools.partial(write, path) for path, write in writers if path is not None}
         )
         for text in failed:
-            kept = f"its results are in {self._to.unfinished}, for --resume"
-            say(f"error: could not write {text}; {kept}", sys.stderr)
+            kept, place = "", self._to.unfinished
+            if place is not None and place.is_file():
+                kept = f"; its results are in {place}: make room, and give --resume"
+            say(f"error: could not write {text}{kept}", sys.stderr)
         return not failed
 
     def finish(self) -> None:

@@ -15,6 +15,15 @@ from dataclasses import dataclass
 from deepfake_detector.prediction.scores import ScoredFace
 from deepfake_detector.prediction.verdicts import JudgedVideo
 
+# What verdicts depend on (`outputs._origin`) that is no option of its name.
+OPTIONS = dict.fromkeys(("contract", "version"), "its version") | {
+    "model_sha256": "the files of the model",
+    "faces": "--faces, --search-sec or --detector",
+    "rule": "--operating-point or --windows",
+    "timeline": "--json or --annotate",
+    "pictures": "--annotate",
+}
+
 
 @dataclass(frozen=True)
 class CropResult:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, counted
 
 # Prior of the logarithm of the slope and of the offset: Student's t with three degrees of freedom
 # around doing nothing. With this scale, scores that are right already lose 0.003 of log loss where
@@ -135,11 +135,12 @@ def operating_point(settings: Mapping, name: str | None = None) -> OperatingPoin
         has_one = points.get(EQUAL_ERROR, {}).get("threshold") is not None
         name = EQUAL_ERROR if has_one else HALF
     name = current_name(name)
-    point = points.get(name) or {"reason": "it was trained before there were any"}
+    point = points.get(name) or {"reason": "its settings.json has none of this name"}
     if point.get("threshold") is None:
         raise UserError(
-            f"the model has no operating point {name}: {point['reason']}; train with more "
-            "validation videos, or choose another --operating-point"
+            f"the model has no operating point {name}: {point['reason']}; give "
+            f"--operating-point {HALF}, or calibrate the model on more videos by evaluate.py "
+            "--calibrate"
         )
     known = {field.name for field in fields(OperatingPoint)}
     return OperatingPoint(name, **{key: value for key, value in point.items() if key in known})
@@ -272,9 +273,8 @@ def _false_positive_threshold(
     """
     real = np.sort(scores[labels == 0])
     if len(real) < 1 / highest_rate:
-        return (
-            f"{len(real)} real validation videos, and {highest_rate:.0%} of them must be at least 1"
-        )
+        found = counted(len(real), "real validation video")
+        return f"{found}, and it takes {round(1 / highest_rate)} to see {highest_rate:.0%} of them"
     edges = np.unique(np.concatenate([[0.0], scores, [1.0]]))
     thresholds = (edges[1:] + edges[:-1]) / 2
     rates = 1 - np.searchsorted(real, thresholds) / len(real)
@@ -311,6 +311,6 @@ def _counts(labels: np.ndarray) -> dict[str, int]:
 
 def _too_few(counts: Mapping[str, int]) -> str:
     return (
-        f"{counts['real']} real and {counts['fake']} fake validation videos, fewer than "
+        f"validation videos: {counts['real']} real and {counts['fake']} fake, and it takes "
         f"{LEAST_VIDEOS} of each"
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from deepfake_detector.console import shortened
 from deepfake_detector.files import written_whole
 from deepfake_detector.networks.folding import fold_time
 from deepfake_detector.scoring import model_file
@@ -50,7 +51,7 @@ def export(model_path: Path, settings: Mapping) -> tuple[Path, list[str]]:
                     write(model, partial)
             # What a converter does not know it refuses with errors of any kind.
             except Exception as error:
-                notes.append(f"{name} was not written: {_one_line(error)}")
+                notes.append(f"{name} was not written: {shortened(str(error))}")
         shutil.rmtree(folder, ignore_errors=True)
     return folder, notes
 
@@ -93,7 +94,3 @@ def _quiet_converters() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

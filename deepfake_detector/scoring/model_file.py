@@ -14,14 +14,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, counted, shortened
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME
 from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.networks.folding import fold_time
 from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.clip_scorer import ClipScorer
-from deepfake_detector.scoring.trained_model import read_model_settings
+from deepfake_detector.scoring.trained_model import model_problem, read_model_settings
 from deepfake_detector.scoring.video_scores import highest_scoring_tracks
 
 # What Keras 3.9 to 3.15 write about every layer that has it, with the defaults. Keras 3.8 refuses
@@ -82,8 +82,9 @@ def open_model(model_path: Path) -> keras.Model:
     """
     try:
         return keras.models.load_model(model_path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        is_no_zip = model_path.suffix == ".keras" and model_problem(model_path)
+        reason = "it is damaged, or no .keras file" if is_no_zip else shortened(str(error))
         raise UserError(f"{model_path} cannot be opened as a Keras model: {reason}") from error
 
 
@@ -104,10 +105,14 @@ def open_checked(model_path: Path, settings: Mapping) -> keras.Model:
     expected = (settings["num_frames"], *settings["img_size"], 3)
     if tuple(model.input_shape[1:]) != expected:
         raise UserError(
-            f"{model_path} takes clips of {model.input_shape[1:]}, its settings.json says "
-            f"{expected}; put the two files of one run next to each other"
+            f"{model_path} takes clips of {_size(model.input_shape[1:])}, its {SETTINGS_NAME} says "
+            f"{_size(expected)}; put the two files of one run next to each other"
         )
     return model
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{counted(shape[0], 'frame')} of {' x '.join(map(str, shape[1:-1]))} pixels"
 
 
 def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:

@@ -11,12 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepfake_detector.console import UserError, counted, say
-from deepfake_detector.face_dataset.settings import SETTINGS_NAME, crop_differences, read_settings
-from deepfake_detector.videos.addresses import as_given, is_address
+from deepfake_detector.console import UserError, counted, reason_of, say
+from deepfake_detector.face_dataset.settings import (
+    SETTINGS_NAME,
+    WITHOUT_OPTION,
+    crop_differences,
+    differing_names,
+    options_of,
+    read_settings,
+    setting_differences,
+)
+from deepfake_detector.files import as_given, is_address
 
 MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
+NEEDED_SETTINGS = {"faces": dict, "num_frames": int, "img_size": list}  # of a settings.json
 RUN_FILES = ("checkpoints", "history.csv", "split.json")  # as a training leaves them
 CARD_NAME = "MODEL_CARD.md"
 # The videos of sample_data.py, as the folders of their faces are named.
@@ -25,11 +35,11 @@ SYNTHETIC_WARNING = "it was trained on drawings, so its scores say nothing about
 PRETRAINED = Path(__file__).parents[2] / "pretrained"  # a run folder, and a card
 
 
-def find_model(path: Path | str | None) -> Path:
+def find_model(path: Path | str | None, option: str = "--model") -> Path:
     """Return the .keras file that is meant by its path or by that of its run folder; None means the
     model that comes with this project.
 
-    Raises UserError where there is none.
+    Raises UserError where there is none; `option` is what the path was given with.
     """
     if path is None:
         if not (PRETRAINED / MODEL_NAME).is_file():
@@ -44,24 +54,25 @@ def find_model(path: Path | str | None) -> Path:
             f"{SETTINGS_NAME} next to it first"
         )
     path = Path(path)
+    folder = path if path.is_dir() else path.parent
     if path.is_dir():
-        path, folder = path / MODEL_NAME, path
-        if not path.is_file():
-            _refuse_unfinished(folder)
-            raise UserError(
-                f"{folder} is a folder without {MODEL_NAME}; give the .keras file of a training, "
-                "or the run folder that train.py wrote"
-            )
-    if not path.exists():
-        _refuse_unfinished(path.parent)
-        raise UserError(f"{path} does not exist; train a model with train.py first")
-    return path
+        path = path / MODEL_NAME
+    if path.is_file():
+        return path
+    _refuse_unfinished(folder)
+    if (folder / MODEL_NAME).is_file():
+        advice = f"there is {folder / MODEL_NAME}"
+    else:
+        advice = f"give {option} the {MODEL_NAME} of a training, or the run folder with it"
+    what = "is a folder without" if folder.is_dir() and path.name == MODEL_NAME else ""
+    said = f"{folder} {what} {MODEL_NAME}" if what else f"there is no file {path}"
+    raise UserError(f"{said}; {advice}")
 
 
 def _refuse_unfinished(folder: Path) -> None:
     """Raise UserError where a folder is that of a training whose model is not there."""
     there = [name for name in RUN_FILES if (folder / name).exists()]
-    if there:
+    if there and not (folder / MODEL_NAME).exists():
         raise UserError(
             f"{folder} is the run folder of a training ({', '.join(there)}) without its "
             f"{MODEL_NAME}; the same train.py command again goes on with it, or makes the model "
@@ -89,25 +100,41 @@ def read_model_settings(model_path: Path) -> dict:
     """
     path = model_path.parent / SETTINGS_NAME
     if not path.exists():
+        if model_path.suffix not in MODEL_SUFFIXES:
+            raise UserError(f"{model_path} is no model; give the {MODEL_NAME} of a training")
         raise UserError(
             f"{model_path} has no {SETTINGS_NAME} next to it, which says what faces the model "
             "takes and what its scores mean; copy it from the run folder where train.py wrote both"
         )
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"faces", "num_frames", "img_size"}.difference(settings)
-        reason = f"it lacks {', '.join(sorted(missing))}"
-        for name in ("calibration", "operating_points"):
-            if not isinstance(settings.get(name) or {}, dict):
-                missing, reason = {name}, f"its {name} is {settings[name]!r}"
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        missing, reason = {"everything"}, " ".join(str(error).split())
-    if missing:
+        reason = _problem_of_settings(settings)
+    except json.JSONDecodeError:
+        reason = "it is not valid JSON"
+    except (OSError, ValueError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else "it is no text"
+    if reason:
         raise UserError(
             f"{path} is not the file that train.py wrote for {model_path.name}: {reason}; copy "
             "that one from the run folder"
         )
     return settings
+
+
+def _problem_of_settings(settings: object) -> str:
+    """Return in words why this is no settings.json of a model, "" where it is one."""
+    if not isinstance(settings, dict):
+        return "it is no JSON object"
+    missing = NEEDED_SETTINGS.keys() - settings.keys()
+    if missing:
+        return f"it lacks {', '.join(sorted(missing))}"
+    wrong = [name for name, kind in NEEDED_SETTINGS.items() if type(settings[name]) is not kind]
+    for name in ("calibration", "operating_points"):  # which older models lack
+        if not isinstance(settings.get(name) or {}, dict):
+            wrong.append(name)
+    if not wrong and list(map(type, settings["img_size"])) != [int, int]:
+        wrong = ["img_size"]
+    return f"its {' and '.join(wrong)} cannot be understood" if wrong else ""
 
 
 @dataclass(frozen=True)
@@ -189,9 +216,18 @@ def check_faces(data: Path, settings: Mapping) -> None:
     found, wanted, by = read_settings(data), settings["faces"], "the model expects"
     differences = crop_differences(found, wanted, by)
     if not differences and found.get("faces") != wanted.get("faces"):
-        say(f"note: {data} holds faces made with faces={found['faces']} ({by}: {wanted['faces']})")
+        own, other = ({"faces": of.get("faces")} for of in (found, wanted))
+        say(f"note: {data} holds faces made with {setting_differences(own, other, by)}")
     if differences:
         raise UserError(
-            f"{data} holds faces that the model was not trained for: {differences}; make them with "
-            "the settings of the model, because its scores would mean nothing on these"
+            f"{data} holds faces that the model was not trained for: {differences}; "
+            f"{_remedy(found, wanted)}"
         )
+
+
+def _remedy(found: Mapping, wanted: Mapping) -> str:
+    """Return how to get the faces that a model takes."""
+    if WITHOUT_OPTION.intersection(differing_names(found, wanted)):
+        return "train a model on these faces"
+    command = "python processing.py --location VIDEOS --save-path FACES"
+    return f"make others with: {command} {options_of(wanted)}".rstrip()

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 
 from deepfake_detector.clips import read_errors
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, counted
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
 BFLOAT16_CAPABILITY = (8, 0)  # Ampere and later
@@ -141,8 +141,9 @@ def explained_errors(videos: Sequence[FaceTrack], batch_size: int) -> Iterator[N
             "on all of them again, it continues from the last checkpoint"
         ) from error
     except tf.errors.ResourceExhaustedError as error:
+        lower = "--batch-size or --num-frames" if batch_size > 1 else "--num-frames or --img-size"
         raise UserError(
-            f"out of memory with {batch_size} clips a batch; lower --batch-size or --num-frames"
+            f"out of memory with {counted(batch_size, 'clip')} a batch; lower {lower}"
         ) from error
     except tf.errors.OpError as error:
         raise UserError(read_errors.explain(error, videos)) from error

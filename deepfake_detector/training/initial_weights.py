@@ -40,7 +40,7 @@ def find_initial_model(initial: str, architecture: str) -> Path | None:
     path = Path(initial)
     if architecture in catalogue.BACKBONES and path.is_file() and not _holds_detector(path):
         return None
-    return find_model(path)
+    return find_model(initial, "--from")
 
 
 def _holds_detector(path: Path) -> bool:
@@ -93,9 +93,9 @@ def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> 
             _average_frames(network, *of_head)
     else:
         raise UserError(
-            f"the initial model has {sum(value.size for value in weights):,} weights in "
-            f"{len(weights)} tensors, this network {network.count_params():,} in "
-            f"{len(network.weights)}; give the architecture and the image size it was trained with"
+            f"the model of --from has {sum(value.size for value in weights):,} weights in "
+            f"{len(weights)} tensors, and this network {network.count_params():,} in "
+            f"{len(network.weights)}; give the --architecture and the --img-size of its training"
         )
 
 

@@ -189,10 +189,7 @@ class Trainer:
             )
             loss_sum += metrics.log_loss(labels, scores)
             if not np.isfinite(loss_sum):
-                raise UserError(
-                    f"the loss is not a number any more in step {progress.step + 1} of epoch "
-                    f"{progress.epoch + 1}; try a lower learning rate"
-                )
+                raise _no_number(f"in step {progress.step + 1} of", progress.epoch)
             seconds = time.perf_counter() - started
             progress.end_step(labels, scores, seconds, waited_sec)
             callbacks.on_train_batch_end(progress.step - 1, {"loss": loss_sum / progress.step})
@@ -209,6 +206,8 @@ class Trainer:
         callbacks.on_test_begin()
         with self._averaged():
             (scores, labels, weights), waited_sec = self._scorer.score_dataset(validation)
+        if not np.isfinite(scores).all():
+            raise _no_number("in the validation of", progress.epoch)
         validated = classification_metrics(labels, scores, weights)
         callbacks.on_test_end(dict(validated))
         seconds = progress.seconds + time.perf_counter() - started
@@ -338,3 +337,9 @@ def make_optimizer(
     if precision == "mixed_float16":  # its gradients would vanish below 6e-8
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
+
+
+def _no_number(place: str, epoch: int) -> UserError:
+    return UserError(
+        f"the loss is not a number any more {place} epoch {epoch + 1}; give a lower --learning-rate"
+    )

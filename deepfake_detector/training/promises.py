@@ -38,7 +38,7 @@ def check_folder(out: Path, data: Path, settings: TrainSettings, options: RunOpt
     outputs += files_of_folder("--out", out, charts)[1:]
     if options.export:
         holds_model = lambda folder: (folder / "saved_model.pb").exists()  # noqa: E731
-        outputs.append(OutputFile("--export", out / "export", holds_model, is_folder=True))
+        outputs.append(OutputFile("--out", out / "export", holds_model, is_folder=True))
     check_outputs(outputs, inputs, options.overwrite)
 
 
@@ -76,11 +76,11 @@ def mend(
     saved = run_folder.read_object(out / SETTINGS_NAME)
     found_later = [name for name in ("calibration", "operating_points") if name in saved]
     if not run_folder.holds_objects(saved, "training", "faces", *found_later):
-        run_folder.write_object(out / SETTINGS_NAME, stage.run_settings)
         mended.append(SETTINGS_NAME)
     if not run_folder.read_object(out / SPLIT_NAME):
-        run_folder.write_object(out / SPLIT_NAME, run_folder.split_names(splits))
         mended.append(SPLIT_NAME)
+    if mended:
+        run_folder.begin(out, stage.run_settings, splits, new=False, names=mended)
     history = state.progress.history
     if history and not run_folder.holds_epochs(out, history):
         run_folder.write_history(out, history)

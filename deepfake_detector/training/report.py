@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from deepfake_detector import __version__
 from deepfake_detector.charts import save_figure
-from deepfake_detector.console import print_table
+from deepfake_detector.console import counted, print_table
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
 from deepfake_detector.scoring.calibration import operating_points
@@ -35,12 +35,11 @@ def print_splits(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
         real, fake = (
             count_videos(track for track in tracks if track.label == label) for label in (0, 1)
         )
-        text = (
-            f"{real} real, {fake} fake, {len({track.source_group for track in tracks})} originals"
-        )
+        originals = counted(len({track.source_group for track in tracks}), "original")
+        text = f"{real} real, {fake} fake, {originals}"
         people = {person for track in tracks for person in track.people}
         if people:
-            text += f", {len(people)} people"
+            text += f", {counted(len(people), 'person', 'people')}"
         rows.append((split, text))
     claim, warning = what_is_known([track for split in SPLITS for track in splits[split]])
     print_table(f"videos by split; {claim}", rows)
@@ -48,7 +47,12 @@ def print_splits(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
         print(f"note: {warning}; a videos.csv can say it, see docs/data.md")
     left_out = count_videos(splits[LEFT_OUT])
     if left_out:
-        print(f"{left_out:,} videos show people of two splits and are left out")
+        are = (
+            "shows people of two splits and is"
+            if left_out == 1
+            else ("show people of two splits and are")
+        )
+        print(f"{counted(left_out, 'video')} {are} left out")
         if any(track.split != "train" for split in SPLITS for track in splits[split]):
             print(
                 "--ignore-official-split splits all videos at random, also those whose split the "

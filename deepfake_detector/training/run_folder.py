@@ -25,9 +25,13 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, reason_of
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
-from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
+from deepfake_detector.face_dataset.settings import (
+    SETTINGS_NAME,
+    differing_names,
+    setting_differences,
+)
 from deepfake_detector.files import copy_whole, write_text, written_whole
 from deepfake_detector.networks.catalogue import DROPPED, OLD_NAMES, RANDOM, dropped
 from deepfake_detector.scoring.trained_model import MODEL_NAME, SPLIT_NAME
@@ -39,8 +43,10 @@ STATE_NAME = "checkpoints/state.npz"
 BEST_NAME = "checkpoints/best.keras"
 STATE_CONTRACT = 1
 # Another TensorFlow would not give identical weights, but it is still this run. The videos are
-# compared by their names.
-NOT_COMPARED = {"training", "version", "versions", "faces", "trained_on"}
+# compared by their names, numbers of frames and pixels as settings of the training.
+NOT_COMPARED = {
+    *("training", "version", "versions", "faces", "trained_on", "num_frames", "img_size")
+}
 
 
 @dataclass
@@ -83,11 +89,17 @@ def only_run(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def holds_run(out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[FaceTrack]]) -> bool:
+def holds_run(
+    out: Path,
+    run_settings: Mapping,
+    splits: Mapping[str, Sequence[FaceTrack]],
+    of_frames: bool = False,
+) -> bool:
     """Say whether `out` holds a run of the same settings on the same videos, finished or not.
 
     More epochs than it was begun with are the same run. Raises UserError where it holds another
-    one, which must not be overwritten by accident.
+    one, which must not be overwritten by accident; `of_frames` says that it is the training on
+    single frames before that on clips.
     """
     if not (out / STATE_NAME).exists():
         if (out / HISTORY_NAME).exists():
@@ -100,12 +112,12 @@ def holds_run(out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[Fa
     found = saved["training"].get("architecture")
     if found in DROPPED:
         raise UserError(f"{out} holds a run of {found}: {dropped(found)}")
-    differences = _run_differences(saved, run_settings)
+    differences = _run_differences(saved, run_settings, of_frames)
     if saved_names != split_names(splits):
-        differences.append("the videos")
+        differences.append("other videos")
     if differences:
         raise UserError(
-            f"{out} holds a run that differs in {'; '.join(differences)}. Give another --out, or "
+            f"{out} holds another run, with {', '.join(differences)}; give another --out, or "
             "--overwrite to replace it"
         )
     return True
@@ -151,16 +163,25 @@ def holds_epochs(out: Path, history: Sequence[Mapping[str, float]]) -> bool:
     return [row.get("epoch") for row in rows[: len(epochs)]] == epochs
 
 
-def _run_differences(saved: Mapping, wanted: Mapping) -> list[str]:
+def _run_differences(saved: Mapping, wanted: Mapping, of_frames: bool) -> list[str]:
     """Return what differs between a saved settings.json and the one of this run, in words."""
     old, new = _present_names(saved), wanted["training"]
     if new["epochs"] > old.get("epochs", 0) > 0:
         old["epochs"] = new["epochs"]
-    differences = [f"training: {setting_differences(old, new)}"] if old != new else []
+    if of_frames:
+        old, new = _as_given(old), _as_given(new)
+    differences = list(filter(None, [setting_differences(old, new)]))
     compared = [name for name in wanted if name not in NOT_COMPARED]
-    if setting_differences(saved.get("faces", {}), wanted["faces"]):
-        differences.append("faces")
-    return differences + [name for name in compared if wanted[name] != saved.get(name)]
+    if differing_names(saved.get("faces", {}), wanted["faces"]):
+        differences.append("other faces")
+    return differences + [f"another {n}" for n in compared if wanted[n] != saved.get(n)]
+
+
+def _as_given(training: Mapping) -> dict:
+    """Return the settings of a training on single frames under the names that the user knows."""
+    derived = {"frame_epochs", "patience", "num_frames"}
+    given = {name: value for name, value in training.items() if name not in derived}
+    return {**given, "frame_epochs": given.pop("epochs", None)}
 
 
 def _present_names(saved: Mapping) -> dict:
@@ -197,18 +218,20 @@ def split_names(splits: Mapping[str, Sequence[FaceTrack]]) -> dict[str, list[str
 
 
 def begin(
-    out: Path, run_settings: Mapping, splits: Mapping[str, Sequence[FaceTrack]], new: bool
+    out: Path,
+    run_settings: Mapping,
+    splits: Mapping[str, Sequence[FaceTrack]],
+    new: bool,
+    names: Sequence[str] = (SPLIT_NAME, SETTINGS_NAME),
 ) -> None:
-    """Write settings and splits; a `new` run first deletes what an earlier one has left."""
+    """Write settings and splits, or what `names` has of them; a `new` run first deletes what an
+    earlier one has left."""
     if new:
         for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME, BEST_NAME):
             (out / name).unlink(missing_ok=True)
-    write_object(out / SPLIT_NAME, split_names(splits))
-    write_object(out / SETTINGS_NAME, run_settings)
-
-
-def write_object(path: Path, content: Mapping) -> None:
-    write_text(path, json.dumps(dict(content), indent=1) + "\n")
+    contents = {SPLIT_NAME: split_names(splits), SETTINGS_NAME: dict(run_settings)}
+    for name in names:
+        write_text(out / name, json.dumps(contents[name], indent=1) + "\n")
 
 
 def save_best(out: Path, save: Callable[[Path], None], keep_last: bool) -> None:
@@ -290,5 +313,6 @@ def read_state(out: Path) -> tuple[RunState, list[np.ndarray]]:
             about.get("splits", {}),
         )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read ({error}); --overwrite trains again") from error
+        reason = reason_of(error) if isinstance(error, OSError) else "it is damaged"
+        raise UserError(f"{path} cannot be read: {reason}; --overwrite trains again") from error
     return state, values

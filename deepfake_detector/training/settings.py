@@ -11,7 +11,7 @@ from typing import Any
 
 from deepfake_detector import __version__
 from deepfake_detector.clips.pairs import count_clips
-from deepfake_detector.console import UserError
+from deepfake_detector.console import ArgumentError, UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.networks import catalogue
 from deepfake_detector.scoring.trained_model import MODEL_NAME
@@ -57,6 +57,7 @@ RECIPES: Mapping[str, Recipe] = {
         freezes_cnn=True,
     ),
 }
+SEED_LIMIT = 2**32  # of NumPy
 BY_ARCHITECTURE: Any = None  # in settings: the value of the recipe
 
 
@@ -98,16 +99,17 @@ class TrainSettings:
     def _check_numbers(self) -> None:
         for name in ABOVE_ZERO:
             if not getattr(self, name) > 0:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be above 0")
+                raise ArgumentError(name, getattr(self, name), "above 0")
         if self.frame_epochs < 0:
-            raise UserError(f"frame_epochs is {self.frame_epochs}; it must not be below 0")
+            raise ArgumentError("frame_epochs", self.frame_epochs, "0 or more")
         if not 0 <= self.self_blend <= 1:
-            raise UserError(f"self_blend is {self.self_blend}; it must lie between 0 and 1")
-        if not (0 < self.validation_share < 1 and 0 <= self.test_share < 1):
-            raise UserError(
-                f"validation_share is {self.validation_share} and test_share {self.test_share}; "
-                "the first must lie between 0 and 1, the second may also be 0"
-            )
+            raise ArgumentError("self_blend", self.self_blend, "from 0 to 1")
+        if not 0 < self.validation_share < 1:
+            raise ArgumentError("validation_share", self.validation_share, "above 0 and below 1")
+        if not 0 <= self.test_share < 1:
+            raise ArgumentError("test_share", self.test_share, "0 or more and below 1")
+        if not 0 <= self.seed < SEED_LIMIT:
+            raise ArgumentError("seed", self.seed, f"from 0 to {SEED_LIMIT - 1}")
 
     def _check_architecture(self) -> None:
         if self.architecture in catalogue.DROPPED:
@@ -133,8 +135,8 @@ class TrainSettings:
                 + ", ".join(catalogue.BACKBONES)
             )
         if self.img_size < catalogue.LEAST_SIDE:
-            raise UserError(
-                f"img_size is {self.img_size}; it must be at least {catalogue.LEAST_SIDE} pixels"
+            raise ArgumentError(
+                "img_size", self.img_size, f"at least {catalogue.LEAST_SIDE} pixels"
             )
 
     @property

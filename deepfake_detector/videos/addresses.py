@@ -10,9 +10,8 @@ import re
 from pathlib import Path
 
 from deepfake_detector.console import UserError
+from deepfake_detector.files import ADDRESS, as_given, is_there
 
-# Two letters at least: "C:/videos" is a folder. One slash is what pathlib leaves of two.
-ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 CAMERA = re.compile(r"(/dev/video)?(?P<number>\d{1,2})")
 STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "mms")
 PLAYLISTS = (".m3u8", ".mpd")  # over http
@@ -26,7 +25,7 @@ def local_path(place: str | Path) -> Path:
     an address or the number of a camera, with what to do instead.
     """
     text, path = str(place), Path(place)
-    if _is_there(path):
+    if is_there(path):
         return path
     if camera := CAMERA.fullmatch(text):
         raise UserError(
@@ -39,16 +38,6 @@ def local_path(place: str | Path) -> Path:
     return path
 
 
-def is_address(place: str | Path) -> bool:
-    """Return whether this is an address, and no file on the disk."""
-    return bool(ADDRESS.fullmatch(str(place))) and not _is_there(Path(place))
-
-
-def as_given(place: str | Path) -> str:
-    """Return an address with the second slash that `pathlib` has taken from it."""
-    return re.sub(r"\A([^/]+:/)(?!/)", r"\1/", str(place))
-
-
 def _remedy(address: re.Match) -> str:
     scheme, rest = address["scheme"].lower(), address["rest"].lstrip("/")
     url = f"{scheme}://{rest}"
@@ -57,10 +46,3 @@ def _remedy(address: re.Match) -> str:
     if scheme in STREAMS or rest.partition("?")[0].lower().endswith(PLAYLISTS):
         return f"{RECORD} -i '{url}' -c copy recording.mkv"
     return f"download it first, such as with: curl -LO '{url}' (from a page: yt-dlp '{url}')"
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file() or path.is_dir()
-    except OSError:  # a name too long, a folder one may not enter
-        return False

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import ArgumentError, UserError
 from deepfake_detector.videos.metadata import (
     FAKE,
     METADATA_NAME,
@@ -34,17 +34,6 @@ LAYOUTS = {
     "dfdc": (),
     "folders": (),
 }
-TREES = """
-  dfdc           metadata.json  aaa.mp4  bbb.mp4
-                 (or folders that hold these, such as dfdc_train_part_0/)
-  faceforensics  original_sequences/youtube/c23/videos/000.mp4
-                 manipulated_sequences/Deepfakes/c23/videos/000_003.mp4
-  celebdf        Celeb-real/id0_0000.mp4  YouTube-real/00000.mp4
-                 Celeb-synthesis/id0_id1_0000.mp4  List_of_testing_videos.txt
-  real-fake      real/a.mp4
-                 fake/b.mp4  fake/some_method/c.mp4
-  folders        any folders whose names say which videos are real and which are fake, such as
-                 train/original/a.mp4  train/Face2Face/b.mp4  test/0_real/c.mp4; or a videos.csv"""
 VIDEO, PICTURE, FRAMES = "video", "picture", "folder of frames"
 MOST_LEVELS = 10  # below a location
 
@@ -67,7 +56,7 @@ def layout_of(root: "Node") -> str:
 def check_layout(root: "Node", layout: str) -> None:
     """Raise UserError where there is no such layout, or the folder does not have it."""
     if layout not in LAYOUTS:
-        raise UserError(f"layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}")
+        raise ArgumentError("layout", layout, f"one of {', '.join(LAYOUTS)}")
     lacking = missing(root, layout)
     if lacking:
         raise UserError(f"{root.path} is not laid out as {layout}: it holds no {lacking}")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import ArgumentError, UserError, counted
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.addresses import local_path
 from deepfake_detector.videos.groups import find_source_groups
@@ -49,7 +49,7 @@ def read_locations(
     for an address or a camera.
     """
     if pictures not in PICTURE_CHOICES:
-        raise UserError(f"pictures is {pictures!r}; it must be one of {', '.join(PICTURE_CHOICES)}")
+        raise ArgumentError("pictures", pictures, f"one of {', '.join(PICTURE_CHOICES)}")
     listing = Listing()
     found: dict[tuple[str, ...], Found] = {}
     for folder in map(local_path, folders):
@@ -95,10 +95,7 @@ def _read_location(
     used = apply_indexes(root, found, layout or "folders")
     kept, without_label = _by_label(found, layout)
     if not kept and not used:
-        raise UserError(
-            f"{folder} is laid out in none of the known ways; arrange it as one of these, or give "
-            f"the folder that is:{layouts.TREES}"
-        )
+        raise UserError(_why_unknown(folder, without_label))
     listed = {video.path for video in kept} | set(used)
     left_out = {why: [p for p in paths if p not in listed] for why, paths in left_out.items()}
     left_out[NO_LABEL] = [video.path for video in without_label]
@@ -106,6 +103,17 @@ def _read_location(
     listing.left_out += left_out_lines(folder, left_out)
     listing.lines.append(_understood(root, layout, kept, used))
     return kept
+
+
+def _why_unknown(folder: Path, without_label: Sequence[Path | Found]) -> str:
+    """Return in a sentence why none of the videos in a folder has a label, and what to do."""
+    if not without_label:
+        return f"{folder} holds no videos; give a folder of videos"
+    return (
+        f"nothing says what is real and what is fake in {folder}, which holds "
+        f"{counted(len(without_label), 'video')}; name its folders so, such as real and fake, or "
+        f"list the videos in a {folder / 'videos.csv'}, see docs/data.md"
+    )
 
 
 def _by_label(found: Sequence[Found], layout: str | None) -> tuple[list[Found], list[Found]]:
@@ -135,8 +143,12 @@ def _nodes_of(root: Node, layout: str | None) -> list[Node]:
 def _understood(root: Node, layout: str | None, kept: Sequence[Found], used: Sequence[Path]) -> str:
     """Return in one line what a location holds and how it was read."""
     kinds = Counter(video.kind for video in kept)
-    names = {VIDEO: "videos", PICTURE: "single pictures", FRAMES: "folders of frames"}
-    parts = [", ".join(f"{kinds[kind]} {name}" for kind, name in names.items() if kinds[kind])]
+    names = {
+        VIDEO: ("video", "videos"),
+        PICTURE: ("single picture", "single pictures"),
+        FRAMES: ("folder of frames", "folders of frames"),
+    }
+    parts = [", ".join(counted(kinds[k], *words) for k, words in names.items() if kinds[k])]
     by_words = [video for video in kept if "label" not in video.said]
     words = {
         "folder words": [
@@ -169,10 +181,14 @@ def select_videos(
     Raises UserError where there are none, or where `num_vids` is below 1.
     """
     if num_vids is not None and num_vids < 1:
-        raise UserError(f"num_vids is {num_vids}; it must be at least 1, or left out for all")
+        raise ArgumentError("num_vids", num_vids, "at least 1, or left out for all")
     chosen = choose_videos(videos, num_vids, seed)
     if not chosen:
-        raise UserError("no video to take in there")
+        why = "none of the videos that are listed is there"
+        raise UserError(
+            f"no video to process: {why if videos else 'the index files list none'}; check "
+            "--location"
+        )
     return take_shard(chosen, *shard)
 
 
@@ -222,4 +238,5 @@ def parse_shard(text: str) -> tuple[int, int]:
 def check_shard(part: int, parts: int, text: str) -> None:
     """Raise UserError unless `part` is 1 to `parts`; `text` is what the user wrote."""
     if not 1 <= part <= parts:
-        raise UserError(f"shard is {text!r}; give part/parts, such as 2/8 for the second of eight")
+        rule = "a part and the number of parts, such as 2/8 for the second of eight"
+        raise ArgumentError("shard", text, rule)

@@ -21,7 +21,8 @@ FAKE, REAL = "FAKE", "REAL"
 def check_is_folder(folder: Path) -> None:
     """Raise UserError where there is no such folder."""
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; give a folder of videos")
+        what = "a file" if folder.exists() else "not there"
+        raise UserError(f"{folder} is {what}; give a folder of videos")
 
 
 # The folder of a video's faces has its name, next to these files.
@@ -31,6 +32,14 @@ RESERVED_HIDDEN = re.compile(r"\.(lock|work-.*|partial\..*|.*\.partial)", re.DOT
 FURTHER_FACE = re.compile(r"#[0-9]+\Z")
 # File systems allow 255; the folders of further faces have longer names.
 MAX_NAME_BYTES = 250
+JSON_TYPES = {
+    list: "list",
+    str: "text",
+    int: "number",
+    float: "number",
+    bool: "truth value",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,8 @@ def read_metadata(folder: Path) -> dict[str, dict]:
     metadata = read_json(path)
     if not isinstance(metadata, dict):
         raise UserError(
-            f"{path} holds a JSON {type(metadata).__name__}; it must be an object that maps video "
-            "names to entries"
+            f"{path} holds a JSON {JSON_TYPES[type(metadata)]}; it must be an object that maps "
+            "video names to entries"
         )
     return metadata
 
@@ -75,8 +84,15 @@ def read_json(path: Path) -> object:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{path} is not valid JSON ({error}); correct it or download it again"
+            f"{path} is not valid JSON ({_place_of(error)}); correct it or download it again"
         ) from error
+
+
+def _place_of(error: ValueError) -> str:
+    """Return what is wrong with a JSON file, and where in it."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    return "it is no UTF-8"
 
 
 def make_video(path: Path, name: str, entry: object) -> Video:
@@ -119,9 +135,11 @@ def _problem_of_name(name: str) -> str:
 
 def _problem_of_entry(entry: object) -> str:
     if not isinstance(entry, dict):
-        return f"the entry is {entry!r}, not an object"
-    if entry.get("label") not in (FAKE, REAL):
-        return f"the label is {entry.get('label')!r}, not FAKE or REAL"
+        return f"the entry is {json.dumps(entry)}, not an object"
+    if entry.get("label") is None:
+        return "it has no label, FAKE or REAL"
+    if entry["label"] not in (FAKE, REAL):
+        return f"the label is {entry['label']!r}, not FAKE or REAL"
     if not isinstance(entry.get("original"), str | None):
         return "the original is not the name of a video"
     people = entry.get("people", [])

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from deepfake_detector.console import UserError, say
+from deepfake_detector.console import UserError, counted, say
 from deepfake_detector.decoding.pictures import PICTURE_SUFFIXES
 from deepfake_detector.decoding.reader import holds_video
 from deepfake_detector.videos.addresses import local_path
@@ -37,19 +37,25 @@ def find_videos(
     an address or a camera.
     """
     found: dict[Path, Path] = {}
+    empty: list[Path] = []
     for place in map(local_path, places):
+        if left_out is not None and place.resolve() == left_out.resolve() and _is_folder(place):
+            raise UserError(f"--annotate {left_out} is a folder to score; give a folder of its own")
         videos = _videos_below(place, left_out, pictures) if _is_folder(place) else [place]
         if not videos:
-            say(f"note: {place} holds no videos", sys.stderr)
-        for path in videos:
-            first = found.setdefault(path.resolve(), path)
-            if first is not path:
-                say(f"note: {path} is given twice and scored once", sys.stderr)
+            empty.append(place)
+        twice = [path for path in videos if found.setdefault(path.resolve(), path) is not path]
+        if twice:
+            are = "is" if len(twice) == 1 else "are"
+            what = str(twice[0]) if len(videos) == 1 else f"{place}: {counted(len(twice), 'video')}"
+            say(f"note: {what} {are} given twice and scored once", sys.stderr)
     if not found:
         raise UserError(
-            f"{', '.join(map(str, places))}: no video in there that FFmpeg opens; give files one "
-            "by one to see what is wrong with them"
+            f"{', '.join(map(str, empty))}: no video in there that FFmpeg opens; give a video, or "
+            "a folder that holds some"
         )
+    for place in empty:
+        say(f"note: {place} holds no videos", sys.stderr)
     return list(found.values())
 
 

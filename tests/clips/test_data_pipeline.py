@@ -301,7 +301,8 @@ def test_a_folder_that_vanishes_during_training_is_named(numbered_faces):
             next(batches)
     sentence = read_errors.explain(caught.value, videos)
     assert re.fullmatch(
-        r".*/long.mp4, the crops of long.mp4, is gone; run processing.py again.*", sentence
+        r".*/long.mp4, the crops of long.mp4, is gone; run the same processing.py command again.*",
+        sentence,
     )
 
 

@@ -132,7 +132,9 @@ def test_without_fakes_the_sentence_says_how_to_make_some():
     videos = [video("a.mp4"), video("b.mp4")]
     with pytest.raises(UserError, match="or make fakes from the real: --self-blend 1"):
         steps_per_epoch(videos, batch_size=2)
-    with pytest.raises(UserError, match="training needs real videos, but 1 videos hold 0 real"):
+    with pytest.raises(
+        UserError, match="training needs real videos, and the videos to train on are 0 real"
+    ):
         steps_per_epoch([video("f.mp4", 1)], batch_size=2, self_blend=0.5)
 
 

@@ -223,7 +223,7 @@ def test_a_video_that_takes_too_long_is_a_row_that_says_so(videos, tmp_path, wor
 
 
 def test_a_timeout_of_nothing_is_refused(videos, tmp_path):
-    with pytest.raises(UserError, match="timeout_sec is 0; it must be above 0"):
+    with pytest.raises(UserError, match="timeout_sec is 0; it must be a number of seconds above 0"):
         processing.processing(videos, tmp_path / "faces", timeout_sec=0)
 
 

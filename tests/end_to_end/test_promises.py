@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import rows_of, write_metadata
 
 import deepfake_detector
 import evaluate
@@ -80,7 +81,10 @@ def test_a_csv_that_was_not_written_here_is_not_replaced(one_head, tmp_path, cap
     labels = tmp_path / "labels.csv"
     labels.write_text("filename,label\na.mp4,1\n")
     assert predict.main([str(one_head), "--csv", str(labels)]) == 2
-    assert "this command did not write it; give another path, or --o" in capsys.readouterr().err
+    assert (
+        "does not look like a file of this command; give another path, or --o"
+        in capsys.readouterr().err
+    )
     assert labels.read_text() == "filename,label\na.mp4,1\n"
 
 
@@ -116,7 +120,10 @@ def test_faces_do_not_go_into_the_folder_of_a_model(one_head, own_model, capsys)
     before = (own_model / "settings.json").read_bytes()
     words = ["--location", str(one_head), "--save-path", str(own_model), "--overwrite"]
     assert processing.main(words) == 2
-    assert "settings.json is there, and this command did not write it" in capsys.readouterr().err
+    assert (
+        "settings.json is there, and does not look like a file of this command"
+        in capsys.readouterr().err
+    )
     assert (own_model / "settings.json").read_bytes() == before
 
 
@@ -261,6 +268,21 @@ def test_no_home_no_room_no_unicode_no_current_folder_is_quiet(
         script, *words[script], env={**os.environ, **surroundings}, cwd="/proc"
     )
     if script == "train":
-        assert (code, error) == (2, "error: num_frames is 0; it must be above 0\n")
+        assert (code, error) == (2, "error: --num-frames is 0; it must be above 0\n")
     else:
         assert (code, errors_of(error)) == (0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes there")
+def test_a_video_with_an_umlaut_was_a_traceback_where_file_names_are_ascii(one_head, tmp_path):
+    shutil.move(one_head / "head.mp4", one_head / "gesicht_ü.mp4")
+    write_metadata(one_head, {"gesicht_ü.mp4": "REAL"})
+    surroundings = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}
+    words = ["--location", one_head, "--save-path", tmp_path / "faces", "--workers", 1]
+    code, out, error = outcome_of("processing", *words, env={**os.environ, **surroundings})
+    assert (code, errors_of(error)) == (0, [])
+    assert out.isascii()
+    (row,) = rows_of(tmp_path / "faces" / "manifest.csv")
+    assert (row["filename"], row["status"]) == ("gesicht_ü.mp4", "ok")
+    assert (tmp_path / "faces" / "gesicht_ü.mp4" / "000.jpeg").is_file()

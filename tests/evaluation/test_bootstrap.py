@@ -48,7 +48,7 @@ def test_too_few_originals_give_a_reason_instead_of_an_interval():
     labels, scores, source_groups = synthetic(9, copies=50)
     found = bootstrap.intervals(labels, scores, source_groups)
     assert found["roc_auc"] is found["log_loss"] is None
-    assert "videos of 9 originals in the rarer class, and it needs 10" in found["reason"]
+    assert "videos of 9 originals in the rarer class, and it takes 10" in found["reason"]
 
 
 def test_one_class_has_an_interval_of_log_loss_only():

@@ -35,7 +35,7 @@ def evaluated(run, faces, out, *flags):
 def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, capsys):
     assert evaluated(run, sample_faces, tmp_path / "report", "--strips", "100") == 0
     printed = capsys.readouterr().out
-    assert "12 of 16 videos are left out: used in training" in printed
+    assert "12 of 16 videos left out: used in training" in printed
     result = json.loads(printed.splitlines()[-1])
     assert result == json.loads((tmp_path / "report" / "metrics.json").read_text())
     with (tmp_path / "report" / "predictions.csv").open(newline="") as file:
@@ -192,7 +192,7 @@ def test_a_damaged_run_folder_is_one_sentence(
 
 def test_a_batch_of_nothing_is_one_sentence(run, sample_faces, tmp_path, capsys):
     assert evaluated(run, sample_faces, tmp_path / "report", "--batch-size", "0") == 2
-    assert "batch_size is 0; it must be at least 1" in capsys.readouterr().err
+    assert "--batch-size is 0; it must be at least 1" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -225,7 +225,7 @@ def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_pa
     (tmp_path / "split.json").write_text(json.dumps(names))
     chosen = evaluate.choose_split(faces, tmp_path / "model.keras", "unseen")
     assert [video.name for video in chosen] == ["stranger.mp4"]
-    assert "5 of 6 videos are left out" in capsys.readouterr().out
+    assert "5 of 6 videos left out" in capsys.readouterr().out
 
 
 def test_the_shipped_model_has_seen_none_of_the_videos_of_a_user(tmp_path, monkeypatch, capsys):

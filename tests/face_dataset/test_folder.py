@@ -1,6 +1,7 @@
 """A second run on a folder of faces: what it keeps, makes again, and refuses."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import read_rgb, rows_of, tree, write_metadata
 import processing
 import sample_data
 from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset.face_tracks import list_faces
 
 
 def test_a_second_run_leaves_finished_videos_alone(sample_videos, sample_faces):
@@ -47,7 +49,7 @@ def test_a_manifest_with_other_columns_is_made_again_instead_of_crashing(one_hea
 
 
 def test_other_settings_on_old_faces_are_refused_with_both_values(sample_videos, sample_faces):
-    with pytest.raises(UserError, match=r"face_size=64 \(asked for: 96\)"):
+    with pytest.raises(UserError, match=r"--face-size 64 \(asked for: 96\)"):
         processing.processing(sample_videos, sample_faces, face_size=96)
 
 
@@ -122,14 +124,14 @@ def test_a_folder_that_holds_something_else_is_not_touched(one_head, tmp_path):
 
 
 def test_faces_cannot_be_saved_among_the_videos(one_head):
-    with pytest.raises(UserError, match="apart from the videos"):
+    with pytest.raises(UserError, match="a folder of videos; give a folder of its own"):
         processing.processing(one_head, one_head)
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"capture_sec": 0}, "capture_sec is 0.0"),
+        ({"capture_sec": 0}, "capture_sec is 0;"),
         ({"fps": -1}, "fps is -1"),
         ({"face_size": 4}, "face_size is 4"),
         ({"margin_ratio": -0.5}, "margin_ratio is -0.5"),
@@ -139,3 +141,56 @@ def test_faces_cannot_be_saved_among_the_videos(one_head):
 def test_impossible_settings_are_one_sentence(one_head, tmp_path, words, sentence):
     with pytest.raises(UserError, match=sentence):
         processing.processing(one_head, tmp_path / "faces", **words)
+
+
+def test_bytes_that_are_no_text_in_the_manifest_were_a_traceback(one_head, tmp_path):
+    faces = tmp_path / "faces"
+    processing.processing(one_head, faces)
+    with (faces / "manifest.csv").open("ab") as file:
+        file.write(b"\xff\xfe,,\n")
+    (row,) = processing.processing(one_head, faces)
+    assert row["status"] == "ok"
+
+
+@pytest.mark.parametrize("content", ["nonsense", "[1]", '{"head.mp4": 5}', "\xff"])
+def test_a_damaged_metadata_of_faces_was_to_be_downloaded_again(content, one_head, tmp_path):
+    """Or a traceback; faces are not downloaded."""
+    faces = tmp_path / "faces"
+    processing.processing(one_head, faces)
+    (faces / "metadata.json").write_text(content, encoding="latin-1")
+    for read in (list_faces, lambda folder: processing.processing(one_head, folder)):
+        with pytest.raises(UserError, match="metadata.json is damaged; delete it, then run the sa"):
+            read(faces)
+    (faces / "metadata.json").unlink()
+    processing.processing(one_head, faces)
+    assert [face.name for face in list_faces(faces)] == ["head.mp4"]
+
+
+@pytest.mark.parametrize("content", ["nonsense", "[1]"])
+def test_damaged_settings_were_to_be_made_by_the_command_that_refused_them(content, one_head):
+    """ "make the faces again with processing.py", said processing.py."""
+    faces = one_head / "faces"
+    processing.processing(one_head, faces)
+    (faces / "settings.json").write_text(content)
+    with pytest.raises(UserError, match="settings.json is damaged; .* in another folder with"):
+        processing.processing(one_head, faces)
+
+
+def test_videos_in_the_place_of_faces_were_called_badly_numbered(one_head):
+    """ "head.mp4 is listed in metadata.json, but its 0 frames are not numbered"."""
+    with pytest.raises(UserError, match=f"folder of videos; .* --location {one_head} --save-pa"):
+        list_faces(one_head)
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("https://example.org/faces", "https://example.org/faces is an address"),
+        ("nowhere", "nowhere is not there; give a folder of faces that processing.py wrote"),
+    ],
+)
+def test_training_asked_for_a_folder_of_videos(place, sentence, tmp_path, monkeypatch):
+    """ "https:/example.org/faces is not a folder; give a folder of videos"."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=sentence):
+        list_faces(Path(place))

@@ -67,13 +67,15 @@ def test_a_damaged_folder_is_named_before_training_starts(sample_faces, tmp_path
     else:
         for path in folder.glob("*.jpeg" if damage == "no frames" else "004.jpeg"):
             path.unlink()
-    with pytest.raises(UserError, match="person_000.mp4 is listed .* run processing.py again"):
+    # Faces of which there is a folder are not made again.
+    words = "is listed .* gone" if damage == "folder gone" else "not numbered .* delete this folder"
+    with pytest.raises(UserError, match=f"person_000.mp4 .*{words}.* processing.py command again"):
         list_faces(faces)
 
 
 def test_a_folder_without_faces_is_one_sentence(tmp_path):
     (tmp_path / "metadata.json").write_text("{}")
-    with pytest.raises(UserError, match="holds no faces; run processing.py"):
+    with pytest.raises(UserError, match="holds no faces; make faces .*processing.py"):
         list_faces(tmp_path)
 
 
@@ -165,12 +167,14 @@ def test_official_splits_are_kept():
 
 def test_official_splits_that_leak_are_refused_with_the_names():
     videos = [*dfdc_part(5), video("sly_fake.mp4", 1, "real_0.mp4", split="test")]
-    with pytest.raises(UserError, match=r"same original.*two sides.*real_0.mp4.*sly_fake.mp4"):
+    with pytest.raises(
+        UserError, match=r"of 1 original are on two sides.*real_0.mp4.*sly_fake.mp4"
+    ):
         split_tracks(videos)
 
 
 def test_too_few_originals_for_a_split_are_one_sentence():
-    with pytest.raises(UserError, match="cannot choose a test split from 4 videos of 1 originals"):
+    with pytest.raises(UserError, match="cannot choose a test split from 4 videos of 1 original:"):
         split_tracks(dfdc_part(num_originals=1))
 
 
@@ -282,7 +286,7 @@ def test_people_of_official_test_videos_are_in_no_video_of_training():
 def test_official_splits_that_show_everybody_are_refused_with_the_way_out():
     videos = with_official_test(celeb_df(), *[f"id{i}_0000" for i in range(12)])
     with pytest.raises(
-        UserError, match=r"train split is left with 12 real and 0 .*--ignore-official-split"
+        UserError, match=r"left in the train split are 12 real and 0 .*--ignore-official-split"
     ):
         split_tracks(videos)
     assert split_tracks(without_official_splits(videos))["train"]
@@ -300,13 +304,13 @@ def test_a_person_on_two_sides_is_a_leak_with_the_names_of_the_videos():
         "validation": [],
         "test": [video("ann_2.mp4", people=["Ann", "Bob"])],
     }
-    with pytest.raises(UserError, match=r"1 people are on two sides.*ann_1.mp4, ann_2.mp4"):
+    with pytest.raises(UserError, match=r"of 1 person are on two sides.*ann_1.mp4, ann_2.mp4"):
         check_no_leak(splits)
 
 
 def test_one_person_in_all_videos_is_one_sentence():
     videos = [replace(member, people=("Ann",)) for member in dfdc_part(5)]
-    with pytest.raises(UserError, match="of 1 originals: each class needs"):
+    with pytest.raises(UserError, match="of 1 original: each class needs"):
         split_tracks(videos)
 
 
@@ -349,7 +353,7 @@ def test_where_nothing_is_known_nothing_is_claimed():
     assert claim == "no known original is in two of them"
     assert warning == (
         "who is in 2 of 2 videos is not known, so a person may be in training and here; nor is "
-        "the original of 1 of 1 fakes"
+        "the original of 1 of 1 fake"
     )
 
 
@@ -379,3 +383,14 @@ def test_people_of_benchmarks_in_real_and_fake_folders_stay_on_one_side(tmp_path
         assert splits[one] and splits[other]
         assert people_of(splits[one]).isdisjoint(people_of(splits[other]))
     assert what_is_known(list(tracks.values()))[1] == ""
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_share_of_0_was_advised_where_it_is_refused(split):
+    """`--validation-share 0` is: an epoch has to be chosen by something."""
+    share = {"test_share": 0.0} if split == "validation" else {}
+    lonely = [video("a.mp4")]
+    with pytest.raises(UserError, match=f"cannot choose a {split} split") as told:
+        split_tracks(lonely, **share)
+    assert ("--test-share 0" in str(told.value)) == (split == "test")
+    assert "validation-share" not in str(told.value)

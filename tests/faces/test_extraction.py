@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -151,7 +152,7 @@ def test_the_pipeline_reads_further_faces_as_faces_of_the_same_video(two_heads, 
 
 def test_main_faces_are_refused_where_all_faces_are(two_heads, tmp_path):
     processing.processing(two_heads, tmp_path / "faces", faces="all")
-    with pytest.raises(UserError, match=r"faces=all \(asked for: main\)"):
+    with pytest.raises(UserError, match=r"--faces all \(asked for: main\)"):
         processing.processing(two_heads, tmp_path / "faces")
 
 
@@ -218,3 +219,21 @@ def test_shared_boxes_give_the_pixels_that_own_boxes_would(tmp_path, head_frames
     of_original = tree(tmp_path / "faces" / "a.mp4")
     del of_original["background.txt"]  # it finds originals, and this one is known
     assert tree(tmp_path / "faces" / "copy.mp4") == of_original
+
+
+BOXES_HEADER = "frame,time_sec,x,y,w,h,source\n"
+
+
+@pytest.mark.parametrize(
+    "content", ["broken", BOXES_HEADER, f"{BOXES_HEADER}x,0,1,1,1,1,averaged\n"]
+)
+def test_damaged_boxes_of_an_original_ended_the_run_with_a_traceback(
+    original_and_fake, head_frames, tmp_path, content
+):
+    sample_data.write_video(original_and_fake / "0_fake.mp4", head_frames, fps=25)
+    out = tmp_path / "faces"
+    processing.processing(original_and_fake, out, share_boxes=True)
+    (out / "a.mp4" / "boxes.csv").write_text(content)
+    shutil.rmtree(out / "0_fake.mp4")
+    rows = processing.processing(original_and_fake, out, share_boxes=True)
+    assert [(row["status"], row["boxes_from"]) for row in rows] == [("ok", ""), ("ok", "")]

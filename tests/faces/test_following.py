@@ -121,7 +121,7 @@ def test_faces_made_before_there_was_a_search_are_continued(tmp_path, head_frame
     old = json.loads(path.read_text())
     del old["search_sec"], old["version"]
     path.write_text(json.dumps(old))
-    with pytest.raises(UserError, match=r"search_sec=60.0 \(asked for: 5.0\)"):
+    with pytest.raises(UserError, match=r"--search-sec 60 \(asked for: 5\)"):
         processing.processing(videos, tmp_path / "faces", search_sec=5)
     (row,) = processing.processing(videos, tmp_path / "faces")
     assert row["status"] == "ok"
@@ -130,7 +130,9 @@ def test_faces_made_before_there_was_a_search_are_continued(tmp_path, head_frame
 
 def test_a_search_that_is_none_is_one_sentence():
     for seconds in (-1, float("inf"), float("nan")):
-        with pytest.raises(UserError, match="search_sec is .*; it must be 0 seconds or more"):
+        with pytest.raises(
+            UserError, match="search_sec is .*; it must be a number of seconds from 0"
+        ):
             FaceSettings(search_sec=seconds)
 
 

@@ -185,7 +185,7 @@ def test_unwritable_or_full_disk_stops_with_one_sentence_and_keeps_what_was_done
         return real_write(path, data)
 
     monkeypatch.setattr(Path, "write_bytes", write_until_full)
-    with pytest.raises(UserError, match="No space left on device.*finished videos are kept"):
+    with pytest.raises(UserError, match="No space left on device.*keeps the finished videos"):
         processing.processing(sample_videos, tmp_path / "faces", face_size=32)
     kept = json.loads((tmp_path / "faces" / "metadata.json").read_text())
     assert len(kept) == 2  # ten frames each

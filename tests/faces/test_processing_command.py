@@ -94,7 +94,10 @@ def test_another_layout_is_recognised_printed_and_told_apart_by_name(tmp_path, h
 def test_a_shard_that_is_none_is_one_sentence(one_head, tmp_path, capsys, shard):
     words = ["--location", str(one_head), "--save-path", str(tmp_path / "faces")]
     assert processing.main([*words, "--shard", shard]) == 2
-    assert f"shard is {shard!r}; give part/parts, such as 2/8" in capsys.readouterr().err
+    assert (
+        f"shard is {shard!r}; it must be a part and the number of parts, such as 2/8"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "faces").exists()
 
 

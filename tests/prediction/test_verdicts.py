@@ -11,6 +11,7 @@ import pytest
 from deepfake_detector.console import printable
 from deepfake_detector.face_dataset.boxes import Crop
 from deepfake_detector.prediction.scores import ScoredFace
+from deepfake_detector.prediction.task import Destinations
 from deepfake_detector.prediction.verdicts import WARNINGS, Rule, judge, score_text
 from deepfake_detector.prediction.windows import Moment, VideoFaces, Window, WindowFace
 from deepfake_detector.results.outputs import csv_text, dfdc_text, line_of, lines_of_threshold
@@ -283,7 +284,10 @@ def test_what_does_not_fit_is_scored_again(tmp_path, capsys):
     assert [verdict is not None for verdict in taken_up] == [True, False]
     other = UnfinishedResults(place, {"model": 1, "whole": True}, videos)
     assert other.take_up() == [None, None]
-    assert "is of another run (whole): all is scored again" in capsys.readouterr().err
+    assert (
+        "is of another run, which differs in --whole; all is scored again"
+        in capsys.readouterr().err
+    )
 
 
 def test_leftovers_of_a_stopped_run_are_not_silently_mixed_in(tmp_path, capsys):
@@ -338,3 +342,41 @@ def test_the_json_entry_holds_windows_faces_times_and_boxes():
         {"frame": 3, "time_sec": 0.12, "box_xywh": [1.3, 2, 3, 4], "source": "detected"}
     ]
     assert face["moments"] == [{"time_sec": 0.5, "score": 0.7}]
+
+
+def test_other_options_were_named_as_attributes(tmp_path, capsys):
+    """ "is of another run (model_sha256, rule): all is scored again"."""
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"x")
+    place = tmp_path / "a.unfinished.jsonl"
+    former = {"model_sha256": ["1"], "rule": 1, "timeout_sec": 3}
+    UnfinishedResults(place, former, [video]).add(0, some_verdict(video))
+    UnfinishedResults(place, dict.fromkeys(former, 2), [video]).take_up()
+    words = "the files of the model, --operating-point or --windows, --timeout-sec; all is scored"
+    assert f"is of another run, which differs in {words} again" in capsys.readouterr().err
+
+
+def test_no_unfinished_file_is_tried_next_to_a_stream(tmp_path, capsys):
+    """`--json /dev/stdout` noted that /dev/stdout.unfinished.jsonl cannot be written."""
+    assert Destinations(json=Path("/dev/stdout")).unfinished is None
+    of_csv = Destinations(json=Path("/dev/stdout"), csv=tmp_path / "a.csv").unfinished
+    assert of_csv == tmp_path / "a.csv.unfinished.jsonl"
+    kept = UnfinishedResults(None, {}, [tmp_path / "a.mp4"])
+    assert kept.take_up() == [None]
+    kept.add(0, some_verdict(tmp_path / "a.mp4"))
+    assert [entry["path"] for entry in kept.entries()] == [str(tmp_path / "a.mp4")]
+    kept.remove()
+    assert list(tmp_path.iterdir()) == [] and capsys.readouterr().err == ""
+
+
+def test_resume_was_advised_to_somebody_who_had_given_it(tmp_path, capsys):
+    """ "0 verdicts of a stopped run dropped; --resume would have taken them up"."""
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"x")
+    place = tmp_path / "a.unfinished.jsonl"
+    UnfinishedResults(place, {"whole": True}, [video]).add(0, some_verdict(video))
+    other = UnfinishedResults(place, {"whole": False}, [video])
+    other.take_up()
+    other.add(0, some_verdict(video))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("differs in --whole; all is scored again")

@@ -98,7 +98,7 @@ def test_too_few_videos_give_a_reason_instead_of_a_number():
     labels = np.array([0, 1] * 4)
     found = calibration.calibrate(labels, np.linspace(0.1, 0.9, 8))
     assert (found["calibration"]["slope"], found["calibration"]["offset"]) == (1, 0)
-    assert "4 real and 4 fake validation videos" in found["calibration"]["reason"]
+    assert "validation videos: 4 real and 4 fake" in found["calibration"]["reason"]
     points = found["operating_points"]
     assert points.pop("half")["threshold"] == 0.5
     assert all(point["threshold"] is None for point in points.values())
@@ -121,7 +121,7 @@ def test_the_threshold_is_that_of_equal_errors_or_one_half_or_the_one_asked_for(
     assert calibration.operating_point({}) == calibration.OperatingPoint("half", 0.5)
     with pytest.raises(UserError, match="no operating point fpr-1: few"):
         calibration.operating_point(settings, "fpr-1")
-    with pytest.raises(UserError, match="trained before there were any"):
+    with pytest.raises(UserError, match="its settings.json has none of this name"):
         calibration.operating_point({}, "equal-error")
 
 
@@ -204,3 +204,14 @@ def test_an_interval_of_no_error_in_twelve_reaches_to_a_quarter():
 def test_scores_that_are_all_the_same_are_no_crash():
     found = calibration.calibrate(np.repeat([0, 1], 20), np.full(40, 0.7))
     assert found["operating_points"]["equal-error"]["threshold"] == pytest.approx(0.55, abs=0.05)
+
+
+def test_one_validation_video_was_videos_and_twelve_were_fewer_than_five():
+    """ "1 real validation videos, and 5% of them must be at least 1", "1 real and 12 fake
+    validation videos, fewer than 5 of each"."""
+    labels = np.array([0] + [1] * 12)
+    points = calibration.calibrate(labels, np.linspace(0.1, 0.9, 13))["operating_points"]
+    assert points["fpr-5"]["reason"] == "1 real validation video, and it takes 20 to see 5% of them"
+    assert points["equal-error"]["reason"] == (
+        "validation videos: 1 real and 12 fake, and it takes 5 of each"
+    )

@@ -111,7 +111,9 @@ def test_a_missing_shipped_model_is_one_sentence(tmp_path, monkeypatch):
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
-    sentence = "is a folder without model.keras; give the .keras file of a training, or the run"
+    sentence = (
+        "is a folder without model.keras; give --(model|from) the model.keras of a training, or the"
+    )
     with pytest.raises(UserError, match=sentence):
         prepare_task(tmp_path)
     with pytest.raises(UserError, match=sentence):
@@ -128,8 +130,8 @@ def test_a_model_without_its_settings_is_told_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "Expecting property name"),
-        ("[]", "it lacks faces, img_size, num_frames"),
+        ("{", "it is not valid JSON"),
+        ("[]", "it is no JSON object"),
         ('{"face_size": 224}', "it lacks faces, img_size, num_frames"),
     ],
 )
@@ -138,3 +140,70 @@ def test_settings_that_are_none_of_a_model_are_refused_with_the_reason(tmp_path,
     (run / "settings.json").write_text(text)
     with pytest.raises(UserError, match=f"is not the file that train.py wrote.*{reason}"):
         prepare_task(run)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"faces": "main"}, "its faces cannot be understood"),
+        ({"num_frames": "3"}, "its num_frames cannot be understood"),
+        ({"img_size": 5}, "its img_size cannot be understood"),
+        ({"img_size": ["a", "b"]}, "its img_size cannot be understood"),
+        ({"calibration": "none"}, "its calibration cannot be understood"),
+        ({"operating_points": [1]}, "its operating_points cannot be understood"),
+    ],
+)
+def test_an_edited_settings_file_was_a_traceback(changed, reason, tmp_path):
+    settings = {"faces": {}, "num_frames": 3, "img_size": [32, 32], **changed}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(UserError, match=f"is not the file that train.py wrote .*{reason}"):
+        trained_model.read_model_settings(tmp_path / "model.keras")
+
+
+def test_a_wrong_name_next_to_a_model_was_called_a_run_without_one(tmp_path):
+    """`--model run/modle.keras`: "run is the run folder of a training without its model.keras"."""
+    for name in ("model.keras", "history.csv"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=rf"no file .*modle.keras; there is {tmp_path}/model.keras"):
+        trained_model.find_model(tmp_path / "modle.keras")
+
+
+def test_a_missing_first_model_was_asked_to_be_trained_first(tmp_path):
+    """`train.py --from nowhere.keras`: "train a model with train.py first"."""
+    with pytest.raises(UserError, match="no file .*nowhere.keras; give --from the model.keras of"):
+        trained_model.find_model(tmp_path / "nowhere.keras", "--from")
+
+
+def test_a_video_as_the_model_was_told_to_get_a_settings_file(tmp_path):
+    (tmp_path / "a.mp4").write_text("")
+    with pytest.raises(UserError, match="a.mp4 is no model; give the model.keras of a training"):
+        trained_model.read_model_settings(tmp_path / "a.mp4")
+
+
+def test_a_damaged_model_was_not_found(tmp_path):
+    """ "File not found: filepath=run/model.keras. Please ensure the file is an accessible ..."."""
+    (tmp_path / "model.keras").write_text("damaged")
+    with pytest.raises(UserError, match="as a Keras model: it is damaged, or no .keras file$"):
+        model_file.open_model(tmp_path / "model.keras")
+
+
+def faces_of(tmp_path, **settings):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    saved = json.dumps(FaceSettings(**settings).saved())
+    (folder / "settings.json").write_text(saved)
+    return folder
+
+
+def test_faces_with_shared_boxes_look_like_any_other(tmp_path, capsys):
+    """They were refused, though it changes nothing in what a face looks like."""
+    faces = faces_of(tmp_path, share_boxes=True)
+    trained_model.check_faces(faces, {"faces": FaceSettings().saved()})
+    assert capsys.readouterr().out == ""
+
+
+def test_faces_of_other_settings_are_told_how_to_make_those_of_the_model(tmp_path):
+    faces, wanted = faces_of(tmp_path), FaceSettings(margin_ratio=0.5, fps=5, face_size=96)
+    with pytest.raises(UserError, match=r"no --fps \(the model expects: 5\)") as told:
+        trained_model.check_faces(faces, {"faces": wanted.saved()})
+    assert str(told.value).endswith("--save-path FACES --face-size 96 --fps 5 --margin 0.5")

@@ -87,5 +87,5 @@ def test_a_fake_differs_from_its_original_in_the_face_alone(tmp_path):
 
 def test_values_that_make_no_set_are_one_sentence(tmp_path, capsys):
     assert sample_data.main(["--out", str(tmp_path / "x"), "--num-people", "1"]) == 2
-    assert capsys.readouterr().err == "error: --num-people must be from 2 to 1000, not 1\n"
+    assert capsys.readouterr().err == "error: --num-people is 1; it must be from 2 to 1000\n"
     assert not (tmp_path / "x").exists()

@@ -255,5 +255,5 @@ def test_an_earlier_run_with_an_initial_model_is_known_by_the_epochs_it_had(
     asked = replace(settings, initial="first/model.keras")
     training(sample_faces, out, settings=asked)
     assert "holds this run already" in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"frame_epochs=0 \(asked for: 60\)"):
+    with pytest.raises(UserError, match=r"--frame-epochs 0 \(asked for: 60\)"):
         training(sample_faces, out, settings=replace(asked, frame_epochs=60))

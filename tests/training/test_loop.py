@@ -131,7 +131,9 @@ def test_the_loss_shown_during_an_epoch_is_the_mean_so_far(points):
 
 def test_a_loss_that_is_not_a_number_stops_with_one_sentence(points):
     x, labels = points
-    with pytest.raises(UserError, match="not a number any more in step 1 of epoch 1; try a lower"):
+    with pytest.raises(
+        UserError, match="not a number any more in step 1 of epoch 1; give a lower --learning-rate"
+    ):
         make_trainer().fit(*datasets((x * np.nan, labels)), 1, STEPS, verbose=0)
 
 
@@ -225,3 +227,11 @@ def test_the_schedule_is_that_of_keras_to_the_last_digit(warm_up):
     )
     for step in range(warm_up + 18):
         assert float(ours(step)) == float(of_keras(step))
+
+
+def test_scores_of_the_validation_that_are_no_numbers_were_a_traceback(points):
+    x, labels = points
+    training, _ = datasets((x, labels))
+    _, validation = datasets((x * np.nan, labels))
+    with pytest.raises(UserError, match="not a number .* in the validation of epoch 1; give a lo"):
+        make_trainer().fit(training, validation, 1, STEPS, verbose=0)

@@ -27,6 +27,7 @@ from deepfake_detector.scoring.trained_model import find_model
 from deepfake_detector.training import run_folder
 from deepfake_detector.training.callbacks import PatientStop, SaveModel
 from deepfake_detector.training.loop import Trainer
+from deepfake_detector.training.settings import run_settings
 
 ROOT = Path(__file__).parents[2]
 # The network that is traced soonest; test_killed_it_ends has the default one, with dropout.
@@ -268,7 +269,7 @@ def test_more_epochs_go_on_from_a_finished_run(sample_faces, uninterrupted, tmp_
     assert [metrics["epoch"] for metrics in history] == [1, 2, 3, 4, 5]
     assert ended(out)[0][:3] == before
     assert json.loads((out / "settings.json").read_text())["training"]["epochs"] == 5
-    with pytest.raises(UserError, match=r"epochs=5 \(asked for: 3\)"):
+    with pytest.raises(UserError, match=r"--epochs 5 \(asked for: 3\)"):
         training(sample_faces, out)
 
 
@@ -297,12 +298,12 @@ def test_a_run_of_an_earlier_version_goes_on_under_its_old_names(
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"seed": 1}, r"training: seed=0 \(asked for: 1\)"),
+        ({"seed": 1}, r"--seed 0 \(asked for: 1\)"),
         (
             {"architecture": "efficientnet-lite0"},
-            r"architecture=baseline \(asked for: efficientnet-lite0\)",
+            r"--architecture baseline \(asked for: efficientnet-lite0\)",
         ),
-        ({"epochs": 2}, r"epochs=3 \(asked for: 2\)"),
+        ({"epochs": 2}, r"--epochs 3 \(asked for: 2\)"),
     ],
 )
 def test_another_run_is_not_overwritten_by_accident(sample_faces, uninterrupted, changed, sentence):
@@ -437,7 +438,7 @@ def test_settings_that_are_cut_short_are_no_other_run(sample_faces, finished):
     """It was "a run that differs in training", and named all of it."""
     path = finished / "settings.json"
     path.write_text(path.read_text()[:40])
-    with pytest.raises(UserError, match=r"seed=0 \(asked for: 1\)"):
+    with pytest.raises(UserError, match=r"--seed 0 \(asked for: 1\)"):
         training(sample_faces, finished, settings=replace(SETTINGS, seed=1))
     training(sample_faces, finished)
     assert json.loads(path.read_text())["training"]["seed"] == 0
@@ -505,7 +506,9 @@ def test_a_training_does_not_write_into_the_faces_or_over_the_files_of_others(
         train_into(finished, initial=str(finished))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "model.keras").write_text("of another program")
-    with pytest.raises(UserError, match="model.keras is there, and this command did not write it"):
+    with pytest.raises(
+        UserError, match="model.keras is there, and does not look like a file of this"
+    ):
         train_into(tmp_path / "mine")
     assert (tmp_path / "mine" / "model.keras").read_text() == "of another program"
     with pytest.raises(UserError, match="cannot write to --out .*model.keras is a file"):
@@ -562,3 +565,37 @@ def test_logs_for_tensorboard_need_its_package_or_one_sentence(sample_faces, tmp
     else:
         with pytest.raises(UserError, match="pip install tensorboard"):
             training(sample_faces, out, settings=settings, tensorboard=True)
+
+
+# What is said is true
+
+
+@pytest.mark.parametrize("name", ["settings.json", "split.json"])
+def test_a_file_that_is_there_was_called_missing_with_the_other(
+    sample_faces, finished, name, capsys
+):
+    other = {"settings.json": "split.json", "split.json": "settings.json"}[name]
+    before = (finished / other).read_bytes()
+    (finished / name).unlink()
+    training(sample_faces, finished)
+    printed = capsys.readouterr().out
+    assert f"{name} of {finished}: missing or damaged, made again" in printed
+    assert f"{other} of" not in printed and f"{other}," not in printed
+    assert (finished / other).read_bytes() == before
+
+
+def test_a_damaged_checkpoint_was_advised_to_be_loaded_unsafely(sample_faces, finished):
+    """ "If you trust the file you can load it unsafely using the `allow_pickle=` keyword"."""
+    (finished / run_folder.STATE_NAME).write_text("x")
+    with pytest.raises(UserError, match="state.npz cannot be read: it is damaged; --overwrite"):
+        training(sample_faces, finished)
+
+
+def test_differences_of_the_training_on_single_frames_have_the_names_of_their_options():
+    """ "epochs=40 (asked for: 60), patience=40 (asked for: 60)" for another --frame-epochs."""
+    old, new = (
+        run_settings(replace(SETTINGS, epochs=epochs, patience=epochs, num_frames=1), {})
+        for epochs in (60, 40)
+    )
+    found = run_folder._run_differences(old, new, of_frames=True)
+    assert found == ["--frame-epochs 60 (asked for: 40)"]

@@ -90,8 +90,8 @@ def test_videos_left_out_of_the_split_are_counted_and_named(tmp_path, capsys):
     splits = {"train": kept, "validation": [], "test": [], "left_out": left_out}
     print_splits(splits)
     printed = capsys.readouterr().out
-    assert "0 real, 1 fake, 1 originals, 1 people" in printed
-    assert "1 videos show people of two splits and are left out" in printed
+    assert "0 real, 1 fake, 1 original, 1 person" in printed
+    assert "1 video shows people of two splits and is left out" in printed
     run_folder.begin(tmp_path, {}, splits, new=True)
     names = json.loads((tmp_path / "split.json").read_text())
     assert names["train"] == ["a.mp4"]
@@ -169,7 +169,7 @@ def test_a_model_without_its_split_json_still_knows_that_it_saw_drawings(run, sa
 def test_another_run_does_not_overwrite_a_finished_one(run, sample_faces, capsys):
     arguments = ["--data", str(sample_faces), "--out", str(run), *TINY, "--seed", "1"]
     assert train.main(arguments) == 2
-    assert "holds a run that differs in training: seed=0 (asked for: 1)" in capsys.readouterr().err
+    assert "holds another run, with --seed 0 (asked for: 1)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -192,12 +192,12 @@ def test_a_network_learns_to_tell_faces_smoother_than_what_is_around_them():
     ("flags", "sentence"),
     [
         (["--batch-size", "64"], "balanced clips, less than a batch of 64"),
-        (["--epochs", "0"], "epochs is 0; it must be above 0"),
-        (["--cache", "crops", "--epochs", "0"], "epochs is 0; it must be above 0"),
-        (["--img-size", "31"], "img_size is 31; it must be at least 32 pixels"),
-        (["--frame-epochs", "-1"], "frame_epochs is -1; it must not be below 0"),
-        (["--self-blend", "1.5"], "self_blend is 1.5; it must lie between 0 and 1"),
-        (["--validation-share", "0"], "validation_share is 0.0"),
+        (["--epochs", "0"], "--epochs is 0; it must be above 0"),
+        (["--cache", "crops", "--epochs", "0"], "--epochs is 0; it must be above 0"),
+        (["--img-size", "31"], "--img-size is 31; it must be at least 32 pixels"),
+        (["--frame-epochs", "-1"], "--frame-epochs is -1; it must be 0 or more"),
+        (["--self-blend", "1.5"], "--self-blend is 1.5; it must be from 0 to 1"),
+        (["--validation-share", "0"], "--validation-share is 0; it must be above 0"),
     ],
 )
 def test_what_cannot_work_is_one_sentence_and_exit_code_2(

@@ -8,7 +8,7 @@ import pytest
 from conftest import write_metadata
 
 from deepfake_detector.console import UserError
-from deepfake_detector.videos.listing import list_videos, read_locations
+from deepfake_detector.videos.listing import list_videos, read_locations, select_videos
 from deepfake_detector.videos.metadata import Video
 from deepfake_detector.videos.search import find_videos
 
@@ -181,7 +181,7 @@ def test_what_was_understood_is_one_line(tmp_path):
     make_files(tmp_path, "test/fake/v_1/1.png")
     (line,) = read_locations([tmp_path]).lines
     assert line == (
-        f"{tmp_path}: layout folders; 2 videos, 1 folders of frames; folder words fake, real; "
+        f"{tmp_path}: layout folders; 2 videos, 1 folder of frames; folder words fake, real; "
         "splits test, train"
     )
 
@@ -540,3 +540,28 @@ def test_a_name_that_is_no_text_comes_through(tmp_path):
         "0_real__f?.mp4",
         "train__1_fake__f?.mp4",
     ]
+
+
+def test_a_folder_given_twice_was_a_line_for_each_of_its_videos(tmp_path, capsys):
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (tmp_path / name).touch()
+    assert len(find_videos([tmp_path, tmp_path, tmp_path / "a.mp4"])) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"note: {tmp_path}: 3 videos are given twice and scored once",
+        f"note: {tmp_path / 'a.mp4'} is given twice and scored once",
+    ]
+
+
+def test_the_folder_of_the_pictures_was_said_to_hold_no_videos(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(UserError, match=f"--annotate {tmp_path} is a folder to score; give a"):
+        find_videos([tmp_path], left_out=tmp_path)
+
+
+def test_nobody_knew_where_there_was_no_video_to_take(tmp_path):
+    """ "no video to take in there"."""
+    with pytest.raises(UserError, match="no video to process: the index files list none; check"):
+        select_videos([])
+    gone = Video("a.mp4", tmp_path / "a.mp4", {"label": "REAL"})
+    with pytest.raises(UserError, match="none of the videos that are listed is there"):
+        select_videos([gone], num_vids=3)
