@@ -271,7 +271,7 @@ def test_extra_faces_of_other_settings_are_refused(sample_faces, tmp_path):
     other = copy_of(sample_faces, tmp_path / "other")
     settings = json.loads((other / "settings.json").read_text())
     (other / "settings.json").write_text(json.dumps(settings | {"margin_ratio": 0.5}))
-    with pytest.raises(UserError, match="margin_ratio"):
+    with pytest.raises(UserError, match="--margin 0.5"):
         folds.list_videos([sample_faces], [other])
 
 

@@ -232,7 +232,7 @@ def test_a_download_that_fails_is_one_sentence_that_names_the_file(monkeypatch):
 
     monkeypatch.setattr(keras.applications, "StandIn", offline)
     with pytest.raises(
-        UserError, match=r"https://host/notop.h5.* give a file you have as --from FILE"
+        UserError, match=r"https://host/notop.h5.* give a file that you have, --from FILE"
     ):
         backbones.backbone_encoder(STAND_IN, FRAME, catalogue.IMAGENET)
 

@@ -70,7 +70,7 @@ def test_another_network_does_not_begin_with_their_weights(
     alone = tmp_path / "model.keras"  # without settings.json nothing says what it is a model of
     alone.write_bytes(path.read_bytes())
     weights = initial_weights.read_weights(alone, architecture, FACES)
-    with pytest.raises(UserError, match="the initial model has .* weights in .* tensors"):
+    with pytest.raises(UserError, match="the model of --from has .* weights in .* tensors"):
         initial_weights.set_network_weights(
             networks.build_model(4, (64, 64), architecture), weights
         )

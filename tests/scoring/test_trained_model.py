@@ -26,7 +26,7 @@ def test_the_summary_for_programs_is_the_last_line(run, sample_faces, capsys):
 def test_a_calibration_that_is_none_is_one_sentence(tmp_path, name):
     settings = {"faces": {}, "num_frames": 1, "img_size": [8, 8], name: "x"}
     (tmp_path / "settings.json").write_text(json.dumps(settings))
-    with pytest.raises(UserError, match=f"its {name} is 'x'; copy"):
+    with pytest.raises(UserError, match=f"its {name} cannot be understood; copy"):
         read_model_settings(tmp_path / "model.keras")
 
 

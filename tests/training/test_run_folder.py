@@ -594,7 +594,7 @@ def test_a_damaged_checkpoint_was_advised_to_be_loaded_unsafely(sample_faces, fi
 def test_differences_of_the_training_on_single_frames_have_the_names_of_their_options():
     """ "epochs=40 (asked for: 60), patience=40 (asked for: 60)" for another --frame-epochs."""
     old, new = (
-        run_settings(replace(SETTINGS, epochs=epochs, patience=epochs, num_frames=1), {})
+        run_settings(replace(SETTINGS, epochs=epochs, patience=epochs, num_frames=1), {}, [])
         for epochs in (60, 40)
     )
     found = run_folder._run_differences(old, new, of_frames=True)

@@ -10,7 +10,7 @@ from deepfake_detector.web_app.address import is_this_machine_only, listen, say_
 
 def test_a_model_that_is_not_there_is_said_before_anything_starts(tmp_path, capsys):
     assert app.main(["--model", str(tmp_path / "none.keras")]) == 2
-    assert "none.keras does not exist" in capsys.readouterr().err
+    assert "none.keras; give --model" in capsys.readouterr().err
 
 
 def test_a_damaged_model_is_said_before_anything_starts(tmp_path, capsys):
