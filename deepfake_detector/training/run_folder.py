@@ -179,9 +179,9 @@ def _run_differences(saved: Mapping, wanted: Mapping, of_frames: bool) -> list[s
 
 def _as_given(training: Mapping) -> dict:
     """Return the settings of a training on single frames under the names that the user knows."""
-    derived = {"frame_epochs", "patience", "num_frames"}
+    derived = {"epochs", "frame_epochs", "patience", "num_frames"}
     given = {name: value for name, value in training.items() if name not in derived}
-    return {**given, "frame_epochs": given.pop("epochs", None)}
+    return {**given, "frame_epochs": training.get("epochs")}
 
 
 def _present_names(saved: Mapping) -> dict:
