@@ -12,7 +12,17 @@ from typing import NoReturn
 from deepfake_detector import endings
 
 # All that requirements.txt installs but TensorFlow, without which videos can be read.
-NEEDED = ("av", "filelock", "jinja2", "matplotlib", "numpy", "rich", "scipy", "sklearn")
+NEEDED = (
+    "av",
+    "filelock",
+    "jinja2",
+    "markdown_it",
+    "matplotlib",
+    "numpy",
+    "rich",
+    "scipy",
+    "sklearn",
+)
 INSTALL = "run: pip install -r requirements.txt"
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import jinja2
+from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from deepfake_detector import __version__
@@ -175,6 +176,21 @@ def verdict_section(
     )
 
 
+def card_details(card: str) -> Markup:
+    """Return the text of a model card, Markdown, as a part of the page that opens when the link to
+    it is followed; nothing where there is none. Its own links lead nowhere from here and are text.
+    """
+    if not card:
+        return Markup("")
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    for name in ("link_open", "link_close"):
+        markdown.add_render_rule(name, lambda *_: "")
+    return Markup(
+        "<details><summary>Model card: what the model was trained on, and how good it is</summary>"
+        '<div class="model-card" id="model-card">{}</div></details>'
+    ).format(Markup(markdown.render(card)))
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     return template_environment(FOLDER)
@@ -295,6 +311,6 @@ def _parts(
             title=printable(title),
             contents=[replace(listed, name=printable(listed.name)) for listed in contents],
             sections=map(Markup, sections),
-            words=words,
+            card=card_details(words.card),
         )
     )

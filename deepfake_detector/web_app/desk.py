@@ -66,10 +66,10 @@ class Desk:
         self._worker, self._longest_sec = worker, longest_sec
         self._words = {name: page.model_words(task) for name, task in tasks.items()}
 
-    @property
-    def card(self) -> str:
-        """Text of the model card; empty where there is none."""
-        return next(iter(self._words.values())).card
+    def card_details(self) -> str:
+        """Return the model card as HTML; empty where there is none."""
+        card = page.card_details(next(iter(self._words.values())).card)
+        return f'<div class="verdict-page">{card}</div>' if card else ""
 
     def judge(
         self, session: Session, paths: Sequence[Path], whole: bool = False

@@ -71,8 +71,7 @@ def layout(desk: Desk) -> gr.Blocks:
                     js_on_load=CHOOSE_MOMENT,
                     apply_default_css=False,
                 )
-        with gr.Accordion("About the model", open=False, elem_id="model-card"):
-            gr.Markdown(desk.card or "This model has no card.")
+        gr.HTML(desk.card_details(), apply_default_css=False)
 
         actions = Actions(desk)
         seen = [status, cancel, results, tables, shown]

@@ -313,7 +313,15 @@ def test_a_model_that_knows_nothing_of_its_errors_says_so(tmp_path):
     assert words.limits[1].startswith("It finds the kinds of fakes that it was trained on")
     assert words.card == ""
     judged = judge(Path("a.mp4"), VideoFaces(problem="empty"), [], RULE)
-    assert "model-card" not in page([verdict_section(judged, words, name="a.mp4")], words, "a.mp4")
+    assert "<details" not in page([verdict_section(judged, words, name="a.mp4")], words, "a.mp4")
+
+
+def test_a_model_card_is_text_with_tables_and_neither_links_nor_scripts():
+    card = "# Card\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[docs](../docs.md) <script>x</script>"
+    html = str(card_details(card))
+    assert 'id="model-card"' in html and "<table>" in html
+    assert "docs" in html and "<a" not in html and "<script" not in html
+    assert card_details("") == ""
 
 
 def test_a_page_is_written_whole_and_recognised_as_ours(tmp_path):
