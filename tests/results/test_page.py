@@ -20,6 +20,7 @@ from deepfake_detector.results.page import (
     STYLE,
     Listed,
     ModelWords,
+    card_details,
     explained_moment,
     model_words,
     occlusion_overlay,
