@@ -53,6 +53,9 @@ header p { margin: 0.2rem 0 0.6rem; }
 #status { min-height: 4.2rem; }
 #status p { margin: 0 0 0.4rem; overflow-wrap: anywhere; }
 #status progress { width: 100%; height: 0.6rem; accent-color: #0b62c4; }
+:is(a, button, input, video):focus-visible {
+  outline: 3px solid light-dark(#0b62c4, #7db8ff) !important; outline-offset: 2px;
+}
 #files .or { color: inherit; }
 #results .wrap, #point .wrap { display: grid; gap: 0.3rem; }
 #results .wrap { max-height: 22rem; overflow-y: auto; padding: 3px; }
