@@ -27,11 +27,10 @@ from deepfake_detector import endings, libraries
 from deepfake_detector.console import ArgumentParser, UserError, command, say, say_lines
 from deepfake_detector.files import temporary_folder
 from deepfake_detector.prediction.task import Task, prepare_task
-from deepfake_detector.results import page
 from deepfake_detector.scoring import calibration, trained_model
 from deepfake_detector.web_app.address import is_this_machine_only, listen, say_address
 from deepfake_detector.web_app.desk import Desk
-from deepfake_detector.web_app.fragments import STYLE
+from deepfake_detector.web_app.fragments import HEAD, STYLE
 from deepfake_detector.web_app.worker import Worker
 
 SWEEP_SEC = 30.0  # between two looks for files of pages that were closed
@@ -145,7 +144,8 @@ def serve(desk: Desk, listening: socket.socket, args: argparse.Namespace) -> thr
         ssr_mode=False,
         enable_monitoring=False,
         theme=THEME,
-        css=f"{page.STYLE}\n{STYLE}",
+        head=HEAD,
+        css=STYLE,
     )
     # Another site could have its own name point to this machine, and so read what is on the page.
     hosts = {"127.0.0.1", "localhost", "[::1]"} if is_this_machine_only(args.host) else ()

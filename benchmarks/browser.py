@@ -61,6 +61,9 @@ class Browser:
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            # A camera that shows a test picture, and may be used without asking.
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
         ):
             options.add_argument(word)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
@@ -122,10 +125,11 @@ class Browser:
     def page_width(self) -> int:
         return self.driver.execute_script("return document.documentElement.scrollWidth")
 
-    def save_picture(self, path: Path, height: int | None = None) -> None:
-        """Save a picture of the page, from its top; without a height of all of it."""
+    def save_picture(self, path: Path, height: int | None = None, top: str = "body") -> None:
+        """Save a picture of the page, from an element on; without a height of all of it."""
         all_of_it = "return document.documentElement.scrollHeight"
         self._resize(height or self.driver.execute_script(all_of_it))
+        self.driver.execute_script("document.querySelector(arguments[0]).scrollIntoView()", top)
         time.sleep(0.7)  # until it is laid out
         self.driver.save_screenshot(str(path))
         self._resize(self._size[1])

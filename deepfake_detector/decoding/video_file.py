@@ -194,7 +194,10 @@ class VideoFile:
 
     def _listen(self, said: Said, error: Exception | None = None) -> None:
         """Keep the first words of FFmpeg about what it could not read."""
-        self._words = self._words or error_words(error, said)
+        words = error_words(error, said)
+        # What a browser has recorded has no length in its header, and ends where it was stopped.
+        if not (words.startswith("File ended prematurely") and math.isnan(self.header_sec)):
+            self._words = self._words or words
 
     def _picture(self, decoded: av.VideoFrame) -> Picture:
         clock_sec = math.nan if decoded.time is None else decoded.time

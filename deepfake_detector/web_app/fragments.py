@@ -5,6 +5,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from deepfake_detector.decoding.pictures import is_picture
+from deepfake_detector.results import page
 from deepfake_detector.web_app.desk import Status
 from deepfake_detector.web_app.sessions import Result, Session
 
@@ -14,16 +15,20 @@ HEADING = (
     "computer, and deleted afterwards.</p></header>"
 )
 NOTHING_YET = (
-    '<div class="nothing-yet"><h2>The verdict comes here</h2><p>FAKE, REAL or UNCERTAIN, with the '
-    "score, with what it rests on, and with what this detector cannot see.</p></div>"
+    '<div class="verdict-page video nothing-yet"><h2>The verdict comes here</h2><p>FAKE, REAL or '
+    "UNCERTAIN, with the score, with what it rests on, and with what this detector cannot see.</p>"
+    "</div>"
 )
-READY = Status("Nothing to do yet.", busy=False)
+READY = Status("Ready.", busy=False)
 # Read out to who does not see it, when it changes.
 IS_STATUS = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 # A moment is chosen by a radio button in the section; the arrow keys are clicks, too. The server
 # then sends the section again, and the focus must be where it was.
 CHOOSE_MOMENT = """
 element.addEventListener('click', (event) => {
+  if (event.target.closest('a[href="#model-card"]')) {
+    document.querySelector('#model-card button:not(.open)')?.click();
+  }
   const { face, moment } = event.target.dataset;
   if (moment === undefined) { return; }
   element.dataset.focused = event.target.id;
@@ -36,6 +41,11 @@ watch('value', () => {
   }
 });
 """
+# Gradio drops the container queries of the style that it is given, so this one goes into the head.
+HEAD = (
+    f"<style>.gradio-container.gradio-container {{\n{page.STYLE}}}\n"
+    "html:has(body.dark) { color-scheme: dark; }</style>"
+)
 STYLE = """
 .gradio-container { width: 100%; max-width: 84rem !important; margin: 0 auto !important; }
 header h1 { font-size: 1.6rem; margin: 0.4rem 0 0; }
@@ -43,18 +53,30 @@ header p { margin: 0.2rem 0 0.6rem; }
 #status { min-height: 4.2rem; }
 #status p { margin: 0 0 0.4rem; overflow-wrap: anywhere; }
 #status progress { width: 100%; height: 0.6rem; accent-color: #0b62c4; }
+:is(a, button, input, video):focus-visible {
+  outline: 3px solid light-dark(#0b62c4, #7db8ff) !important; outline-offset: 2px;
+}
+#files .or { color: inherit; }
 #results .wrap, #point .wrap { display: grid; gap: 0.3rem; }
+#results .wrap { max-height: 22rem; overflow-y: auto; padding: 3px; }
+.form:has(> #results:not(:has(input))), #tables:not(:has(a)) { display: none; }
 #results label, #point label { width: 100%; overflow-wrap: anywhere; }
 #shown { min-height: 36rem; }
 #shown h2, #shown h3, #shown h4 { font-weight: 600; }
-#shown a { text-decoration: underline; }
+#shown a, #tables a { text-decoration: underline; }
 .verdict-page .strip input { background: none !important; border: 0 !important; }
 .verdict-page { color-scheme: light; }
 .dark .verdict-page { color-scheme: dark; }
-.nothing-yet { padding: 1rem; }
+.verdict-page.nothing-yet { color: var(--soft); }
+@media (min-width: 60rem) {
+  #side { position: sticky; top: 1rem; align-self: flex-start; }
+}
+@media (max-width: 30rem) {
+  .gradio-container main { padding-inline: 0.4rem !important; }
+}
 .copy video, .copy img { display: block; max-width: 100%; max-height: 30rem; border-radius: 6px; }
 .copy a, #tables a { display: inline-block; padding: 0.35rem 0; margin-right: 1.2rem; }
-.copy a, #tables a { text-decoration: underline; }
+.verdict-page.copy h3 { margin-top: 0; }
 """
 
 
@@ -94,6 +116,8 @@ def copy_html(session: Session, result: Result) -> str:
     if result.copy_note:
         parts.append(Markup("<p>About the copy: {}.</p>").format(result.copy_note))
     parts.append(Markup('<a href="{}/page" download>Save this page (HTML)</a>').format(base))
-    section = '<section class="copy"><h3>To look at and to take away</h3>{}</section>'
+    section = (
+        '<section class="verdict-page video copy"><h3>To look at and to take away</h3>{}</section>'
+    )
     # A plain string, or whatever is put in front of it would be escaped.
     return str(Markup(section).format(Markup("").join(parts)))

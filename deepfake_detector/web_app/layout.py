@@ -34,23 +34,32 @@ POINTS = {
     calibration.HALF: "a score of one half",
 }
 
+# What is asked of the camera: more is not seen in a face, and takes longer.
+CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
+
 
 def layout(desk: Desk) -> gr.Blocks:
     """Return the page: what is where, and what happens when."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML(HEADING)
         with gr.Row():
-            with gr.Column(scale=2, min_width=300):
+            with gr.Column(scale=2, min_width=300, elem_id="side"):
                 with gr.Tab("Files"):
-                    files = gr.File(label="Videos or pictures", file_count="multiple", height=150)
+                    files = gr.File(
+                        label="Videos or pictures",
+                        file_count="multiple",
+                        height=150,
+                        elem_id="files",
+                    )
                 with gr.Tab("Camera"):
                     camera = gr.Video(
                         label="A recording",
                         sources=["webcam"],
                         include_audio=False,
-                        webcam_options=gr.WebcamOptions(mirror=False),
+                        webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
                         height=240,
                     )
+                    camera.preprocess = path_of
                 whole = gr.Checkbox(label="Look at all of a video, not at its start only")
                 status = gr.HTML(status_html(READY), elem_id="status", js_on_load=IS_STATUS)
                 cancel = gr.Button("Cancel", interactive=False, size="sm", elem_id="cancel")
@@ -162,6 +171,15 @@ class Actions:
 def status_values(status: Status) -> tuple:
     """Return values for the status and for the button that cancels."""
     return status_html(status), gr.Button(interactive=status.busy)
+
+
+def path_of(recording: gr.FileData | None) -> str | None:
+    """Return the file of a recording as it came.
+
+    Gradio would encode it again, to be sure that it has no sound, which takes minutes and the
+    program ffmpeg. The browser has recorded none.
+    """
+    return recording.path if recording else None
 
 
 def point_label(name: str, task: Task) -> str:

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -200,3 +201,18 @@ def test_a_damaged_picture_says_so(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(UnreadableError, match="not a picture OpenCV can read"):
         read(tmp_path / "photo.jpg")
+
+
+def test_what_a_browser_records_is_not_damaged_because_it_was_stopped(tmp_path, frames_rgb):
+    """It is written as it goes, without lengths, and its last block may be incomplete."""
+    recorded, stopped = tmp_path / "recorded.webm", tmp_path / "stopped.webm"
+    with av.open(str(recorded), "w", options={"live": "1"}) as container:
+        stream = container.add_stream("libvpx", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for image in frames_rgb:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode(None))
+    stopped.write_bytes(recorded.read_bytes()[:-20])
+    assert len(read(recorded)) == 12
+    assert len(read(stopped)) == 11
+    assert damage_of(stopped) == ""

@@ -1,5 +1,7 @@
 """The page as a person uses it: real Chromium, and nothing reachable but this machine."""
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -95,6 +97,19 @@ def test_work_can_be_cancelled_in_the_middle(tab, clips):
     tab.wait_for_verdicts(before + 1)
 
 
+def test_a_recording_from_the_camera_is_judged_as_it_came(tab):
+    tab.click("button[role=tab]:nth-of-type(2)")
+    tab.wait(lambda: tab.all("[title='grant webcam access'] button"))
+    tab.click("[title='grant webcam access'] button")
+    record = "button[aria-label='start recording']"
+    tab.wait(lambda: tab.all(record))
+    tab.click(record)
+    time.sleep(1.5)
+    tab.click(record)
+    tab.wait_for_verdicts(1)
+    assert tab.text("#shown .badge") == "NO FACE", "it shows a test picture"
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_page_fits_on_a_telephone_and_follows_light_and_dark(address, clips, width, dark):
@@ -104,6 +119,9 @@ def test_the_page_fits_on_a_telephone_and_follows_light_and_dark(address, clips,
         tab.wait_for_verdicts(1)
         assert tab.page_width() <= width, "the page scrolls sideways"
         colour = tab.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+        font = "return getComputedStyle(document.querySelector('#shown .chart text')).fontSize"
+        # In units of the chart: it can be read on a narrow page, too.
+        assert tab.driver.execute_script(font) == ("13px" if width == 360 else "10.5px")
         assert (max(map(int, colour.strip("rgba()").split(",")[:3])) < 100) == dark
         unnamed = [
             field.get_attribute("outerHTML")[:100]
