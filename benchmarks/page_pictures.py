@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 tab.drop(videos)
                 tab.wait_for_verdicts(len(videos))
                 choose_a_moment(tab)
-                tab.save_picture(Path(folder) / "page.png", height)
+                # A phone shows the verdict below what one drops files on.
+                tab.save_picture(Path(folder) / "page.png", height, "#shown" if dark else "body")
             save(Path(folder) / "page.png", args.out / f"{name}.jpeg")
     return 0
 

@@ -59,9 +59,9 @@ header p { margin: 0.2rem 0 0.6rem; }
 #files .or { color: inherit; }
 #results .wrap, #point .wrap { display: grid; gap: 0.3rem; }
 #results .wrap { max-height: 22rem; overflow-y: auto; padding: 3px; }
-.form:has(> #results:not(:has(input))), #tables:not(:has(a)) { display: none; }
+.form:not(:has(input)), #tables:not(:has(a)) { display: none; }
 #results label, #point label { width: 100%; overflow-wrap: anywhere; }
-#shown { min-height: 36rem; }
+#shown .html-container { padding: 0; }
 #shown h2, #shown h3, #shown h4 { font-weight: 600; }
 #shown a, #tables a { text-decoration: underline; }
 .verdict-page .strip input { background: none !important; border: 0 !important; }
@@ -69,10 +69,11 @@ header p { margin: 0.2rem 0 0.6rem; }
 .dark .verdict-page { color-scheme: dark; }
 .verdict-page.nothing-yet { color: var(--soft); }
 @media (min-width: 60rem) {
+  #shown { min-height: 36rem; }
   #side { position: sticky; top: 1rem; align-self: flex-start; }
 }
 @media (max-width: 30rem) {
-  .gradio-container main { padding-inline: 0.4rem !important; }
+  .gradio-container > .main { padding-inline: 0.7rem !important; }
 }
 .copy video, .copy img { display: block; max-width: 100%; max-height: 30rem; border-radius: 6px; }
 .copy a, #tables a { display: inline-block; padding: 0.35rem 0; margin-right: 1.2rem; }
