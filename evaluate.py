@@ -33,6 +33,9 @@ of before.
 With --json-summary the last line printed is one JSON object, the content of metrics.json.
 """
 
+import deepfake_detector  # noqa: F401  first: from here on Ctrl-C is one line
+
+# isort: split
 import argparse
 import json
 import sys

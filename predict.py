@@ -55,6 +55,9 @@ Exit code: 0 if all videos were scored, 1 if some could not be or a file could n
 a wrong argument.
 """
 
+import deepfake_detector  # noqa: F401  first: from here on Ctrl-C is one line
+
+# isort: split
 import concurrent.futures
 import contextlib
 import json

@@ -11,9 +11,8 @@ whose names say what is real and what is fake. They are only read. Comes out, un
 
     python processing.py --location dfdc_train_part_0 --save-path faces --num-vids 500
 
-Running it again continues where it stopped. Several runs may write to one save path, also from many
-machines that share the disk. A video that cannot be read stops nothing: the exit code is 0, and
-manifest.csv says why.
+Running it again continues where it stopped. Several runs, also on many machines, may share a save
+path. A video that cannot be read stops nothing: the exit code is 0, and manifest.csv says why.
 
 How a video becomes faces, and where in deepfake_detector/ to read on:
 
@@ -28,6 +27,9 @@ How a video becomes faces, and where in deepfake_detector/ to read on:
     folder   crops and boxes.csv are put in place, whole or not at all   face_dataset/folder.py
 """
 
+from deepfake_detector import __version__  # first: from here on Ctrl-C is one line
+
+# isort: split
 import functools
 import json
 import os
@@ -37,7 +39,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deepfake_detector import __version__
 from deepfake_detector.clips.strips import write_contact_sheets
 from deepfake_detector.console import (
     ArgumentParser,
@@ -104,8 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def main_arguments() -> ArgumentParser:
     """Return the parser of the command line."""
-    parser = ArgumentParser(__doc__)
-    defaults = FaceSettings()
+    parser, defaults = ArgumentParser(__doc__), FaceSettings()
     add = parser.add_argument_group("videos").add_argument
     add("--location", nargs="+", required=True, metavar="DIR", help="video folders")
     add("--layout", choices=layouts.LAYOUTS, help="layout of the folders (default: recognised)")
@@ -208,8 +208,7 @@ def processing(
     parts. `detector` is None for OpenCV's cascades, or "yunet=FILE.onnx". Without `workers`
     everything happens in this process, and a video that crashes the decoder ends it. With `workers`
     the videos go to that many new processes; the calling script then needs
-    `if __name__ == "__main__":` around the call. `scheduler` is the address of a Dask cluster that
-    does the work instead.
+    `if __name__ == "__main__":` around the call. `scheduler` is the address of a Dask cluster.
 
     Raises UserError for input that cannot work: no known layout, faces of other settings at
     `save_path`, a full disk. A video that cannot be used is a row with a status and a reason.

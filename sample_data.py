@@ -14,6 +14,9 @@ THESE PEOPLE ARE DRAWINGS: a detector's metrics on them show that the pipeline w
 nothing about how well it finds real deepfakes.
 """
 
+import deepfake_detector  # first: from here on Ctrl-C is one line
+
+# isort: split
 import contextlib
 import errno
 import json
@@ -24,9 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import deepfake_detector  # it says what is missing before the next import fails
-
-# isort: split
 import cv2
 import numpy as np
 

@@ -52,6 +52,18 @@ def floor_of(room: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
 
 
+@pytest.mark.parametrize("script", ["processing", "train", "evaluate", "predict", "sample_data"])
+def test_ctrl_c_in_the_first_imports_is_no_traceback(script):
+    """The package, which handles signals, was imported after parts of the standard library."""
+    tree = ast.parse((ROOT / f"{script}.py").read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports
+    ]
+    first = next(name for name in names if name != "sys")  # built in
+    assert str(first).partition(".")[0] == "deepfake_detector"
+
+
 def test_every_room_has_a_floor():
     rooms = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
     rooms |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}

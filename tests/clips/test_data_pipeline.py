@@ -283,7 +283,7 @@ def test_a_damaged_crop_is_named_with_its_video_and_the_remedy(numbered_faces, t
     assert sentence.startswith(f"{folder}/001.jpeg, a crop of short.mp4, ")
     assert re.search(words, sentence)
     assert sentence.endswith(
-        f"delete the folder {folder} and run processing.py again, then this command again"
+        f"delete the folder {folder} and run the same processing.py command again, then this one"
     )
 
 

@@ -251,7 +251,7 @@ def test_an_output_that_turns_read_only_stops_the_run_and_keeps_what_was_done(
         real_put(save_path, name, made, trash)
 
     monkeypatch.setattr(extraction, "put_faces", put_until_read_only)
-    with pytest.raises(UserError, match="Read-only file system.*finished videos are kept"):
+    with pytest.raises(UserError, match="Read-only file system.*keeps the finished videos"):
         processing.processing(videos, out)
     assert sorted(path.name for path in out.glob("person_*")) == done
     check_every_folder_is_whole(out)

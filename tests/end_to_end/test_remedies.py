@@ -213,13 +213,13 @@ SCORES = {
         f"{PREDICT} --csv x.csv --no-face-score 0.3", r"give (--csv-format dfdc)", "{line} {0}"
     ),
     "nothing-to-resume-by": Row(
-        f"{PREDICT} --resume", r"the file of (--json) or --csv; give", "{line} {0} x.json"
+        f"{PREDICT} --resume", r"the file of (--json), --csv or --html; give", "{line} {0} x.json"
     ),
     "a-stream-to-resume-by": Row(
-        f"{PREDICT} --resume --json /dev/null", r"or (--csv); give one", "{line} {0} x.csv"
+        f"{PREDICT} --resume --json /dev/null", r"(--csv) or --html; give one", "{line} {0} x.csv"
     ),
     "an-explanation-without-a-place": Row(
-        f"{PREDICT} --explain", r"the folder of (--annotate); give", "{line} {0} pictures"
+        f"{PREDICT} --explain", r"the folder of (--annotate) or", "{line} {0} pictures"
     ),
     "pictures-among-the-videos": Row(
         "predict.py one --model model --workers 0 --annotate one",

@@ -159,7 +159,7 @@ def test_faces_made_with_other_settings_are_refused_with_both_values(
     settings = json.loads((faces / "settings.json").read_text()) | {"margin_ratio": 0.1}
     (faces / "settings.json").write_text(json.dumps(settings))
     assert evaluated(run, faces, tmp_path / "report") == 2
-    assert "margin_ratio=0.1 (the model expects: 0.3)" in capsys.readouterr().err
+    assert "--margin 0.1 (the model expects: 0.3)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_nothing_unseen_is_one_sentence(run, sample_faces, tmp_path, capsys):
     seen = {"train": [name for part in names.values() for name in part], "validation": []}
     (copy / "split.json").write_text(json.dumps(seen | {"test": []}))
     assert evaluated(copy, sample_faces, tmp_path / "report") == 2
-    assert "none of 16 videos is in the split 'unseen'" in capsys.readouterr().err
+    assert "none of 16 videos is one that the model has not seen" in capsys.readouterr().err
 
 
 @pytest.mark.slow

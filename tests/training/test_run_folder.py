@@ -160,7 +160,9 @@ def test_a_damaged_crop_stops_it_and_once_mended_it_goes_on(sample_faces, uninte
     whole = {crop: crop.read_bytes() for crop in (faces / name).glob("*.jpeg")}
     for crop, content in whole.items():
         crop.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match=rf"{name}/000.jpeg, .* run processing.py again"):
+    with pytest.raises(
+        UserError, match=rf"{name}/000.jpeg, .* run the same processing.py command again"
+    ):
         training(faces, out)
     for crop, content in whole.items():
         crop.write_bytes(content)
@@ -345,7 +347,9 @@ def test_a_state_that_is_damaged_is_one_sentence(sample_faces, uninterrupted, tm
     shutil.copytree(uninterrupted, out)
     path = out / run_folder.STATE_NAME
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(UserError, match="state.npz cannot be read .* --overwrite trains again"):
+    with pytest.raises(
+        UserError, match="state.npz cannot be read: it is damaged; --overwrite trains again"
+    ):
         training(sample_faces, out)
 
 
@@ -545,7 +549,7 @@ def test_an_initial_model_that_does_not_fit_is_one_sentence(
             sample_faces, tmp_path / "run", settings=replace(SETTINGS, initial=path, **changes)
         )
 
-    with pytest.raises(UserError, match="the initial model has .* weights in .* tensors"):
+    with pytest.raises(UserError, match="the model of --from has .* weights in .* tensors"):
         shutil.copy(uninterrupted / "model.keras", tmp_path / "alone.keras")
         begin_with(tmp_path / "alone.keras", architecture="efficientnet-lite0")
     sentence = "a model of baseline, this training is one of .*; give --architecture baseline, or"

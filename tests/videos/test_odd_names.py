@@ -186,12 +186,12 @@ def test_names_with_a_path_in_them_touch_nothing_outside(videos, tmp_path, mp4):
     ("entry", "reason"),
     [
         ("really", "the label is 'really'"),
-        ({"split": "train"}, "the label is None"),
+        ({"split": "train"}, "it has no label"),
         ({"label": 1}, "the label is 1"),
         ({"label": ["FAKE"]}, "the label is ['FAKE']"),
         ({"label": "FAKE", "original": ["a.mp4"]}, "the original is not the name of a video"),
-        (["FAKE"], "the entry is ['FAKE'], not an object"),
-        (None, "the entry is None, not an object"),
+        (["FAKE"], 'the entry is ["FAKE"], not an object'),
+        (None, "the entry is null, not an object"),
     ],
 )
 def test_an_entry_without_a_usable_label_is_a_row_with_its_reason(
