@@ -9,13 +9,15 @@
     scoring       one scorer for all, calibration, metrics, the files of a trained model
     training      settings, training loop, checkpoints, the run folder
     evaluation    intervals, groups, robustness, the report
-    prediction    windows, verdicts, annotated videos, pictures
+    prediction    windows, verdicts
+    results       what people see of verdicts: tables, charts, annotated videos, pages
+    web_app       the page of app.py
     synthetic     synthetic people for the demo and the tests
 
 Rooms import downwards only: endings, libraries, files, console < output_paths, images, charts,
-parallel < decoding < videos, networks, synthetic < face_dataset < faces, clips < scoring <
-training, evaluation, prediction. No room imports a script, and nothing that processing.py needs
-imports TensorFlow.
+pages, parallel < decoding < videos, networks, synthetic < face_dataset < faces, clips < scoring <
+training, evaluation, prediction < results < web_app. No room imports a script, and nothing that
+processing.py needs imports TensorFlow.
 """
 
 from deepfake_detector import endings, libraries

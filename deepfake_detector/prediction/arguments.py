@@ -143,6 +143,8 @@ def check_arguments(args: argparse.Namespace) -> None:
             )
         if not 0 <= args.no_face_score <= 1:
             raise ArgumentError("no_face_score", args.no_face_score, "from 0 to 1")
+    if args.windows != WINDOW_RULES[0] and not args.whole:
+        raise UserError("--windows says which window decides with --whole; give that one too")
     if args.resume and Destinations(args.csv, args.json, html=args.html).unfinished is None:
         raise UserError(
             "--resume finds what is scored next to the file of --json, --csv or --html; give one "

@@ -443,6 +443,7 @@ def test_whoever_stops_early_stops_the_reading(quick_run, sample_videos, monkeyp
         ),
         (["--resume"], "--resume finds what is scored next to the file of --json, --csv or --html"),
         (["--explain"], "--explain draws into the folder of --annotate or the page of --html"),
+        (["--windows", "median"], "--windows says which window decides with --whole"),
         (["--workers", "-1"], "workers is -1"),
         (["--timeout-sec", "0"], "--timeout-sec is 0"),
         (["--operating-point", "false-alarms-1"], "no operating point fpr-1"),
