@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     task = next(iter(tasks.values()))
     listening = listen(args.host, args.port)
     with temporary_folder("app") as folder:
+        # TensorFlow, in the worker, leaves files in the temporary folder when it is ended.
+        os.environ["TMPDIR"] = str(folder)
         worker = Worker(task)
         worker.start()  # and loads TensorFlow while the page opens
         desk = Desk(tasks, worker, folder, args.longest_sec)

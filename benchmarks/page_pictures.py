@@ -20,7 +20,7 @@ from benchmarks.browser import Browser, served_page
 from deepfake_detector.files import written_whole
 from sample_data import make_sample_set
 
-QUALITY = 88
+QUALITY = 80
 PICTURES = {
     "page_wide": (1280, 1040, False),
     "page_phone": (360, 1040, True),

@@ -41,10 +41,13 @@ watch('value', () => {
   }
 });
 """
-# Gradio drops the container queries of the style that it is given, so this one goes into the head.
+# Gradio drops the container queries of the style that it is given, and rules about what is around
+# the page where they depend on its width. So these go into the head.
 HEAD = (
     f"<style>.gradio-container.gradio-container {{\n{page.STYLE}}}\n"
-    "html:has(body.dark) { color-scheme: dark; }</style>"
+    "html:has(body.dark) { color-scheme: dark; }\n"
+    "@media (max-width: 30rem) { .gradio-container > .main { padding: 0.7rem !important; } }\n"
+    "</style>"
 )
 STYLE = """
 .gradio-container { width: 100%; max-width: 84rem !important; margin: 0 auto !important; }
@@ -71,9 +74,6 @@ header p { margin: 0.2rem 0 0.6rem; }
 @media (min-width: 60rem) {
   #shown { min-height: 36rem; }
   #side { position: sticky; top: 1rem; align-self: flex-start; }
-}
-@media (max-width: 30rem) {
-  .gradio-container > .main { padding-inline: 0.7rem !important; }
 }
 .copy video, .copy img { display: block; max-width: 100%; max-height: 30rem; border-radius: 6px; }
 .copy a, #tables a { display: inline-block; padding: 0.35rem 0; margin-right: 1.2rem; }
