@@ -63,13 +63,7 @@ def app_arguments() -> ArgumentParser:
     """Return the parser of the command line."""
     parser = ArgumentParser(__doc__)
     add = parser.add_argument
-    add(
-        "--model",
-        type=Path,
-        metavar="FILE",
-        help="model.keras of a run, or the run folder (default: the model that comes with this "
-        "project)",
-    )
+    trained_model.add_model_argument(parser)
     add("--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine only)")
     add(
         "--port", type=int, default=7860, help="port to listen at; 0 takes a free one (%(default)s)"

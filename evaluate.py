@@ -55,6 +55,7 @@ from deepfake_detector.console import (
 )
 from deepfake_detector.output_paths import OutputFile
 from deepfake_detector.scoring import calibration
+from deepfake_detector.scoring.trained_model import add_model_argument
 
 UNSEEN, ALL = "unseen", "all"
 SPLIT_CHOICES = (UNSEEN, ALL, "train", "validation", "test")
@@ -63,13 +64,7 @@ SPLIT_CHOICES = (UNSEEN, ALL, "train", "validation", "test")
 def arguments() -> ArgumentParser:
     parser = ArgumentParser(__doc__)
     add = parser.add_argument
-    add(
-        "--model",
-        type=Path,
-        metavar="FILE",
-        help="model.keras of a run, or the run folder (default: the model that comes with this "
-        "project)",
-    )
+    add_model_argument(parser)
     add("--data", type=Path, nargs="+", required=True, metavar="DIR", help="folders of faces")
     add("--out", type=Path, required=True, metavar="DIR", help="report folder")
     add(

@@ -15,6 +15,7 @@ from deepfake_detector.face_dataset.settings import AS_IS
 from deepfake_detector.prediction.task import CSV_FORMATS, NO_FACE_SCORE, Destinations
 from deepfake_detector.prediction.verdicts import WINDOW_RULES
 from deepfake_detector.scoring import calibration
+from deepfake_detector.scoring.trained_model import add_model_argument
 from deepfake_detector.videos import search
 
 
@@ -23,13 +24,7 @@ def main_arguments(description: str | None) -> ArgumentParser:
     parser = ArgumentParser(description)
     add = parser.add_argument
     add("videos", nargs="+", metavar="VIDEO_OR_FOLDER", help="what to score")
-    add(
-        "--model",
-        type=Path,
-        metavar="FILE",
-        help="model.keras of a run, or the run folder (default: the model that comes with this "
-        "project)",
-    )
+    add_model_argument(parser)
     add(
         "--operating-point",
         type=calibration.current_name,

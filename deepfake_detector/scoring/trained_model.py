@@ -3,6 +3,7 @@
 settings = read_model_settings(Path("run/model.keras"))
 """
 
+import argparse
 import json
 import re
 import zipfile
@@ -33,6 +34,17 @@ CARD_NAME = "MODEL_CARD.md"
 SYNTHETIC_NAME = re.compile(r"person_\d{3}(_face_\d{3})?\.mp4(#\d+)?")
 SYNTHETIC_WARNING = "it was trained on drawings, so its scores say nothing about real people"
 PRETRAINED = Path(__file__).parents[2] / "pretrained"  # a run folder, and a card
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --model, which `find_model` takes."""
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="model.keras of a run, or the run folder (default: the model that comes with this "
+        "project)",
+    )
 
 
 def find_model(path: Path | str | None, option: str = "--model") -> Path:
