@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from benchmarks.browser import Browser, served_page
 from deepfake_detector.files import written_whole
@@ -58,7 +57,8 @@ def choose_a_moment(tab: Browser) -> None:
 
 
 def save(png: Path, path: Path) -> None:
-    image_bgr: np.ndarray = cv2.imread(str(png))
+    image_bgr = cv2.imread(str(png))
+    assert image_bgr is not None
     content = cv2.imencode(".jpeg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
     with written_whole(path) as partial:
         partial.write_bytes(content)
