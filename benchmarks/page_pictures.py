@@ -58,7 +58,7 @@ def choose_a_moment(tab: Browser) -> None:
 
 
 def save(png: Path, path: Path) -> None:
-    image_bgr: np.ndarray = cv2.imread(str(png))
+    image_bgr = np.asarray(cv2.imread(str(png)))
     content = cv2.imencode(".jpeg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
     with written_whole(path) as partial:
         partial.write_bytes(content)
