@@ -77,7 +77,7 @@ class Browser:
     def open(self, address: str) -> None:
         self.driver.get(address)
         # The parts of the page come one by one on a busy machine.
-        self.wait(lambda: len(self.all("input[type=file], #cancel, #shown")) >= 3)
+        self.wait(lambda: self.all("input[type=file]") and self.all("#cancel, #shown")[1:])
 
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
