@@ -80,7 +80,8 @@ class Browser:
 
     def open(self, address: str) -> None:
         self.driver.get(address)
-        self.wait(lambda: self.all("input[type=file]"))
+        # The parts of the page come one by one on a busy machine.
+        self.wait(lambda: self.all("input[type=file]") and self.all("#cancel, #shown")[1:])
 
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
