@@ -11,6 +11,7 @@ The scores are those of predict.py: the worker does what `predict.judge_videos` 
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -83,7 +84,7 @@ class Desk:
                 raise PermissionError(f"{path.name} was not uploaded")
         session.cancelled.clear()
         taken = [session.take(path) for path in paths]
-        told = []
+        told: list[str] = []
         try:
             for order, (number, path) in enumerate(taken):
                 which = f" ({order + 1} of {len(taken)})" if len(taken) > 1 else ""
@@ -98,7 +99,17 @@ class Desk:
         finally:
             for _, path in taken:
                 path.unlink(missing_ok=True)
-        yield Status(". ".join(told), busy=False)
+        yield Status(told[0] if len(told) == 1 else self._counts(session, taken, told), busy=False)
+
+    def _counts(
+        self, session: Session, taken: Sequence[tuple[int, Path]], told: Sequence[str]
+    ) -> str:
+        """Return how many files got which verdict, and what was said of those that got none."""
+        found = {number: session.result(number) for number, _ in taken}
+        counts = Counter(result.judged.verdict for result in found.values() if result)
+        refused = [words for words, number in zip(told, found, strict=True) if not found[number]]
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "none"
+        return ". ".join([f"{counted(len(taken), 'file')}, verdicts: {verdicts}", *refused])
 
     def clear_away(self) -> None:
         """Remove what visitors who have left have left behind, and uploads that are taken."""

@@ -72,7 +72,7 @@ def test_the_page_gives_the_scores_of_the_command(desk, uploads):
         assert result.judged.verdict == video.verdict
         assert result.copy.suffix == ".mp4" and not result.copy_note
     assert any("looking for faces" in status.words for status in statuses)
-    assert all(result.name in statuses[-1].words for result in session.results)
+    assert statuses[-1].words.startswith("2 files, verdicts: ")
     kept = {path.name for path in session.folder.rglob("*") if path.is_file()}
     assert not kept & {path.name for path in uploads}, "what was uploaded stays"
     rows = list(csv.DictReader(io.StringIO(desk.csv(session))))
