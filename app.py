@@ -125,7 +125,7 @@ def serve(desk: Desk, listening: socket.socket, args: argparse.Namespace) -> thr
 
     server = fastapi.FastAPI(openapi_url=None)
     add_downloads(server, desk)
-    blocks = layout(desk)
+    blocks = layout(desk, args.upload_mb)
     # Or Gradio, which believes that it is not served yet, opens any path that a request names.
     blocks.has_launched = True
     gr.mount_gradio_app(

@@ -1,6 +1,6 @@
 """The layout of the page of app.py, on Gradio: what is where, and what happens when.
 
-gr.mount_gradio_app(server, layout(desk), path="/", theme=THEME)
+gr.mount_gradio_app(server, layout(desk, upload_mb), path="/", theme=THEME)
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ POINTS = {
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
 
 
-def layout(desk: Desk) -> gr.Blocks:
+def layout(desk: Desk, upload_mb: int) -> gr.Blocks:
     """Return the page: what is where, and what happens when."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML(HEADING)
@@ -46,7 +46,7 @@ def layout(desk: Desk) -> gr.Blocks:
             with gr.Column(scale=2, min_width=300, elem_id="side"):
                 with gr.Tab("Files"):
                     files = gr.File(
-                        label="Videos or pictures",
+                        label=f"Videos or pictures, up to {upload_mb} MB",
                         file_count="multiple",
                         height=150,
                         elem_id="files",
