@@ -86,8 +86,18 @@ def tree(folder: Path) -> dict[str, bytes]:
 SLOW_FIXTURES = {"run", "run_with_frames", "quick_run", "videos", "uninterrupted", "head", "work"}
 
 
+# Minutes each: begun last, one of them would be waited for alone.
+LONGEST_FILES = {
+    "test_readme_commands.py",
+    "test_loop.py",
+    "test_run_folder.py",
+    "test_remedies.py",
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests as slow that use a slow fixture."""
+    """Mark tests as slow that use a slow fixture, and begin with the longest files."""
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
     for item in items:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

@@ -73,7 +73,7 @@ def test_a_shuffle_buffer_mixes_only_nearby_pairs():
     ("videos", "sentence"),
     [
         ([video("a.mp4"), video("b.mp4")], "2 real and 0 fake; add the missing class"),
-        (dfdc_part(2), "2 real and 6 fake videos make 4 balanced clips, less than a batch of 8"),
+        (dfdc_part(2), "2 real and 6 fake, make 4 balanced clips, less than a batch of 8"),
     ],
 )
 def test_training_data_that_make_no_batch_are_one_sentence(videos, sentence):

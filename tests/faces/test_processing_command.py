@@ -57,7 +57,7 @@ def test_command_with_nothing_usable_is_an_error(tmp_path, capsys):
     write_metadata(tmp_path, {"gone.mp4": "REAL"})
     arguments = ["--location", str(tmp_path), "--save-path", str(tmp_path / "faces")]
     assert processing.main(arguments) == 2
-    assert capsys.readouterr().err.startswith("error: none of 1 videos gave any faces")
+    assert capsys.readouterr().err.startswith("error: no faces in 1 video; ")
 
 
 def test_wrong_path_is_one_line_and_exit_code_2(tmp_path, capsys):

@@ -118,7 +118,7 @@ def test_faces_taken_as_they_are_are_evaluated_with_a_note(run, tmp_path, capsys
     as_is = settings["faces"] | {"faces": "as-is", "margin_ratio": 0.0, "search_sec": 5.0}
     (tmp_path / "settings.json").write_text(json.dumps(as_is))
     check_faces(tmp_path, settings)
-    assert "faces=as-is (the model expects: main)" in capsys.readouterr().out
+    assert "--faces as-is (the model expects: main)" in capsys.readouterr().out
 
 
 def test_windows_without_a_face_leave_no_crops_behind(late_face, tmp_path):

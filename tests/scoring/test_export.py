@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 from conftest import TINY
-from earlier_networks import detail_network
 from keras import layers
 
 import model as networks
@@ -98,14 +97,12 @@ def check_scores(folder, clips: np.ndarray) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mobile", "detail of earlier versions", "baseline"])
+@pytest.mark.parametrize("name", ["mobile", "baseline"])
 def test_exported_models_give_the_scores_of_the_keras_model(name, clips, tmp_path):
     if name == "mobile":
         network = mobile_network()
-    elif name == "baseline":
-        network = networks.build_model(NUM_FRAMES, (SIDE, SIDE), name)
     else:
-        network = detail_network(NUM_FRAMES, SIDE)
+        network = networks.build_model(NUM_FRAMES, (SIDE, SIDE), name)
     model_file.save(network, tmp_path / "model.keras")
     folder, notes = exports.export(tmp_path / "model.keras", SETTINGS)
     assert folder == tmp_path / "export"

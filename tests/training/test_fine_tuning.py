@@ -185,7 +185,7 @@ def test_faces_made_otherwise_than_those_of_the_model_are_noted(
     with pytest.raises(Stop):
         # In the stage of clips; the note comes before single frames.
         training(sample_faces, tmp_path / "run", [StopAt(0, 0)], settings=asked)
-    assert "was trained on other faces: margin_ratio=0.9" in capsys.readouterr().out
+    assert "was trained on other faces: --margin 0.9" in capsys.readouterr().out
 
 
 class StopAfterFrames(Exception):

@@ -184,7 +184,6 @@ print(json.dumps(results))
 @pytest.mark.parametrize(
     ("precision", "frame_epochs", "architecture"),
     [
-        ("float32", "0", "baseline"),
         ("mixed_float16", "1", "baseline"),
         ("float32", "1", "efficientnet-lite0"),
     ],
