@@ -22,7 +22,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered
-	$(RUN) -m pytest -n 2 --dist loadfile -m slow
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 quick: lint
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"

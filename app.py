@@ -24,7 +24,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepfake_detector import endings, libraries
-from deepfake_detector.console import ArgumentParser, UserError, command, say, say_lines
+from deepfake_detector.console import (
+    ArgumentError,
+    ArgumentParser,
+    UserError,
+    command,
+    say,
+    say_lines,
+)
 from deepfake_detector.files import temporary_folder
 from deepfake_detector.prediction.task import Task, prepare_task
 from deepfake_detector.scoring import calibration, trained_model
@@ -39,6 +46,10 @@ SWEEP_SEC = 30.0  # between two looks for files of pages that were closed
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = app_arguments().parse_args(argv)
+    if args.upload_mb < 1:
+        raise ArgumentError("upload_mb", args.upload_mb, "1 or more")
+    if not args.longest_sec > 0:
+        raise ArgumentError("longest_sec", args.longest_sec, "a number of seconds above 0")
     libraries.require("gradio", "fastapi", "uvicorn", file="requirements-app.txt")
     tasks = tasks_of(args.model)
     task = next(iter(tasks.values()))

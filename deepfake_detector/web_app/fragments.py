@@ -4,7 +4,6 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.results import page
 from deepfake_detector.web_app.desk import Status
 from deepfake_detector.web_app.sessions import Result, Session
@@ -20,14 +19,20 @@ NOTHING_YET = (
     "</div>"
 )
 READY = Status("Ready.", busy=False)
-# Read out to who does not see it, when it changes.
-IS_STATUS = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
+# Read out to who does not see it: not every second that passes, but what came of it.
+IS_STATUS = """
+element.setAttribute('role', 'status');
+element.setAttribute('aria-live', 'polite');
+watch('value', () => {
+  element.setAttribute('aria-busy', String(element.querySelector('progress') !== null));
+});
+"""
 # A moment is chosen by a radio button in the section; the arrow keys are clicks, too. The server
 # then sends the section again, and the focus must be where it was.
 CHOOSE_MOMENT = """
 element.addEventListener('click', (event) => {
   if (event.target.closest('a[href="#model-card"]')) {
-    document.querySelector('#model-card button:not(.open)')?.click();
+    document.getElementById('model-card')?.closest('details')?.setAttribute('open', '');
   }
   const { face, moment } = event.target.dataset;
   if (moment === undefined) { return; }
@@ -105,7 +110,7 @@ def copy_html(session: Session, result: Result) -> str:
     if result.copy is not None:
         shown = (
             '<img src="{0}/copy" alt="The picture with the faces that were found and their scores">'
-            if is_picture(result.judged.path)
+            if result.copy.suffix == ".png"
             else '<video src="{0}/copy" controls preload="metadata" aria-label="The video with the '
             'faces that were found and their scores"></video>'
         )

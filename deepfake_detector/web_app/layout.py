@@ -84,8 +84,11 @@ def layout(desk: Desk, upload_mb: int) -> gr.Blocks:
 
         actions = Actions(desk)
         seen = [status, cancel, results, tables, shown]
-        many: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": None}
-        many["show_progress"] = "hidden"
+        many: dict[str, Any] = {
+            "trigger_mode": "multiple",
+            "concurrency_limit": None,
+            "show_progress": "hidden",
+        }
         files.upload(actions.judge, [files, whole], [*seen, files], **many)
         camera.stop_recording(actions.judge, [camera, whole], [*seen, camera], **many)
         cancel.click(actions.cancel, queue=False)
@@ -154,14 +157,8 @@ class Actions:
         """Return values for the list of results, its tables and what is shown large."""
         choices = [(f"{title_of(each)}  {each.name}", each.number) for each in session.results]
         choices.reverse()
-        number, section = (
-            (result.number, self._section(session, result))
-            if result
-            else (
-                None,
-                NOTHING_YET,
-            )
-        )
+        number = result.number if result else None
+        section = self._section(session, result) if result else NOTHING_YET
         return [gr.Radio(choices, value=number), tables_html(session), section]
 
     def _section(self, session: Session, result: Result) -> str:

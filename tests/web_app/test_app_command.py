@@ -48,6 +48,18 @@ def test_the_page_is_for_this_machine_unless_asked_otherwise(capsys):
     assert not is_this_machine_only("0.0.0.0") and not is_this_machine_only("192.168.0.7")
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--upload-mb", "0"], "--upload-mb is 0; it must be 1 or more"),
+        (["--longest-sec", "nan"], "--longest-sec is nan; it must be a number of seconds above 0"),
+    ],
+)
+def test_a_limit_that_is_none_is_said(words, sentence, capsys):
+    assert app.main(words) == 2
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
 def test_port_0_takes_a_free_one():
     with listen("127.0.0.1", 0) as one, listen("127.0.0.1", 0) as other:
         assert one.getsockname()[1] != other.getsockname()[1]
