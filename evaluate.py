@@ -277,11 +277,9 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
         chosen = [track for track in tracks if track.name in names[split]]
     total = count_videos(tracks)
     if not chosen:
-        which = (
-            "is one that the model has not seen"
-            if split == UNSEEN
-            else (f"is in the {split} split of {model.parent}")
-        )
+        which = f"is in the {split} split of {model.parent}"
+        if split == UNSEEN:
+            which = "is one that the model has not seen"
         raise UserError(
             f"none of {counted(total, 'video')} {which}; --split all scores every video, also "
             "those that it was trained on"

@@ -23,15 +23,16 @@ NEEDED = (
     "scipy",
     "sklearn",
 )
-INSTALL = "run: pip install -r requirements.txt"
+REQUIREMENTS = "requirements.txt"
+INSTALL = "run: pip install -r {}"
 
 
-def require(*names: str, file: str = "requirements.txt") -> None:
+def require(*names: str, file: str = REQUIREMENTS) -> None:
     """End one of the scripts with a sentence where a library, of those in `file`, is not installed;
     anywhere else raise ImportError with it."""
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
-        install = f"run: pip install -r {file}"
+        install = INSTALL.format(file)
         _give_up(f"{', '.join(missing)}: not installed for {sys.executable}; {install}")
 
 
@@ -42,7 +43,7 @@ def require_opencv() -> None:
         importlib.import_module("cv2")
     except ImportError as error:
         if ".so" not in str(error):
-            _give_up(f"OpenCV cannot be imported: {error}; {INSTALL}")
+            _give_up(f"OpenCV cannot be imported: {error}; {INSTALL.format(REQUIREMENTS)}")
         _give_up(
             f"OpenCV cannot be imported: {error}; install what the system lacks (apt-get install "
             "libgl1 libglib2.0-0), or the OpenCV that does without it (pip uninstall "

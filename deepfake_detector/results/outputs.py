@@ -88,9 +88,7 @@ class Outputs:
         self._picture_stems = search.file_stems(paths)
         self._results: dict[int, VideoVerdict] = {}  # without windows, of which there are many
         self._unfinished = (
-            UnfinishedResults(to.unfinished, _origin(task, to), paths)
-            if to.csv or to.json
-            else None
+            UnfinishedResults(to.unfinished, _origin(task, to), paths) if any(files) else None
         )
         self._names = search.shortest_names(paths)
         self._taken_up = 0

@@ -47,12 +47,7 @@ def print_splits(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
         print(f"note: {warning}; a videos.csv can say it, see docs/data.md")
     left_out = count_videos(splits[LEFT_OUT])
     if left_out:
-        are = (
-            "shows people of two splits and is"
-            if left_out == 1
-            else ("show people of two splits and are")
-        )
-        print(f"{counted(left_out, 'video')} {are} left out")
+        print(f"{counted(left_out, 'video')} left out: people of two splits are on them")
         if any(track.split != "train" for split in SPLITS for track in splits[split]):
             print(
                 "--ignore-official-split splits all videos at random, also those whose split the "

@@ -44,9 +44,7 @@ BEST_NAME = "checkpoints/best.keras"
 STATE_CONTRACT = 1
 # Another TensorFlow would not give identical weights, but it is still this run. The videos are
 # compared by their names, numbers of frames and pixels as settings of the training.
-NOT_COMPARED = {
-    *("training", "version", "versions", "faces", "trained_on", "num_frames", "img_size")
-}
+NOT_COMPARED = {"training", "version", "versions", "faces", "trained_on", "num_frames", "img_size"}
 
 
 @dataclass

@@ -10,6 +10,7 @@ The scores are those of predict.py: the worker does what `predict.judge_videos` 
 """
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,15 +20,17 @@ from pathlib import Path
 
 from deepfake_detector.console import counted
 from deepfake_detector.prediction.task import Task
-from deepfake_detector.prediction.verdicts import JudgedVideo, judge, score_text
+from deepfake_detector.prediction.verdicts import JudgedVideo, judge
 from deepfake_detector.prediction.windows import VideoFaces
 from deepfake_detector.results import page
+from deepfake_detector.results.annotated_video import title_of
 from deepfake_detector.results.outputs import csv_text, json_head
 from deepfake_detector.results.video_verdict import VideoVerdict, plain_result
 from deepfake_detector.web_app.sessions import Result, Session, Sessions
 from deepfake_detector.web_app.worker import CancelledError, Waiting, Worker, WorkerDiedError
 from deepfake_detector.web_app.worker_process import (
     Drawn,
+    Event,
     Explained,
     ExplainJob,
     JudgeJob,
@@ -82,34 +85,32 @@ class Desk:
         for path in paths:
             if not path.resolve().is_relative_to(self.uploads.resolve()):
                 raise PermissionError(f"{path.name} was not uploaded")
-        session.cancelled.clear()
         taken = [session.take(path) for path in paths]
-        told: list[str] = []
+        verdicts, others = Counter[str](), []
+        last = Status("", busy=False)
         try:
-            for order, (number, path) in enumerate(taken):
-                which = f" ({order + 1} of {len(taken)})" if len(taken) > 1 else ""
-                for status in self._judge_one(session, number, path, whole):
-                    yield replace(status, words=f"{path.name}{which}: {status.words}")
-                    if not status.busy:
-                        told.append(f"{path.name}: {status.words}")
-                path.unlink(missing_ok=True)
+            with session.working() as cancelled:
+                for order, (number, path) in enumerate(taken):
+                    which = f" ({order + 1} of {len(taken)})" if len(taken) > 1 else ""
+                    for last in self._judge_one(session, number, path, whole, cancelled):
+                        yield replace(last, words=f"{path.name}{which}: {last.words}")
+                    last = replace(last, words=f"{path.name}: {last.words}")
+                    result = session.result(number)
+                    if result is None:
+                        others.append(last.words)
+                    else:
+                        verdicts[result.judged.verdict] += 1
         except CancelledError:
             yield Status("Cancelled. What was finished before is in the list.", busy=False)
             return
         finally:
             for _, path in taken:
                 path.unlink(missing_ok=True)
-        yield Status(told[0] if len(told) == 1 else self._counts(session, taken, told), busy=False)
-
-    def _counts(
-        self, session: Session, taken: Sequence[tuple[int, Path]], told: Sequence[str]
-    ) -> str:
-        """Return how many files got which verdict, and what was said of those that got none."""
-        found = {number: session.result(number) for number, _ in taken}
-        counts = Counter(result.judged.verdict for result in found.values() if result)
-        refused = [words for words, number in zip(told, found, strict=True) if not found[number]]
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "none"
-        return ". ".join([f"{counted(len(taken), 'file')}, verdicts: {verdicts}", *refused])
+        if len(taken) > 1:
+            counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+            words = [f"{counted(len(taken), 'file')}, verdicts: {counts or 'none'}", *others]
+            last = replace(last, words=". ".join(words))
+        yield replace(last, busy=False)
 
     def clear_away(self) -> None:
         """Remove what visitors who have left have left behind, and uploads that are taken."""
@@ -120,17 +121,17 @@ class Desk:
                     path.unlink()
 
     def _judge_one(
-        self, session: Session, number: int, path: Path, whole: bool
+        self, session: Session, number: int, path: Path, whole: bool, cancelled: threading.Event
     ) -> Iterator[Status]:
         folder = session.folder_of(number)
         rule = self._task(session).rule
         job, result = JudgeJob(path, folder, rule, whole, self._longest_sec), None
         try:
-            for event in self._worker.run(job, session.cancelled):
+            for event in self._worker.run(job, cancelled):
                 if isinstance(event, JudgedVideo):
                     result = Result(number, path.name, event, folder)
                     session.add(result)
-                    yield Status(f"{title_of(result)}", 1.0, news=True)
+                    yield Status(title_of(result.judged), 1.0, news=True)
                 elif isinstance(event, Drawn) and result is not None:
                     result.copy, result.copy_note = event.path, event.note
                     result.copy_threshold = rule.threshold
@@ -147,7 +148,7 @@ class Desk:
             else:
                 result.copy_note = str(error)
         if result is not None:
-            yield Status(f"{title_of(result)}", 1.0, busy=False, news=True)
+            yield Status(title_of(result.judged), 1.0, busy=False, news=True)
 
     def explain(self, session: Session, result: Result, face: int, moment: int) -> Iterator[Status]:
         """Find out what in a face its score rests on at a moment, unless that is known."""
@@ -158,10 +159,9 @@ class Desk:
         if result.chosen in result.maps:
             yield Status("", busy=False, news=True)
             return
-        session.cancelled.clear()
         job = ExplainJob(faces[face], moment)
-        with suppress(CancelledError, WorkerDiedError):
-            for event in self._worker.run(job, session.cancelled):
+        with suppress(CancelledError, WorkerDiedError), session.working() as cancelled:
+            for event in self._worker.run(job, cancelled):
                 if isinstance(event, Explained):
                     result.maps[face, moment] = event.picture
                 elif isinstance(event, Refused):
@@ -177,17 +177,15 @@ class Desk:
         if name not in self.tasks:
             return ""
         session.operating_point = name
-        changed = []
+        words = []
         for result in session.results:
             before = result.judged.verdict
             if result.apply(self._task(session).rule):
-                changed.append(f"{result.name}: {before} is now {result.judged.verdict}")
-        if not session.results:
-            return ""
-        same = len(session.results) - len(changed)
-        return ". ".join([*changed, f"{counted(same, 'verdict')} as before" if same else ""]).strip(
-            ". "
-        )
+                words.append(f"{result.name}: {before} is now {result.judged.verdict}")
+        same = len(session.results) - len(words)
+        if same:
+            words.append(f"{counted(same, 'verdict')} as before")
+        return ". ".join(words)
 
     def section(self, session: Session, result: Result, maps_follow: bool = True) -> str:
         """Return what the page shows of a result, as HTML."""
@@ -222,22 +220,12 @@ class Desk:
         return self.tasks[self._point(session)]
 
 
-def title_of(result: Result) -> str:
-    """Return a verdict with its score, in a few words."""
-    judged = result.judged
-    if judged.score is None:
-        return judged.verdict
-    return f"{judged.verdict} {score_text(judged.score, judged.rule.threshold)}"
-
-
 def _verdicts(session: Session) -> list[VideoVerdict]:
     """Return the results as plain values, under the names that the visitor knows."""
     return [replace(plain_result(result.judged), path=result.name) for result in session.results]
 
 
-def _status_of(event: Progress | Waiting | object) -> Status:
+def _status_of(event: Event | Waiting) -> Status:
     if isinstance(event, Waiting):
         return Status(f"waiting, {counted(event.before, 'other')} before this one")
-    if isinstance(event, Progress):
-        return Status(event.words, event.share)
-    return Status("")
+    return Status(event.words, event.share) if isinstance(event, Progress) else Status("")

@@ -10,8 +10,9 @@ from typing import Any
 import gradio as gr
 
 from deepfake_detector.prediction.task import Task
+from deepfake_detector.results.annotated_video import title_of
 from deepfake_detector.scoring import calibration
-from deepfake_detector.web_app.desk import Desk, Status, title_of
+from deepfake_detector.web_app.desk import Desk, Status
 from deepfake_detector.web_app.fragments import (
     CHOOSE_MOMENT,
     HEADING,
@@ -119,7 +120,7 @@ class Actions:
             empty = False
 
     def cancel(self, request: gr.Request) -> None:
-        self._session(request).cancelled.set()
+        self._session(request).cancel()
 
     def show(self, number: int | None, request: gr.Request) -> str:
         session = self._session(request)
@@ -155,8 +156,10 @@ class Actions:
 
     def _results(self, session: Session, result: Result | None) -> list:
         """Return values for the list of results, its tables and what is shown large."""
-        choices = [(f"{title_of(each)}  {each.name}", each.number) for each in session.results]
-        choices.reverse()
+        choices = [
+            (f"{title_of(each.judged)}  {each.name}", each.number)
+            for each in reversed(session.results)
+        ]
         number = result.number if result else None
         section = self._section(session, result) if result else NOTHING_YET
         return [gr.Radio(choices, value=number), tables_html(session), section]

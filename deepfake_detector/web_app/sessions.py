@@ -10,11 +10,13 @@ Results are found by the token of their session, which nobody can guess, and by 
 ever comes from a request.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -55,11 +57,26 @@ class Session:
         self.token = secrets.token_urlsafe(24)
         self.folder = folder / self.token
         self.folder.mkdir()
-        self.cancelled = threading.Event()  # of what runs now
+        self._cancelled: list[threading.Event] = []  # of what runs now
         self.results: list[Result] = []
         self.left_at: float | None = None
         self.operating_point = ""  # that was chosen; empty: the model's own
         self._numbers = 0
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[threading.Event]:
+        """Yield what is set when the visitor cancels all that runs for them."""
+        cancelled = threading.Event()
+        self._cancelled.append(cancelled)
+        try:
+            yield cancelled
+        finally:
+            self._cancelled.remove(cancelled)
+
+    def cancel(self) -> None:
+        """Cancel all that runs for the visitor; what they begin later is not."""
+        for cancelled in list(self._cancelled):
+            cancelled.set()
 
     def take(self, upload: Path) -> tuple[int, Path]:
         """Return the number of the next result, and a file that was uploaded for it.
@@ -118,7 +135,7 @@ class Sessions:
         with self._lock:
             session = self._sessions.get(session_hash)
             if session is not None:
-                session.cancelled.set()
+                session.cancel()
                 session.left_at = time.monotonic()
 
     def remove_old(self) -> None:

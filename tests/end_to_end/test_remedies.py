@@ -65,8 +65,9 @@ def folder(sample_videos, sample_faces, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def follow(row: Row, type_line: Callable[[str], Shell]) -> None:
-    """Type the command, take the remedy out of what it prints, and type that."""
+def follow(row: Row, type_line: Callable[[str], Shell]) -> Shell:
+    """Type the command, take the remedy out of what it prints, and type that; return what that
+    gave."""
     subprocess.run(row.before, shell=True, check=True)
     failed = type_line(row.line)
     assert failed.code in {1, 2}, failed.printed
@@ -77,8 +78,7 @@ def follow(row: Row, type_line: Callable[[str], Shell]) -> None:
     remedy = [
         group.replace("VIDEOS", "videos").replace("FACES", "more") for group in found.groups()
     ]
-    done = type_line(row.typed.format(*remedy, line=row.line))
-    assert done.code == 0, done.printed
+    return type_line(row.typed.format(*remedy, line=row.line))
 
 
 VIDEOS = {
@@ -190,7 +190,8 @@ VIDEOS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("row", VIDEOS.values(), ids=VIDEOS)
 def test_what_a_message_about_videos_says_helps(row, folder, type_line):
-    follow(row, type_line)
+    done = follow(row, type_line)
+    assert done.code == 0, done.printed
 
 
 SCORES = {
@@ -275,7 +276,8 @@ SCORES = {
 @pytest.mark.parametrize("row", SCORES.values(), ids=SCORES)
 def test_what_a_message_about_scores_says_helps(row, folder, run, type_line):
     shutil.copytree(run, "model")
-    follow(row, type_line)
+    done = follow(row, type_line)
+    assert done.code == 0, done.printed
 
 
 BEGINNINGS = {
@@ -329,7 +331,8 @@ def test_what_a_message_before_a_training_says_lets_it_begin(row, folder, type_l
     import train
 
     monkeypatch.setattr(train, "train_splits", begin)
-    follow(row, type_line)
+    done = follow(row, type_line)
+    assert done.code == 0, done.printed
 
 
 TRAININGS = {
@@ -365,4 +368,5 @@ TRAININGS = {
 @pytest.mark.parametrize("row", TRAININGS.values(), ids=TRAININGS)
 def test_what_a_message_about_a_training_says_helps(row, folder, run, type_line):
     shutil.copytree(run, "model")
-    follow(row, type_line)
+    done = follow(row, type_line)
+    assert done.code == 0, done.printed

@@ -363,6 +363,14 @@ def test_what_is_scored_stays_scored_and_the_results_are_those_of_one_run(
     assert not list(tmp_path.glob("*.unfinished*"))
 
 
+@pytest.mark.slow
+def test_a_page_that_alone_is_asked_for_was_empty(quick_run, mixture, tmp_path, capsys):
+    assert predicted(quick_run, mixture, "--html", tmp_path / "a.html") == 1
+    page = (tmp_path / "a.html").read_text()
+    assert page.count("<article ") == len(lines_of(capsys.readouterr().out)) > 0
+    assert not list(tmp_path.glob("*.unfinished*"))
+
+
 def results_of(folder: Path, capsys) -> tuple[dict, str, list[str]]:
     """Return the JSON but for the seconds that each video took, the CSV and the lines."""
     whole = json.loads((folder / "a.json").read_text())

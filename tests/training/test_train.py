@@ -91,7 +91,7 @@ def test_videos_left_out_of_the_split_are_counted_and_named(tmp_path, capsys):
     print_splits(splits)
     printed = capsys.readouterr().out
     assert "0 real, 1 fake, 1 original, 1 person" in printed
-    assert "1 video shows people of two splits and is left out" in printed
+    assert "1 video left out: people of two splits" in printed
     run_folder.begin(tmp_path, {}, splits, new=True)
     names = json.loads((tmp_path / "split.json").read_text())
     assert names["train"] == ["a.mp4"]

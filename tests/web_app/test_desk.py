@@ -68,7 +68,8 @@ def test_the_page_gives_the_scores_of_the_command(desk, uploads):
     statuses = statuses_of(desk, session, *uploads)
     for result, video in zip(session.results, expected, strict=True):
         assert result.name == Path(video.path).name
-        assert result.judged.score == video.score
+        # This process may have loaded TensorFlow without oneDNN, which rounds otherwise.
+        assert result.judged.score == pytest.approx(video.score, abs=1e-6)
         assert result.judged.verdict == video.verdict
         assert result.copy.suffix == ".mp4" and not result.copy_note
     assert any("looking for faces" in status.words for status in statuses)
@@ -78,7 +79,8 @@ def test_the_page_gives_the_scores_of_the_command(desk, uploads):
     rows = list(csv.DictReader(io.StringIO(desk.csv(session))))
     assert [row["filename"] for row in rows] == [result.name for result in session.results]
     videos = json.loads(desk.json(session))["videos"]
-    assert [video["score"] for video in videos] == [video.score for video in expected]
+    scores = [result.judged.score for result in session.results]
+    assert [video["score"] for video in videos] == scores
 
 
 def test_another_threshold_changes_verdicts_and_no_score(desk, uploads):

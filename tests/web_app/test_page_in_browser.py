@@ -82,9 +82,11 @@ def test_a_file_that_is_too_large_is_refused_and_the_page_goes_on(tab, clips, tm
     large.write_bytes(bytes(6 * 2**20))
     tab.drop([large])
     tab.wait(lambda: "exceed" in tab.text("body").lower())
+    assert tab.all("#results input[type=radio]") == []
     tab.open(tab.driver.current_url)
     tab.drop([clips[0]])
     tab.wait_for_verdicts(1)
+    assert clips[0].name in tab.text("#shown h2")
 
 
 def test_work_can_be_cancelled_in_the_middle(tab, clips):
@@ -93,8 +95,10 @@ def test_work_can_be_cancelled_in_the_middle(tab, clips):
     tab.click("#cancel")
     tab.wait(lambda: "Cancelled" in tab.text("#status"))
     before = len(tab.all("#results input[type=radio]"))
+    assert before < len(clips)
     tab.drop([clips[0]])
     tab.wait_for_verdicts(before + 1)
+    assert "Cancelled" not in tab.text("#status")
 
 
 def test_a_recording_from_the_camera_is_judged_as_it_came(tab):

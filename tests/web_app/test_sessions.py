@@ -32,11 +32,20 @@ def test_files_go_after_the_tab_was_closed(tmp_path):
     session.add(unreadable(session))
     sessions.remove_old()
     assert session.folder.is_dir()
-    sessions.left("a")
-    assert session.cancelled.is_set()
+    with session.working() as cancelled:
+        sessions.left("a")
+        assert cancelled.is_set()
     sessions.remove_old()
     assert not session.folder.exists() and sessions.by_token(session.token) is None
     assert other.folder.is_dir()
+
+
+def test_what_is_begun_after_a_cancel_is_not_cancelled(tmp_path):
+    session = Sessions(tmp_path).of("a")
+    with session.working() as first:
+        session.cancel()
+        with session.working() as second:
+            assert first.is_set() and not second.is_set()
 
 
 def test_who_comes_back_in_time_finds_everything(tmp_path):
