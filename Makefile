@@ -1,14 +1,15 @@
-# make demo   draws sample videos, extracts faces, trains, evaluates, judges one video
-# make test   runs all tests; prints the coverage of the fast ones, in the slow ones it costs minutes
-# make quick  checks style and types and runs the fast tests: before each commit
-# make lint   checks format, style and types
-# make clean  removes what the demo made (.venv stays)
+# make demo      draws sample videos, extracts faces, trains, evaluates, judges one video
+# make test      runs all tests
+# make quick     checks style and types and runs the fast tests: before each commit
+# make coverage  says which lines the fast tests reach
+# make lint      checks format, style and types
+# make clean     removes what the demo made (.venv stays)
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test quick lint clean
+.PHONY: demo test quick coverage lint clean
 
 demo: $(VENV)/installed
 	$(RUN) sample_data.py --out demo/videos
@@ -21,11 +22,13 @@ demo: $(VENV)/installed
 	@echo "about real deepfakes: for those, train on real videos (README, 'Train on your videos')."
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: lint
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+coverage: $(VENV)/installed-dev
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .

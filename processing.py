@@ -52,10 +52,10 @@ from deepfake_detector.console import (
     say,
     say_lines,
 )
-from deepfake_detector.endings import interrupts_held, interrupts_raised
+from deepfake_detector.endings import interrupts_raised
 from deepfake_detector.face_dataset.face_tracks import list_faces
-from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder
-from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
+from deepfake_detector.face_dataset.folder import index_written, is_settled, prepare, work_folder
+from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row
 from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
 from deepfake_detector.faces.extraction import Task, process_died, process_video, task_batches
 from deepfake_detector.faces.yunet import check_detector, detector_settings
@@ -245,17 +245,18 @@ def extract(
     manifest = prepare(save_path, settings, videos, overwrite)
     todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
     new_rows: dict[str, dict] = {}
-    with interrupts_raised():
-        try:
-            process_videos(todo, save_path, settings, machines, manifest, new_rows)
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {save_path}: {reason_of(error)}; make room there and run the "
-                "same command again, which keeps the finished videos"
-            ) from error
-        finally:
-            with interrupts_held():
-                write_index(save_path, new_rows, videos)
+    try:
+        with (
+            interrupts_raised(),
+            work_folder(save_path) as work_path,
+            index_written(save_path, new_rows, videos),
+        ):
+            process_videos(todo, save_path, work_path, settings, machines, manifest, new_rows)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {save_path}: {reason_of(error)}; make room there and run the "
+            "same command again, which keeps the finished videos"
+        ) from error
     manifest |= new_rows
     return [manifest[video.name] for video in videos], list(new_rows.values())
 
@@ -263,6 +264,7 @@ def extract(
 def process_videos(
     videos: Sequence[Video],
     save_path: Path,
+    work_path: Path,
     settings: FaceSettings,
     machines: Machines,
     manifest: Mapping[str, dict],
@@ -275,10 +277,7 @@ def process_videos(
     """
     started, frames = time.perf_counter(), 0
     limit_sec = machines.limit_sec(settings.capture_sec, settings.search_end_sec)
-    with (
-        work_folder(save_path) as work_path,
-        progress(len(videos), "faces", "videos") as advance,
-    ):
+    with progress(len(videos), "faces", "videos") as advance:
 
         def record(row: dict) -> None:
             nonlocal frames

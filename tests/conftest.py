@@ -145,13 +145,13 @@ def sample_faces(sample_videos, tmp_path_factory) -> Path:
 
 
 def make_lite0_small(set_value: Callable[[ModuleType, str, object], None] = setattr) -> None:
-    """Let EfficientNet-Lite0 have four blocks and few channels: its 50 convolutions take long to
+    """Let EfficientNet-Lite0 have three blocks and few channels: its 50 convolutions take long to
     trace."""
     from deepfake_detector.networks import efficientnet_lite
 
     stages = [
         stage._replace(channels=stage.channels // 4, repeats=min(stage.repeats, 2))
-        for stage in efficientnet_lite.STAGES[:3]
+        for stage in efficientnet_lite.STAGES[:2]
     ]
     set_value(efficientnet_lite, "STAGES", stages)
     set_value(efficientnet_lite, "NUM_FEATURES", 24)

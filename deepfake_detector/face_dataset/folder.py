@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from deepfake_detector import __version__
 from deepfake_detector.console import UserError, reason_of
+from deepfake_detector.endings import before_the_end, interrupts_held
 from deepfake_detector.face_dataset.boxes import BOXES_NAME
 from deepfake_detector.face_dataset.manifest import (
     LOCK_NAME,
@@ -71,6 +72,30 @@ def work_folder(save_path: Path) -> Iterator[Path]:
         getattr(os, "sync", lambda: None)()
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def index_written(
+    save_path: Path, rows: Mapping[str, dict], videos: Sequence[Video]
+) -> Iterator[None]:
+    """Write the index at the end of this block, however that comes: what other runs have put
+    there, and the `rows` that there are by then."""
+
+    def write(timeout_sec: float = -1) -> None:
+        with index_lock(save_path, timeout_sec):
+            write_index_locked(save_path, read_manifest(save_path) | dict(rows), videos)
+
+    def write_in_a_moment() -> None:
+        # The block itself may be writing it at this moment, and then has the lock.
+        with contextlib.suppress(Timeout):
+            write(timeout_sec=0.4)
+
+    with before_the_end(write_in_a_moment):
+        try:
+            yield
+        finally:
+            with interrupts_held():
+                write()
 
 
 def remove_dead_work(save_path: Path) -> bool:

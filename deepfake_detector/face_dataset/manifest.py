@@ -72,9 +72,12 @@ def face_names(name: str, count: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def index_lock(save_path: Path) -> Iterator[None]:
-    """Keep other runs from changing the index of this folder; waits for those that are at it."""
-    with FileLock(save_path / LOCK_NAME):
+def index_lock(save_path: Path, timeout_sec: float = -1) -> Iterator[None]:
+    """Keep other runs from changing the index of this folder; waits for those that are at it.
+
+    Raises filelock.Timeout if they take longer than `timeout_sec`, unless that is below 0.
+    """
+    with FileLock(save_path / LOCK_NAME, timeout_sec):
         yield
 
 
@@ -113,16 +116,10 @@ def _ends_a_line(path: Path) -> bool:
         return file.read(1) in {b"", b"\n"}
 
 
-def write_index(save_path: Path, rows: Mapping[str, dict], videos: Sequence[Video]) -> None:
-    """Write manifest.csv and metadata.json: what other runs have put there, and these `rows`."""
-    with index_lock(save_path):
-        write_index_locked(save_path, read_manifest(save_path) | dict(rows), videos)
-
-
 def write_index_locked(
     save_path: Path, manifest: Mapping[str, dict], videos: Sequence[Video]
 ) -> None:
-    """Do what `write_index` does; the caller holds the lock and gives all rows.
+    """Write manifest.csv and metadata.json; the caller holds the lock and gives all rows.
 
     metadata.json lists exactly the folders of faces that the manifest knows, those of earlier runs
     included.

@@ -255,12 +255,12 @@ def test_no_home_no_room_no_unicode_no_current_folder_is_quiet(
     script, sample_videos, sample_faces, tmp_path
 ):
     if script == "evaluate":  # faces as the model wants them
-        processing.processing(sample_videos, tmp_path / "large")
+        processing.processing(sample_videos, tmp_path / "large", num_vids=2)
     words = {
         "processing": ["--location", sample_videos, "--save-path", tmp_path / "faces"],
         "train": ["--data", sample_faces, "--out", tmp_path / "no", "--num-frames", 0],
         "evaluate": ["--data", tmp_path / "large", "--out", tmp_path / "report"],
-        "predict": [sample_videos, "--workers", 1],
+        "predict": [*sorted(sample_videos.glob("*.mp4"))[:2], "--workers", 1],
         "sample_data": ["--out", tmp_path / "videos", "--num-people", 2],
     }
     surroundings = {"HOME": "/dev/null/home", "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0"}

@@ -139,21 +139,21 @@ def test_a_loss_that_is_not_a_number_stops_with_one_sentence(points):
 
 ONE_AND_TWO_DEVICES = """
 import json, sys
+sys.path.append("tests")
 from pathlib import Path
 import numpy as np
 import tensorflow as tf
+from conftest import make_lite0_small
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import train
 from deepfake_detector.face_dataset.splits import split_tracks
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.settings import read_settings
-from deepfake_detector.networks import efficientnet_lite
 from deepfake_detector.scoring import model_file
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 
-# Its 50 convolutions take minutes to trace for two devices.
-efficientnet_lite.STAGES, efficientnet_lite.NUM_FEATURES = efficientnet_lite.STAGES[:3], 24
+make_lite0_small()
 data, out, precision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 settings = train.TrainSettings(
     epochs=2, frame_epochs=int(sys.argv[4]), min_steps=2, self_blend=0.5, batch_size=4,

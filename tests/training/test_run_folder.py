@@ -231,7 +231,7 @@ def test_killed_it_ends_as_if_it_never_had_been(sample_faces, tmp_path):
     def words(out):
         where = ["--data", str(sample_faces), "--out", str(tmp_path / out)]
         default = ["--architecture", "efficientnet-lite0", "--from", "random"]
-        more = ["--epochs", "6", "--patience", "6", "--checkpoint-minutes", "0"]
+        more = ["--epochs", "4", "--checkpoint-minutes", "0"]
         return [*where, *TINY, *default, *more]
 
     small_lite0 = [sys.executable, "-c", TRAIN_SMALL_LITE0]
