@@ -1,10 +1,11 @@
-"""Whether the lowest versions that requirements.txt allows work: the fast tests, run with them.
+"""Whether the lowest versions that requirements.txt and requirements-app.txt allow work: the fast
+tests, run with them.
 
     python -m benchmarks.lowest_versions --python python3.10
     python -m benchmarks.lowest_versions --headless          the OpenCV that needs no libGL
 
-Makes a virtual environment with the lowest release of every package in requirements.txt, and
-whatever pip chooses for what these need in turn. It downloads a gigabyte, and takes minutes. The
+Makes a virtual environment with the lowest release of every package in these files, and whatever
+pip chooses for what these need in turn. It downloads a gigabyte, and takes minutes. The
 exit code is that of pytest.
 """
 
@@ -22,6 +23,7 @@ from packaging.version import Version
 from deepfake_detector.console import UserError, command, print_table
 
 ROOT = Path(__file__).parents[1]
+CORE, APP = ROOT / "requirements.txt", ROOT / "requirements-app.txt"
 OPENCV = "opencv-python"
 
 
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         subprocess.run([args.python, "-m", "venv", folder], check=True)
         python = Path(folder) / "bin" / "python"
         versions = {}
-        for requirement in requirements(ROOT / "requirements.txt"):
+        for requirement in [*requirements(CORE), *requirements(APP)]:
             name = f"{OPENCV}-headless" if args.headless and requirement.name == OPENCV else ""
             name = name or requirement.name
             versions[name] = lowest_release(python, name, requirement)
@@ -55,9 +57,9 @@ def main_arguments() -> argparse.ArgumentParser:
 
 
 def requirements(path: Path) -> list[Requirement]:
-    """Return what the lines of a requirements file ask for, without their comments."""
+    """Return what the lines of a requirements file ask for, without comments and other files."""
     lines = (line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines())
-    return [Requirement(line) for line in lines if line]
+    return [Requirement(line) for line in lines if line and not line.startswith("-r")]
 
 
 def lowest_release(python: Path, name: str, requirement: Requirement) -> Version:
