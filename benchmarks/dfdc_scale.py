@@ -68,7 +68,7 @@ def main_arguments() -> argparse.ArgumentParser:
     add(
         "--epochs",
         type=int,
-        default=TrainSettings.epochs,
+        default=TrainSettings().epochs,
         help="epochs on clips (default: %(default)s)",
     )
     return parser

@@ -28,7 +28,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import data_pipeline
 from deepfake_detector.clips.pairs import sample_epoch
 from deepfake_detector.clips.sampling import whole_video_paths
 from deepfake_detector.console import command, print_table, quiet_tensorflow
@@ -39,6 +38,8 @@ from deepfake_detector.synthetic.scene import draw_frames
 
 with quiet_tensorflow():
     import tensorflow as tf
+
+    import data_pipeline
 
 import cv2
 import numpy as np

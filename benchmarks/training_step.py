@@ -38,20 +38,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-import keras
-
 from benchmarks.timing import medians, processor_name, ratios, seconds_of
 from deepfake_detector.console import command, print_table, quiet_tensorflow
 from deepfake_detector.networks.catalogue import DEFAULT
-from deepfake_detector.training.loop import Trainer
 
-with quiet_tensorflow():
+with quiet_tensorflow():  # which turns oneDNN on, as the scripts do
+    import keras
     import tensorflow as tf
+    from keras import layers
 
     import model as networks
-
-
-from keras import layers
+    from deepfake_detector.training.loop import Trainer
 
 PARTS = ("default", "step", "trace", "work")
 Sizes = tuple[int, int, int]  # clips, frames of a clip, side of a frame in pixels
