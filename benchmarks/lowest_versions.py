@@ -5,8 +5,8 @@ tests, run with them.
     python -m benchmarks.lowest_versions --headless          the OpenCV that needs no libGL
 
 Makes a virtual environment with the lowest release of every package in these files, and whatever
-pip chooses for what these need in turn. It downloads a gigabyte, and takes minutes. The
-exit code is that of pytest.
+pip chooses for what these need in turn. It downloads a gigabyte, and takes minutes. The exit code
+is that of pytest.
 """
 
 import argparse
