@@ -136,7 +136,7 @@ def curves_chart(label: str, curves: Mapping[str, Sequence[float]]) -> Figure:
         # Markers keep a training of a single epoch from being an empty chart.
         axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name)
     axes.set(title=f"{label} per epoch", xlabel="epoch", ylabel=label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend()
     return figure

@@ -24,7 +24,7 @@ from deepfake_detector.scoring.trained_model import model_origin
 from deepfake_detector.training import run_folder
 from deepfake_detector.training.arguments import read_arguments
 from deepfake_detector.training.loop import make_optimizer
-from deepfake_detector.training.report import print_splits
+from deepfake_detector.training.report import curves_chart, print_splits
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +33,13 @@ def png_size(path: Path) -> tuple[int, int]:
     data = path.read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+@pytest.mark.parametrize("num_epochs", [1, 2, 40])
+def test_a_chart_counts_whole_epochs(num_epochs):
+    """That of a single epoch, as the demo has it, had ticks at 0.945 and 1.035."""
+    (axes,) = curves_chart("log loss", {"training": [0.5] * num_epochs}).axes
+    assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
 def test_a_run_leaves_model_settings_history_and_three_charts(run, sample_faces):
