@@ -8,7 +8,7 @@ Goes in: what processing.py wrote. Comes out, in the run folder:
     split.json       which videos were trained on, validated on, held out and left out
     history.csv      for every epoch: loss, accuracy, AUC, learning rate, seconds, clips per
                      second, and the share of the seconds spent waiting for data
-    charts/          acc_per_epoch.png  loss_per_epoch.png  time_per_epoch.png
+    charts/          of both stages: acc_per_epoch.png  loss_per_epoch.png  time_per_epoch.png
     frames/          the same for the training on single frames that comes first; its model is that
                      of the last epoch, and the training on clips begins with it
     checkpoints/     what the same command needs to continue after a stop, whatever stopped it

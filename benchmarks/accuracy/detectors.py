@@ -9,7 +9,6 @@ measures no more than sharpness. The source, without a pixel, is the score of a 
 learned to recognise sources instead of forgeries.
 """
 
-import csv
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.splits import split_tracks
 from deepfake_detector.scoring import calibration, model_file, trained_model
 from deepfake_detector.scoring.clip_scorer import ClipScorer
-from deepfake_detector.training import run_folder
+from deepfake_detector.training import report
 from deepfake_detector.training.arguments import Arguments, read_arguments
 
 with quiet_tensorflow():
@@ -100,12 +99,12 @@ def prepare_ours(
         tf.config.experimental.enable_op_determinism()
     keras.backend.clear_session()
     strategy = tf.distribute.MirroredStrategy()
-    train.train_splits(splits, out, face_settings, settings, options, strategy)
+    history = train.train_splits(splits, out, face_settings, settings, options, strategy)
     model_path = out / trained_model.MODEL_NAME
     model_file.calibrate(model_path, splits["validation"])
     score, threshold = scorer_of(model_path, strategy)
-    seconds = seconds_of(out) + seconds_of(out / "frames")
-    return Prepared(score, splits["train"], seconds, threshold)
+    of_frames = report.history_of_frames(out, {"training": vars(settings)}, history)
+    return Prepared(score, splits["train"], report.seconds_of([*of_frames, *history]), threshold)
 
 
 def split_videos(
@@ -120,14 +119,6 @@ def split_videos(
     held_out = set().union(*(face.group_keys for face in splits["validation"]))
     photographs = [f for f in faces if f.num_frames == 1 and held_out.isdisjoint(f.group_keys)]
     return splits | {"train": splits["train"] + photographs}
-
-
-def seconds_of(run: Path) -> float:
-    """Return how long all epochs of a run took; 0 where there is none."""
-    if not (run / run_folder.HISTORY_NAME).exists():
-        return 0.0
-    with (run / run_folder.HISTORY_NAME).open(newline="", encoding="utf-8") as file:
-        return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
 
 def scorer_of(model_path: Path, strategy: "tf.distribute.Strategy") -> tuple[Score, float]:

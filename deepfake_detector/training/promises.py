@@ -21,7 +21,7 @@ from deepfake_detector.output_paths import (
 )
 from deepfake_detector.scoring.trained_model import MODEL_NAME, SPLIT_NAME, model_problem
 from deepfake_detector.training import initial_weights, report, run_folder
-from deepfake_detector.training.settings import RunOptions, Stage, TrainSettings
+from deepfake_detector.training.settings import FRAMES_FOLDER, RunOptions, Stage, TrainSettings
 
 
 def check_folder(out: Path, data: Path, settings: TrainSettings, options: RunOptions) -> None:
@@ -32,7 +32,7 @@ def check_folder(out: Path, data: Path, settings: TrainSettings, options: RunOpt
     if initial:
         inputs += [initial, initial.parent / SETTINGS_NAME]
     outputs = []
-    for folder in (out, out / "frames") if settings.frame_epochs else (out,):
+    for folder in (out, out / FRAMES_FOLDER) if settings.frame_epochs else (out,):
         outputs += files_of_folder("--out", folder, _run_files(folder))
     charts = {f"charts/{name}.png": is_chart for name in report.CHARTS}
     outputs += files_of_folder("--out", out, charts)[1:]

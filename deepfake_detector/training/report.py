@@ -17,6 +17,8 @@ from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_know
 from deepfake_detector.scoring.calibration import operating_points
 from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_settings
 from deepfake_detector.training.callbacks import MONITOR
+from deepfake_detector.training.run_folder import read_history
+from deepfake_detector.training.settings import FRAMES_FOLDER
 
 History = Sequence[Mapping[str, float]]
 BOTH = {"training": "", "validation (held-out originals)": "val_"}
@@ -57,11 +59,13 @@ def print_splits(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
 
 def print_result(out: Path, history: History, run_settings: Mapping) -> None:
     """Write the charts of a finished training, and print its best epoch and where to find it."""
-    best = best_epoch(history)
+    best, of_frames = best_epoch(history), history_of_frames(out, run_settings, history)
     calibration = run_settings["calibration"]
     versions = f"{tf.__version__}, {keras.__version__}, {platform.python_version()}"
+    epochs = f"{len(of_frames)} of single frames, then " if of_frames else ""
     rows = [
-        ("best epoch", f"{best['epoch']} of {len(history)}"),
+        ("epochs", f"{epochs}{len(history)} of clips"),
+        ("best epoch of clips", str(best["epoch"])),
         ("validation log loss", f"{best['val_loss']:.4f}"),
         ("validation accuracy", f"{best['val_accuracy']:.4f}"),
         ("validation AUC", f"{best['val_auc']:.4f}"),
@@ -74,10 +78,10 @@ def print_result(out: Path, history: History, run_settings: Mapping) -> None:
             (f"operating point {name}", _operating_point(point))
             for name, point in operating_points(run_settings).items()
         ),
-        ("seconds", f"{_seconds(history):.0f}"),
+        ("seconds", f"{seconds_of([*of_frames, *history]):.0f}"),
         ("TensorFlow, Keras, Python", versions),
         ("model", str(out / MODEL_NAME)),
-        *(("chart", str(path)) for path in write_charts(out, history)),
+        *(("chart", str(path)) for path in write_charts(out, history, of_frames)),
     ]
     print_table("trained", rows)
 
@@ -85,15 +89,26 @@ def print_result(out: Path, history: History, run_settings: Mapping) -> None:
 def summary(out: Path, history: History) -> dict:
     """Return what --json-summary prints."""
     settings = read_model_settings(out / MODEL_NAME)
+    of_frames = history_of_frames(out, settings, history)
     return {
         "version": __version__,
         "model": str(out / MODEL_NAME),
+        "frame_epochs": len(of_frames),
         "epochs": len(history),
         "best": best_epoch(history),
-        "seconds": round(_seconds(history), 2),
+        "seconds": round(seconds_of([*of_frames, *history]), 2),
         "calibration": settings["calibration"],
         "operating_points": operating_points(settings),
     }
+
+
+def history_of_frames(out: Path, run_settings: Mapping, of_clips: History) -> History:
+    """Return the metrics per epoch of the training on single frames before that on clips; none
+    where there was no such training, or where its history.csv is damaged."""
+    if not run_settings["training"]["frame_epochs"]:
+        return []
+    found = read_history(out / FRAMES_FOLDER)
+    return found if all(epoch.keys() >= of_clips[0].keys() for epoch in found) else []
 
 
 def best_epoch(history: History) -> Mapping[str, float]:
@@ -101,7 +116,8 @@ def best_epoch(history: History) -> Mapping[str, float]:
     return min(history, key=lambda epoch: epoch[MONITOR])
 
 
-def _seconds(history: History) -> float:
+def seconds_of(history: History) -> float:
+    """Return how long the epochs took."""
     return sum(epoch["seconds"] for epoch in history)
 
 
@@ -114,13 +130,16 @@ def _operating_point(point: Mapping) -> str:
     return f"{point['threshold']:.3f}: {', '.join(rates) or 'no validation video'}"
 
 
-def write_charts(out: Path, history: History) -> list[Path]:
-    """Write charts of accuracy, loss and time per epoch and return their paths."""
+def write_charts(out: Path, history: History, of_frames: History = ()) -> list[Path]:
+    """Write charts of accuracy, loss and time per epoch and return their paths. They show the
+    epochs of single frames, `of_frames`, before those of clips, `history`."""
+    both = [*of_frames, *history]
     return [
         save_figure(
             curves_chart(
                 label,
-                {name: [epoch[key] for epoch in history] for name, key in curves.items()},
+                {name: [epoch[key] for epoch in both] for name, key in curves.items()},
+                len(of_frames),
             ),
             out / "charts" / f"{chart}.png",
         )
@@ -128,14 +147,28 @@ def write_charts(out: Path, history: History) -> list[Path]:
     ]
 
 
-def curves_chart(label: str, curves: Mapping[str, Sequence[float]]) -> Figure:
-    """Return a chart with a line for each of the curves, over the epochs from 1 on."""
+def curves_chart(
+    label: str, curves: Mapping[str, Sequence[float]], num_frame_epochs: int = 0
+) -> Figure:
+    """Return a chart with a line for each of the curves, over the epochs from 1 on.
+
+    The first `num_frame_epochs` are of single frames. They are parted from those of clips, which
+    have metrics of another kind.
+    """
     figure = Figure(figsize=(7, 4.5))
     axes = figure.add_subplot()
     for name, values in curves.items():
         # Markers keep a training of a single epoch from being an empty chart.
-        axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name)
+        epochs, last = range(1, len(values) + 1), num_frame_epochs
+        (of_clips,) = axes.plot(epochs[last:], values[last:], marker="o", markersize=3, label=name)
+        if num_frame_epochs:
+            axes.plot(
+                epochs[:last], values[:last], marker="o", markersize=3, color=of_clips.get_color()
+            )
     axes.set(title=f"{label} per epoch", xlabel="epoch", ylabel=label)
+    if num_frame_epochs:
+        axes.axvline(num_frame_epochs + 0.5, color="grey", linewidth=1, linestyle="--")
+        axes.set_xlabel("epoch: single frames, then clips (right of the line)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend()

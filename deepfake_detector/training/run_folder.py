@@ -152,13 +152,18 @@ def holds_objects(saved: Mapping, *names: str) -> bool:
 def holds_epochs(out: Path, history: Sequence[Mapping[str, float]]) -> bool:
     """Return whether history.csv has a row for each of the epochs; after a kill it may have one
     more than the state."""
+    found = [epoch.get("epoch") for epoch in read_history(out)[: len(history)]]
+    return found == [epoch["epoch"] for epoch in history]
+
+
+def read_history(out: Path) -> list[dict[str, float]]:
+    """Return the metrics of each epoch in history.csv; none where it is missing or damaged."""
     try:
         with (out / HISTORY_NAME).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error):
-        return False
-    epochs = [str(epoch["epoch"]) for epoch in history]
-    return [row.get("epoch") for row in rows[: len(epochs)]] == epochs
+            rows = list(csv.DictReader(file, restkey="", restval=""))
+        return [{name: float(value) for name, value in row.items()} for row in rows]
+    except (OSError, ValueError, TypeError, csv.Error):
+        return []
 
 
 def _run_differences(saved: Mapping, wanted: Mapping, of_frames: bool) -> list[str]:

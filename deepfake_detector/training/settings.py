@@ -16,6 +16,7 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.networks import catalogue
 from deepfake_detector.scoring.trained_model import MODEL_NAME
 
+FRAMES_FOLDER = "frames"  # in the run folder: the run of the training on single frames
 GIVEN_BY_RECIPE = ("initial", "epochs", "frame_epochs", "learning_rate")
 ABOVE_ZERO = (
     "epochs",
@@ -180,7 +181,7 @@ def frame_stage(
     """Return the training on single frames of these videos, in the folder `frames` of `out`."""
     settings = frame_settings(settings, videos)
     return Stage(
-        out / "frames",
+        out / FRAMES_FOLDER,
         settings,
         run_settings(settings, face_settings, videos),
         settings.initial,
@@ -197,7 +198,7 @@ def clip_stage(
     `settings` has epochs on them. Its settings.json holds the settings of both stages as they were
     given."""
     saved, recipe = run_settings(settings, face_settings, videos), settings.recipe
-    initial = str(out / "frames" / MODEL_NAME) if settings.frame_epochs else settings.initial
+    initial = str(out / FRAMES_FOLDER / MODEL_NAME) if settings.frame_epochs else settings.initial
     freezes_cnn = recipe.freezes_cnn and settings.frame_epochs > 0
     if settings.frame_epochs:
         settings = replace(settings, learning_rate=settings.learning_rate / recipe.rate_divisor)

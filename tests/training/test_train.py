@@ -24,7 +24,7 @@ from deepfake_detector.scoring.trained_model import model_origin
 from deepfake_detector.training import run_folder
 from deepfake_detector.training.arguments import read_arguments
 from deepfake_detector.training.loop import make_optimizer
-from deepfake_detector.training.report import curves_chart, print_splits
+from deepfake_detector.training.report import curves_chart, history_of_frames, print_splits, summary
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +40,38 @@ def test_a_chart_counts_whole_epochs(num_epochs):
     """That of a single epoch, as the demo has it, had ticks at 0.945 and 1.035."""
     (axes,) = curves_chart("log loss", {"training": [0.5] * num_epochs}).axes
     assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+def test_a_chart_shows_the_epochs_of_single_frames_before_those_of_clips():
+    """Most is learned there, and the charts had the epochs of clips alone."""
+    (axes,) = curves_chart("log loss", {"training": [0.7, 0.5, 0.4]}, num_frame_epochs=2).axes
+    of_clips, of_frames, parting = axes.lines
+    assert list(of_frames.get_xdata()) == [1, 2]
+    assert list(of_clips.get_xdata()) == [3]
+    assert of_frames.get_color() == of_clips.get_color()
+    assert set(parting.get_xdata()) == {2.5}
+
+
+def test_the_seconds_of_a_training_are_those_of_both_stages(run_with_frames):
+    """They were those of the clips: 15 of 94."""
+    with (run_with_frames / "history.csv").open(newline="") as file:
+        history = [
+            {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)
+        ]
+    told = summary(run_with_frames, history)
+    assert told["frame_epochs"] >= 1
+    assert told["seconds"] > history[0]["seconds"]
+    settings = json.loads((run_with_frames / "settings.json").read_text())
+    without = settings | {"training": settings["training"] | {"frame_epochs": 0}}
+    assert history_of_frames(run_with_frames, without, history) == []
+
+
+@pytest.mark.parametrize("text", ["", "epoch,loss\n1,\n", "epoch\n1\n", "epoch,loss\n1,2,3\n"])
+def test_a_damaged_history_of_frames_leaves_the_charts_to_the_clips(tmp_path, text):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "history.csv").write_text(text)
+    settings, of_clips = {"training": {"frame_epochs": 1}}, [{"epoch": 1, "loss": 0.5}]
+    assert history_of_frames(tmp_path, settings, of_clips) == []
 
 
 def test_a_run_leaves_model_settings_history_and_three_charts(run, sample_faces):
