@@ -15,13 +15,13 @@ The way of a clip:
     plan      which video, which role, which random numbers: NumPy, `_plan_epoch` or `_plan_once`
     paths     which files: one crop in each equal share of the video, `_name_crops`
     decoding  JPEGs, stacked in a TensorArray, `stack_crops`
-    fitting   self-blending, augmentation and resizing with OpenCV, `fit_clip`
+    fitting   self-blending, face swaps, augmentation and resizing with OpenCV, `fit_clip`
 
 **Training** gives endless full batches of `(clips, labels)`, augmented, one epoch after the other.
 Real and fake clips alternate: `pairs.sample_epoch` says which pairs an epoch has, and
 `pairs.steps_per_epoch` how many batches. With `self_blend`, that share of the fakes are made from
-real videos (clips/self_blending.py). Photographs are shown as frames of videos (clips/filming.py),
-and an epoch has no more of them than videos of their class.
+real videos (clips/self_blending.py, clips/face_swaps.py). Photographs are shown as frames of videos
+(clips/filming.py), and an epoch has no more of them than videos of their class.
 
 **Scoring** gives every video once, in the given order, as `(clips, labels, weights)`. The last
 batch is filled up with copies of weight 0. The mean of weight times loss over all that is delivered
@@ -44,8 +44,9 @@ import numpy as np
 import tensorflow as tf
 
 from deepfake_detector.clips.augmentation import NUM_RANDOM
+from deepfake_detector.clips.face_swaps import NOBODY, LookAlikes
 from deepfake_detector.clips.loading import decode_crop, fit_clip
-from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND, sample_epoch, steps_per_epoch
+from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND, SWAP, sample_epoch, steps_per_epoch
 from deepfake_detector.clips.sampling import clip_paths
 from deepfake_detector.console import UserError, counted
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
@@ -59,7 +60,8 @@ class ClipPlan(NamedTuple):
     of a single clip, as tensors."""
 
     video: np.ndarray  # () int64, its index
-    role: np.ndarray  # () int64: ORIGINAL, SELF_BLEND_TARGET or SELF_BLEND, see pairs.py
+    role: np.ndarray  # () int64: ORIGINAL, SELF_BLEND_TARGET, SELF_BLEND or SWAP, see pairs.py
+    donor: np.ndarray  # () int64, the index of the video that gives a swap its face, or NOBODY
     pair_seed: np.ndarray  # () int64, of what both clips of a pair have in common
     random_numbers: np.ndarray  # (NUM_RANDOM,) float32 in [0, 1): phase and augmentation
     weight: np.ndarray  # (1,) float32, of the loss
@@ -108,10 +110,11 @@ def build_dataset(
     size = (img_size[0], img_size[1])
     if training:
         steps = steps_per_epoch(tracks, batch_size, self_blend, min_steps)
+        look_alikes = LookAlikes(tracks)
 
         def plan_epoch(epoch: int) -> ClipPlan:
             num_clips = steps * batch_size  # whole batches, so that epochs begin with one
-            plan = _plan_epoch(tracks, seed, epoch, num_clips, shuffle_buffer, self_blend)
+            plan = _plan_epoch(look_alikes, seed, epoch, num_clips, shuffle_buffer, self_blend)
             return plan.rows_of_batches(batch_size, own_rows)
 
         plans = _endless(plan_epoch, first_epoch)
@@ -122,9 +125,16 @@ def build_dataset(
 
     is_photograph = tf.constant([track.is_photograph for track in tracks])
 
-    def load(paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan) -> tuple[tf.Tensor, ...]:
+    def load(
+        paths: tf.Tensor, donor_paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan
+    ) -> tuple[tf.Tensor, ...]:
         random_numbers = plan.random_numbers if training else ()
-        made = (plan.role, plan.pair_seed, tf.gather(is_photograph, plan.video))
+        made = [plan.role, plan.pair_seed, tf.gather(is_photograph, plan.video)]
+        if training:
+            made += [
+                _crops_of_donor(donor_paths),
+                tf.gather(is_photograph, tf.maximum(plan.donor, 0)),
+            ]
         clip = fit_clip(stack_crops(paths), size, random_numbers, *made)
         return (clip, label) if training else (clip, label, plan.weight)
 
@@ -144,6 +154,16 @@ def stack_crops(paths: tf.Tensor) -> tf.Tensor:
     for order in tf.range(num_frames):
         frames = frames.write(order, decode_crop(paths[order]))
     return tf.ensure_shape(frames.stack(), (num_frames, None, None, 3))
+
+
+def _crops_of_donor(paths: tf.Tensor) -> tf.Tensor:
+    """Return the crops of who gives a swap its face, `(num_frames or 0, height, width, 3) uint8`;
+    no frame where the paths are empty."""
+    if paths[0] == "":  # noqa: SIM108  AutoGraph turns this into a condition of the graph
+        crops = tf.zeros((0, 1, 1, 3), tf.uint8)
+    else:
+        crops = stack_crops(paths)
+    return crops
 
 
 def check_batch(batch_size: int, num_replicas: int) -> None:
@@ -169,7 +189,7 @@ def _rows_of_shard(batch_size: int, num_replicas: int, shard: tuple[int, int]) -
 
 
 def _plan_epoch(
-    tracks: Sequence[FaceTrack],
+    look_alikes: LookAlikes,
     seed: int,
     epoch: int,
     num_clips: int,
@@ -177,15 +197,20 @@ def _plan_epoch(
     self_blend: float,
 ) -> ClipPlan:
     """Return the clips of an epoch of training, in order. The epoch and the seed alone decide."""
+    tracks = look_alikes.tracks
     indices, roles = sample_epoch(tracks, seed, epoch, shuffle_buffer, self_blend, num_clips)
     # Both clips of a pair are augmented alike, so that no augmentation predicts the label.
     rng = np.random.default_rng([seed, epoch, 1])  # other numbers than those of the order
     num_pairs = -(-num_clips // 2)
     random_numbers = rng.random((num_pairs, NUM_RANDOM), np.float32)
     pair_seeds = rng.integers(SEED_LIMIT, size=num_pairs)
+    donors = np.full(num_clips, NOBODY)
+    for row in np.flatnonzero(roles == SWAP):
+        donors[row] = look_alikes.donor_of(indices[row], rng)
     return ClipPlan(
         indices,
         roles,
+        donors,
         pair_seeds.repeat(2)[:num_clips],
         random_numbers.repeat(2, axis=0)[:num_clips],
         np.ones((num_clips, 1), np.float32),
@@ -212,6 +237,7 @@ def _plan_once(
     return ClipPlan(
         np.array([index for index, _, _ in clips], np.int64),
         np.array([role for _, role, _ in clips], np.int64),
+        np.full(delivered, NOBODY),
         np.random.default_rng(0).integers(SEED_LIMIT, size=delivered),
         np.full((delivered, NUM_RANDOM), 0.5, np.float32),  # the middle of each share of a video
         np.array(weights, np.float32)[:, None],
@@ -224,8 +250,8 @@ def _endless(plan_epoch: Callable[[int], ClipPlan], first_epoch: int) -> tf.data
     def plans_of(epoch: tf.Tensor) -> tf.data.Dataset:
         # tf.data.Dataset.from_generator would be shorter, but once it is used in a process, reading
         # clips takes twice the processor time (TensorFlow 2.21).
-        types = [tf.int64, tf.int64, tf.int64, tf.float32, tf.float32]
-        shapes = [(None,), (None,), (None,), (None, NUM_RANDOM), (None, 1)]
+        types = [tf.int64, tf.int64, tf.int64, tf.int64, tf.float32, tf.float32]
+        shapes = [(None,), (None,), (None,), (None,), (None, NUM_RANDOM), (None, 1)]
         columns = tf.numpy_function(lambda epoch: plan_epoch(int(epoch)), [epoch], types)
         plan = ClipPlan(*map(tf.ensure_shape, columns, shapes))
         return tf.data.Dataset.from_tensor_slices(plan)
@@ -237,19 +263,28 @@ def _endless(plan_epoch: Callable[[int], ClipPlan], first_epoch: int) -> tf.data
 def _name_crops(
     plans: tf.data.Dataset, tracks: Sequence[FaceTrack], num_frames: int
 ) -> tf.data.Dataset:
-    """Return `(paths, label, plan)` of each clip, `(num_frames,) string` and `(1,) float32`."""
+    """Return `(paths, donor paths, label, plan)` of each clip, `(num_frames,) string` twice and
+    `(1,) float32`. The paths are empty where nobody gives a face."""
+    nothing = [b""] * num_frames
 
     def paths_of(indices: np.ndarray, phases: np.ndarray) -> np.ndarray:
-        clips = zip(indices, phases, strict=True)
-        return np.array([clip_paths(tracks[index], num_frames, phase) for index, phase in clips])
+        return np.array([
+            nothing if index == NOBODY else clip_paths(tracks[index], num_frames, phase)
+            for index, phase in zip(indices, phases, strict=True)
+        ], object)  # fmt: skip
 
     def named(plan: ClipPlan) -> tf.data.Dataset:
-        arguments = [plan.video, plan.random_numbers[:, 0]]
-        paths = tf.numpy_function(paths_of, arguments, tf.string, stateful=False)
-        paths = tf.ensure_shape(paths, (None, num_frames))
-        is_blend = tf.cast(plan.role == SELF_BLEND, tf.float32)[:, None]
-        label = tf.maximum(tf.gather(labels, plan.video), is_blend)
-        return tf.data.Dataset.from_tensor_slices((paths, label, plan))
+        phases = plan.random_numbers[:, 0]
+        paths, donor_paths = (
+            tf.ensure_shape(
+                tf.numpy_function(paths_of, [indices, phases], tf.string, stateful=False),
+                (None, num_frames),
+            )
+            for indices in (plan.video, plan.donor)
+        )
+        is_made = tf.cast((plan.role == SELF_BLEND) | (plan.role == SWAP), tf.float32)[:, None]
+        label = tf.maximum(tf.gather(labels, plan.video), is_made)
+        return tf.data.Dataset.from_tensor_slices((paths, donor_paths, label, plan))
 
     labels = tf.constant([[track.label] for track in tracks], tf.float32)
     clips = plans.batch(CHUNK).flat_map(named)

@@ -6,8 +6,8 @@ clip = load_clip(paths, (192, 192))        # (num_frames, 192, 192, 3) uint8 RGB
 import numpy as np
 import tensorflow as tf
 
-from deepfake_detector.clips import augmentation, filming, self_blending
-from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND
+from deepfake_detector.clips import augmentation, face_swaps, filming, self_blending
+from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND, SWAP
 
 END_OF_IMAGE = b"\xff\xd9"  # what every whole JPEG ends with (ITU-T T.81, B.1.1.3)
 NOT_WHOLE = "no JPEG, or one that is cut short:"
@@ -44,17 +44,23 @@ def fit_clip(
     role: tf.Tensor = ORIGINAL,
     pair_seed: tf.Tensor = 0,
     is_photograph: tf.Tensor = False,
+    donor: tf.Tensor | None = None,
+    donor_is_photograph: tf.Tensor = False,
 ) -> tf.Tensor:
     """Return frames `(num_frames, height, width, 3) uint8` as a clip, `(num_frames, *img_size, 3)`.
 
     With `random_numbers`, `(augmentation.NUM_RANDOM,) float32`, the clip is augmented, and a
     photograph is made to look like a video. By its `role`, see pairs.py, it may be one side of a
-    pair that is made with the seed `pair_seed`.
+    pair that is made with the seed `pair_seed`. `donor`, `(num_frames, any height, any width, 3)`,
+    are the frames of who gives a swap its face; without any, it is a self-blend.
     """
     # OpenCV works on bytes where TensorFlow works on floats, and takes a quarter of the time.
     clip = tf.numpy_function(
         lambda *given: _fitted(img_size, *given),
-        [frames, random_numbers, role, pair_seed, is_photograph],
+        [
+            *(frames, random_numbers, role, pair_seed, is_photograph),
+            *(frames[:0] if donor is None else donor, donor_is_photograph),
+        ],
         tf.uint8,
         stateful=False,
     )
@@ -69,11 +75,16 @@ def _fitted(
     role: int,
     pair_seed: int,
     is_photograph: bool,
+    donor: np.ndarray,
+    donor_is_photograph: bool,
 ) -> np.ndarray:
     rng = np.random.default_rng(pair_seed)
     if is_photograph and len(random_numbers):
         frames = filming.filmed(frames, rng)
-    if role != ORIGINAL:
+    if role == SWAP and len(donor):
+        donor = filming.filmed(donor, rng) if donor_is_photograph else donor
+        frames = face_swaps.swap(frames, donor, rng)
+    elif role != ORIGINAL:
         target, blend, _ = self_blending.blend(frames, rng)
-        frames = blend if role == SELF_BLEND else target
+        frames = blend if role in (SELF_BLEND, SWAP) else target
     return augmentation.fit(frames, img_size, random_numbers if len(random_numbers) else None)

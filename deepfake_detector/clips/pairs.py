@@ -4,8 +4,9 @@ No pixels and no TensorFlow.
 
     indices, roles = sample_epoch(videos, seed=0, epoch=0, self_blend=0.5)
 
-With `self_blend`, a share of the pairs needs no fake: both sides are made from one real video, and
-one of them gets a face of its own blended into it (self_blending.py). The roles say so.
+With `self_blend`, a share of the pairs needs no fake: both sides are made from one real video. One
+of them gets a face of its own blended into it (self_blending.py), or that of somebody who looks
+alike (face_swaps.py). The roles say so.
 """
 
 from collections import Counter, defaultdict
@@ -16,8 +17,10 @@ import numpy as np
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
-# Roles of a clip: a video as it is, or the real or the fake side made from a real video.
-ORIGINAL, SELF_BLEND_TARGET, SELF_BLEND = 0, 1, 2
+# Roles of a clip: a video as it is, the real or the fake side made from a real video, or a real
+# video with another face.
+ORIGINAL, SELF_BLEND_TARGET, SELF_BLEND, SWAP = 0, 1, 2, 3
+SWAPPED_SHARE = 0.35  # of the fakes that are made: with the face of somebody else
 
 
 def steps_per_epoch(
@@ -120,8 +123,11 @@ def _self_blend_pairs(
         ((rng.choice(originals.get(videos[fake].source_group, reals)), ORIGINAL), (fake, ORIGINAL))
         for fake in chosen
     ]
-    blended = rng.permutation(reals)[: len(reals) - len(pairs)]
-    pairs += [((index, SELF_BLEND_TARGET), (index, SELF_BLEND)) for index in blended]
+    made = rng.permutation(reals)[: len(reals) - len(pairs)]
+    swapped = rng.random(len(made)) < SWAPPED_SHARE
+    for index, is_swap in zip(made, swapped, strict=True):
+        roles = (ORIGINAL, SWAP) if is_swap else (SELF_BLEND_TARGET, SELF_BLEND)
+        pairs.append(((index, roles[0]), (index, roles[1])))
     return rng.permutation(np.array(pairs, np.int64))
 
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import data_pipeline
-from deepfake_detector.clips import read_errors
+from deepfake_detector.clips import pairs, read_errors
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.face_tracks import list_faces
 
@@ -132,6 +132,21 @@ def test_self_blends_of_real_videos_alone_are_labelled_as_fakes_and_differ_from_
         assert labels.numpy().ravel().tolist() == [0, 1, 0, 1]
         differences = np.abs(np.diff(clips.numpy().astype(int), axis=0))[::2]
         assert all(0 < difference.mean() < 30 for difference in differences)
+
+
+def test_swaps_are_fakes_with_the_face_of_another_real_video(sample_faces, monkeypatch):
+    monkeypatch.setattr(pairs, "SWAPPED_SHARE", 1.0)
+    reals = [face for face in list_faces(sample_faces) if face.label == 0]
+    options = {"img_size": (64, 64), "batch_size": 4, "self_blend": 1.0, "training": True}
+    swaps, again, alone = (
+        list(data_pipeline.build_dataset(videos=videos, **options).take(2))
+        for videos in (reals, reals, reals[:1] * 4)
+    )
+    for (clips, labels), (same, _), (of_one, _) in zip(swaps, again, alone, strict=True):
+        assert labels.numpy().ravel().tolist() == [0, 1, 0, 1]
+        assert np.array_equal(clips, same)
+        for batch in (clips, of_one):  # where there is nobody else, it is a self-blend
+            assert np.abs(np.diff(batch.numpy().astype(int), axis=0))[::2].mean() > 0
 
 
 def test_validation_has_each_real_video_once_more_as_a_fake_always_the_same(sample_faces):

@@ -11,6 +11,8 @@ from deepfake_detector.clips.pairs import (
     ORIGINAL,
     SELF_BLEND,
     SELF_BLEND_TARGET,
+    SWAP,
+    SWAPPED_SHARE,
     count_clips,
     sample_epoch,
     steps_per_epoch,
@@ -84,15 +86,18 @@ def test_training_data_that_make_no_batch_are_one_sentence(videos, sentence):
 # Fakes made from the real
 
 
-def test_half_of_the_pairs_are_self_blends_and_every_real_video_has_one_pair():
+MADE = [[SELF_BLEND_TARGET, SELF_BLEND], [ORIGINAL, SWAP]]  # roles of a pair without a given fake
+
+
+def test_half_of_the_fakes_are_made_and_every_real_video_has_one_pair():
     videos = dfdc_part(num_originals=10, fakes_each=4)
     indices, roles = sample_epoch(videos, seed=0, epoch=0, self_blend=0.5)
     pairs = list(zip(indices.reshape(-1, 2), roles.reshape(-1, 2).tolist(), strict=True))
     assert len(pairs) == 10
-    blended = [pair for pair, kinds in pairs if kinds == [SELF_BLEND_TARGET, SELF_BLEND]]
+    made = [pair for pair, kinds in pairs if kinds in MADE]
     plain = [pair for pair, kinds in pairs if kinds == [ORIGINAL, ORIGINAL]]
-    assert (len(blended), len(plain)) == (5, 5)
-    assert all(real == fake and videos[real].label == 0 for real, fake in blended)
+    assert (len(made), len(plain)) == (5, 5)
+    assert all(real == fake and videos[real].label == 0 for real, fake in made)
     assert all((videos[real].label, videos[fake].label) == (0, 1) for real, fake in plain)
     assert all(videos[real].source_group == videos[fake].source_group for real, fake in plain)
 
@@ -103,7 +108,13 @@ def test_real_videos_alone_are_enough_where_the_fakes_are_made():
     for share in (1, 0.5):
         indices, roles = sample_epoch(videos, seed=0, epoch=0, self_blend=share)
         assert sorted(indices[::2]) == list(range(8))
-        assert roles.tolist() == [SELF_BLEND_TARGET, SELF_BLEND] * 8
+        assert all(kinds in MADE for kinds in roles.reshape(-1, 2).tolist())
+
+
+def test_a_third_of_the_fakes_that_are_made_have_another_face():
+    videos = [video(f"r{i}.mp4") for i in range(500)]
+    _, roles = sample_epoch(videos, seed=0, epoch=0, self_blend=1.0)
+    assert np.mean(roles[1::2] == SWAP) == pytest.approx(SWAPPED_SHARE, abs=0.06)
 
 
 def test_real_videos_without_a_fake_are_in_no_unmatched_pair():
@@ -112,7 +123,7 @@ def test_real_videos_without_a_fake_are_in_no_unmatched_pair():
     for epoch in range(20):
         indices, roles = sample_epoch(videos, seed=0, epoch=epoch, self_blend=0.5)
         pairs = zip(indices.reshape(-1, 2), roles.reshape(-1, 2), strict=True)
-        plain = [pair for pair, kinds in pairs if kinds[0] == ORIGINAL]
+        plain = [pair for pair, kinds in pairs if kinds.tolist() == [ORIGINAL, ORIGINAL]]
         assert len(plain) == 4
         assert all(videos[real].source_group == videos[fake].source_group for real, fake in plain)
 

@@ -1,0 +1,198 @@
+"""Face swaps for training: the face of one real person put onto another who looks alike.
+
+    look_alikes = LookAlikes(tracks)
+    donor = look_alikes.donor_of(3, rng)        # an index of `tracks`, or NOBODY
+    fake = swap(frames, donor_frames, rng)
+
+A self-blend has the right face in the wrong quality. In a swap another face meets the rest of the
+head: eyes, light and skin do not quite fit. The idea is that of Face X-ray (Li et al., CVPR 2020,
+arXiv:1912.13458), whose landmarks are replaced here: donors are chosen by how alike the crops look
+as a whole, and laid onto the target by their grey values (Evangelidis and Psarakis 2008,
+doi:10.1109/TPAMI.2008.113). Crops of processing.py have the face in one place.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deepfake_detector.clips.face_masks import random_mask
+from deepfake_detector.clips.self_blending import random_detail, random_generator
+from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.images import Change
+
+NOBODY = -1
+NUM_CANDIDATES = 100  # of whom the most alike gives the face
+GREY_SIDE = 20  # pixels of a face that are compared
+SKIN_SPREAD = (80, 12, 12)  # of Y, Cr and Cb, in grey levels: differences count in these units
+SKIN_WEIGHT = 0.3  # of the differences of skin next to those of light and pose
+GENERATED_SHARE, DETAIL_SHARE = 0.3, 0.35  # of the donors: as from a generator, otherwise altered
+ALIGN_SIDE = 64  # pixels of the pictures that are aligned
+ALIGN_STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-3)
+MOST_TURNED, MOST_SHIFTED = 0.3, 0.25  # of a face laid onto another; the shift in sides of a crop
+GAIN_RANGE = (0.6, 1.6)  # of the contrast of a donor
+
+Look = tuple[np.ndarray, np.ndarray]
+
+
+class LookAlikes:
+    """Finds for the face of a track a real person who looks like it, of the same `tracks`.
+
+    The crop in the middle of a track is read when it is first compared.
+    """
+
+    def __init__(self, tracks: Sequence[FaceTrack]) -> None:
+        self.tracks = tracks
+        self._reals = [index for index, track in enumerate(tracks) if track.label == 0]
+        self._looks: dict[int, Look | None] = {}
+
+    def donor_of(self, target: int, rng: np.random.Generator) -> int:
+        """Return the index of the most alike of some random real faces of other people and other
+        sources than those of track `target`; NOBODY where there is none that can be read."""
+        count = min(NUM_CANDIDATES, len(self._reals))
+        candidates = [self._reals[i] for i in rng.permutation(len(self._reals))[:count]]
+        own, own_look = self.tracks[target].group_keys, self._look(target)
+        distances = {
+            index: _distance(own_look, look)
+            for index in candidates
+            if own_look and own.isdisjoint(self.tracks[index].group_keys)
+            if (look := self._look(index))
+        }
+        return min(distances, key=distances.__getitem__, default=NOBODY)
+
+    def _look(self, index: int) -> Look | None:
+        if index not in self._looks:
+            track = self.tracks[index]
+            self._looks[index] = _read_look(track.crop_path(track.num_frames // 2))
+        return self._looks[index]
+
+
+def swap(frames: np.ndarray, donor: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return `frames`, `(n, height, width, 3) uint8` RGB, with the face of `donor` in them.
+
+    The donor has as many frames, of any size. Its face is moved to where that of the target is, and
+    gets about its colours. All frames of a clip are altered alike.
+    """
+    height, width = frames.shape[1:3]
+    mask = random_mask(frames[0], rng)
+    above = np.stack([cv2.resize(frame, (width, height)) for frame in donor])
+    place = _alignment(frames[0], above[0])
+    recolour = _recolouring(frames[0], _moved(above[0], place), mask, rng.uniform(0.8, 1))
+    alterations = []
+    kind = rng.random()
+    if kind < GENERATED_SHARE:
+        alterations.append(random_generator(rng))
+    elif kind < GENERATED_SHARE + DETAIL_SHARE:
+        alterations.append(random_detail(rng))
+    swapped = np.empty_like(frames)
+    for number, frame in enumerate(frames):
+        face = recolour(_moved(above[number], place))
+        for alteration in alterations:
+            face = alteration(face)
+        swapped[number] = cv2.blendLinear(face, frame, mask, 1 - mask)
+    return swapped
+
+
+# Who looks alike
+
+
+def _read_look(path: str) -> Look | None:
+    """Return what a crop looks like: light and shade of the face, `(GREY_SIDE**2,) float32` of mean
+    0 and length 1, and the colour of the skin, `(3,)`. None where it cannot be read."""
+    try:
+        content = np.frombuffer(Path(path).read_bytes(), np.uint8)
+        crop_bgr = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):
+        return None
+    if crop_bgr is None:
+        return None
+    height, width = crop_bgr.shape[:2]
+    face = cv2.cvtColor(crop_bgr, cv2.COLOR_BGR2YCrCb)[
+        int(0.3 * height) : int(0.85 * height), int(0.25 * width) : int(0.75 * width)
+    ]
+    grey = cv2.resize(face[..., 0], (GREY_SIDE, GREY_SIDE), interpolation=cv2.INTER_AREA)
+    shade = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 0.8).ravel()
+    shade -= shade.mean()
+    cheeks = face[int(0.3 * len(face)) : int(0.6 * len(face))].reshape(-1, 3).mean(axis=0)
+    return shade / (np.linalg.norm(shade) + 1e-3), cheeks / SKIN_SPREAD
+
+
+def _distance(look: Look, other: Look) -> float:
+    (shade, skin), (other_shade, other_skin) = look, other
+    return (
+        2 - 2 * float(shade @ other_shade) + SKIN_WEIGHT * float(((skin - other_skin) ** 2).sum())
+    )
+
+
+# Where the face goes
+
+
+def _alignment(target: np.ndarray, donor: np.ndarray) -> np.ndarray:
+    """Return the affine matrix, `(2, 3)`, that says where in `donor` each pixel of `target` comes
+    from. It leaves everything in place where the two faces cannot be aligned."""
+    nothing = np.eye(2, 3, dtype=np.float32)
+    try:
+        _, found = cv2.findTransformECC(
+            _standardized(target), _standardized(donor), nothing.copy(),
+            cv2.MOTION_AFFINE, ALIGN_STEPS, _face_region(), 1,
+        )  # fmt: skip
+    except cv2.error:  # it did not converge
+        return nothing
+    found[:, 2] /= ALIGN_SIDE
+    turned = np.abs(found[:, :2] - nothing[:, :2]).max()
+    if turned > MOST_TURNED or np.abs(found[:, 2]).max() > MOST_SHIFTED:
+        return nothing
+    found[:, 2] *= target.shape[1], target.shape[0]
+    return found
+
+
+def _standardized(frame: np.ndarray) -> np.ndarray:
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (ALIGN_SIDE, ALIGN_SIDE), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small.astype(np.float32), (0, 0), 1.5)
+    return (soft - soft.mean()) / (soft.std() + 1e-3)
+
+
+def _face_region() -> np.ndarray:
+    """Return 255 where the face lies in a crop, else 0: an ellipse."""
+    region = np.zeros((ALIGN_SIDE, ALIGN_SIDE), np.uint8)
+    centre, axes = (
+        (ALIGN_SIDE // 2, round(0.56 * ALIGN_SIDE)),
+        (round(0.27 * ALIGN_SIDE), round(0.36 * ALIGN_SIDE)),
+    )
+    return cv2.ellipse(region, centre, axes, 0, 0, 360, 255, -1)
+
+
+def _moved(frame: np.ndarray, place: np.ndarray) -> np.ndarray:
+    height, width = frame.shape[:2]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(frame, place, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT)
+
+
+# In which colours
+
+
+def _recolouring(
+    target: np.ndarray, donor: np.ndarray, mask: np.ndarray, strength: float
+) -> Change:
+    """Return what gives a donor the mean and the spread of the colours of the target within the
+    mask, in CIELAB (Reinhard et al. 2001, doi:10.1109/38.946629), but for 1 - `strength`."""
+    (mean, spread), (donor_mean, donor_spread) = (_colours(f, mask) for f in (target, donor))
+    gain = 1 + strength * (np.clip(spread / (donor_spread + 1e-3), *GAIN_RANGE) - 1)
+    shift = donor_mean + strength * (mean - donor_mean) - gain * donor_mean
+    matrix = np.column_stack([np.diag(gain), shift])
+
+    def recolour(frame: np.ndarray) -> np.ndarray:
+        lab = cv2.transform(cv2.cvtColor(frame, cv2.COLOR_RGB2LAB), matrix)
+        return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+
+    return recolour
+
+
+def _colours(frame: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of L, a and b within the mask, `(3,)` each."""
+    mean, spread = cv2.meanStdDev(
+        cv2.cvtColor(frame, cv2.COLOR_RGB2LAB), mask=(mask > 0.3).astype(np.uint8)
+    )
+    return mean[:, 0], spread[:, 0]
