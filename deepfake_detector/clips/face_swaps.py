@@ -139,12 +139,11 @@ def _alignment(target: np.ndarray, donor: np.ndarray) -> np.ndarray:
         )  # fmt: skip
     except cv2.error:  # it did not converge
         return nothing
-    found[:, 2] /= ALIGN_SIDE
-    turned = np.abs(found[:, :2] - nothing[:, :2]).max()
-    if turned > MOST_TURNED or np.abs(found[:, 2]).max() > MOST_SHIFTED:
+    turned, shift = np.abs(found - nothing)[:, :2].max(), found[:, 2] / ALIGN_SIDE
+    if turned > MOST_TURNED or np.abs(shift).max() > MOST_SHIFTED:
         return nothing
-    found[:, 2] *= target.shape[1], target.shape[0]
-    return found
+    height, width = target.shape[:2]
+    return np.column_stack([found[:, :2], shift * (width, height)])
 
 
 def _standardized(frame: np.ndarray) -> np.ndarray:
