@@ -31,8 +31,9 @@ made from it, always the same one.
 **Many devices.** `batch_size` is that of all devices together. For `num_replicas` devices every
 element holds `batch_size // num_replicas` clips, and that many elements in a row are one global
 batch. For worker i of n, `shard=(i, n)` gives the i-th of n equal parts of every global batch and
-reads no other. The elements of all shards together are the batches of a single device, bit for bit,
-and every shard has the same number of elements.
+reads no other, except one crop of every real video to find look-alikes. The elements of all shards
+together are the batches of a single device, bit for bit, and every shard has the same number of
+elements.
 """
 
 from collections import Counter
