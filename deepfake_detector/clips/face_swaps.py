@@ -156,10 +156,8 @@ def _standardized(frame: np.ndarray) -> np.ndarray:
 def _face_region() -> np.ndarray:
     """Return 255 where the face lies in a crop, else 0: an ellipse."""
     region = np.zeros((ALIGN_SIDE, ALIGN_SIDE), np.uint8)
-    centre, axes = (
-        (ALIGN_SIDE // 2, round(0.56 * ALIGN_SIDE)),
-        (round(0.27 * ALIGN_SIDE), round(0.36 * ALIGN_SIDE)),
-    )
+    centre = (ALIGN_SIDE // 2, round(0.56 * ALIGN_SIDE))
+    axes = (round(0.27 * ALIGN_SIDE), round(0.36 * ALIGN_SIDE))
     return cv2.ellipse(region, centre, axes, 0, 0, 360, 255, -1)
 
 
