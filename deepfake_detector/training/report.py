@@ -105,7 +105,7 @@ def summary(out: Path, history: History) -> dict:
 def history_of_frames(out: Path, run_settings: Mapping, of_clips: History) -> History:
     """Return the metrics per epoch of the training on single frames before that on clips; none
     where there was no such training, or where its history.csv is damaged."""
-    if not run_settings["training"]["frame_epochs"]:
+    if not run_settings["training"].get("frame_epochs"):  # earlier versions had no such stage
         return []
     found = read_history(out / FRAMES_FOLDER)
     return found if all(epoch.keys() >= of_clips[0].keys() for epoch in found) else []
