@@ -130,13 +130,9 @@ def build_dataset(
         paths: tf.Tensor, donor_paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan
     ) -> tuple[tf.Tensor, ...]:
         random_numbers = plan.random_numbers if training else ()
-        made = [plan.role, plan.pair_seed, tf.gather(is_photograph, plan.video)]
-        if training:
-            made += [
-                _crops_of_donor(donor_paths),
-                tf.gather(is_photograph, tf.maximum(plan.donor, 0)),
-            ]
-        clip = fit_clip(stack_crops(paths), size, random_numbers, *made)
+        made = (plan.role, plan.pair_seed, tf.gather(is_photograph, plan.video))
+        donor = (_crops_of_donor(donor_paths), tf.gather(is_photograph, tf.maximum(plan.donor, 0)))
+        clip = fit_clip(stack_crops(paths), size, random_numbers, *made, *donor)
         return (clip, label) if training else (clip, label, plan.weight)
 
     dataset = _name_crops(plans, tracks, num_frames)
