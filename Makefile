@@ -8,6 +8,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Four processes at most, because each holds TensorFlow.
+PYTEST := $(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test quick coverage lint clean
 
@@ -22,13 +24,13 @@ demo: $(VENV)/installed
 	@echo "about real deepfakes: for those, train on real videos (README, 'Train on your videos')."
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) --no-loadscope-reorder
 
 quick: lint
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 coverage: $(VENV)/installed-dev
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered
+	$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .

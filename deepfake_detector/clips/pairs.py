@@ -20,7 +20,7 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack
 # Roles of a clip: a video as it is, the real or the fake side made from a real video, or a real
 # video with another face.
 ORIGINAL, SELF_BLEND_TARGET, SELF_BLEND, SWAP = 0, 1, 2, 3
-SWAPPED_SHARE = 0.35  # of the fakes that are made: with the face of somebody else
+SWAPPED_SHARE = 0.7  # of the fakes that are made: with the face of somebody else
 
 
 def steps_per_epoch(

@@ -54,7 +54,7 @@ RECIPES: Mapping[str, Recipe] = {
         # Without batch normalisation, 3e-4 finds the fakes of other people later and no better.
         learning_rate=1e-4,
         final_share=0.01,
-        average_momentum=0.99,
+        average_momentum=0.998,
         freezes_cnn=True,
     ),
 }

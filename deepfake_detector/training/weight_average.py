@@ -1,6 +1,6 @@
 """An average of the weights over the steps of a training, which is steadier than the weights are.
 
-average = WeightAverage(model.trainable_variables, momentum=0.99, strategy)
+average = WeightAverage(model.trainable_variables, momentum=0.998, strategy)
 average.update(step)  # after each step
 with average.in_place():
     ...  # the variables hold their averages here
@@ -19,7 +19,8 @@ class WeightAverage:
     doi:10.1137/0330046; its weights fall by `momentum` with each step).
 
     It begins with the values that the variables have now. In the first steps the momentum is lower,
-    (1 + step) / (10 + step), so that the average soon forgets them.
+    (1 + step) / (5 + step): so the average reaches back over about a quarter of a training, however
+    short, and soon forgets where it began.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class WeightAverage:
         Call it outside of `strategy.run`.
         """
         steps = tf.cast(step, tf.float32)
-        kept = tf.minimum(self._momentum, (1 + steps) / (10 + steps))
+        kept = tf.minimum(self._momentum, (1 + steps) / (5 + steps))
 
         def move(average: tf.Variable, value: tf.Tensor) -> None:
             average.assign(kept * average + (1 - kept) * value)

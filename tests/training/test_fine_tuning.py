@@ -88,7 +88,7 @@ def test_clips_train_only_the_new_layers_and_slowly(tmp_path):
     assert not clips.average_momentum
     frames = frame_stage(tmp_path, train.TrainSettings(), {}, [])
     assert frames.initial == "pretrained"
-    assert frames.average_momentum == 0.99
+    assert frames.average_momentum == 0.998
     assert not frames.freezes_cnn
 
 

@@ -26,8 +26,8 @@ def averages(number, momentum, values) -> list[float]:
 
 
 def test_the_first_steps_count_more_than_the_weights_it_began_with(number):
-    first = (2 * 1 + 9 * 5) / 11
-    assert averages(number, 0.99, [5, 5]) == pytest.approx([first, (3 * first + 9 * 5) / 12])
+    first = (2 * 1 + 4 * 5) / 6
+    assert averages(number, 0.99, [5, 5]) == pytest.approx([first, (3 * first + 4 * 5) / 7])
 
 
 def test_later_the_momentum_decides(number):
