@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +66,19 @@ def result_of(folder: Path) -> dict[str, bytes | list]:
     with (folder / "manifest.csv").open(newline="") as file:
         result["manifest.csv"] = [row | {"seconds": ""} for row in csv.DictReader(file)]
     return result
+
+
+def variables_of(run: Path) -> list[np.ndarray]:
+    """Return all variables of a training, those of the optimizer among them, as it left them."""
+    with np.load(run / "checkpoints" / "state.npz") as state:
+        return [state[name] for name in state.files if name.startswith("variable")]
+
+
+def assert_weights_close(weights: Iterable, expected: Iterable, within: float) -> None:
+    """Fail where two lists of arrays differ by more than `within`; a hundred times faster than
+    pytest.approx, which takes seconds for the weights of a network."""
+    for weight, other in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(weight, other, rtol=0, atol=within)
 
 
 def rows_of(path: Path) -> list[dict]:

@@ -169,9 +169,10 @@ def test_settings_of_faces_and_of_synthetic_videos_have_the_version(sample_video
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
-def test_a_closed_standard_output_is_no_lack_of_room(one_head, tmp_path):
+def test_a_closed_standard_output_is_no_lack_of_room(one_head, run, tmp_path):
     """`>&-` said: make room in the temporary folder."""
-    shell = f"{sys.executable} {ROOT / 'predict.py'} {one_head} --csv {tmp_path / 'a.csv'} >&-"
+    words = f"{one_head} --model {run} --csv {tmp_path / 'a.csv'}"
+    shell = f"{sys.executable} {ROOT / 'predict.py'} {words} >&-"
     done = subprocess.run(
         ["sh", "-c", f"unset TF_CPP_MIN_LOG_LEVEL; {shell}"], capture_output=True, text=True
     )
@@ -183,9 +184,9 @@ def test_a_closed_standard_output_is_no_lack_of_room(one_head, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no disk that is always full")
 @pytest.mark.parametrize("script", ["predict", "sample_data"])
-def test_a_full_standard_output_is_named(script, one_head, tmp_path):
+def test_a_full_standard_output_is_named(script, one_head, run, tmp_path):
     words = {
-        "predict": [one_head],
+        "predict": [one_head, "--model", run],
         "sample_data": ["--out", tmp_path / "made", "--num-people", 2],
     }
     with open("/dev/full", "w") as full:  # noqa: PTH123
@@ -252,15 +253,13 @@ def test_folders_of_dead_processes_are_cleared(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_no_home_no_room_no_unicode_no_current_folder_is_quiet(
-    script, sample_videos, sample_faces, tmp_path
+    script, sample_videos, sample_faces, run, tmp_path
 ):
-    if script == "evaluate":  # faces as the model wants them
-        processing.processing(sample_videos, tmp_path / "large", num_vids=2)
     words = {
         "processing": ["--location", sample_videos, "--save-path", tmp_path / "faces"],
         "train": ["--data", sample_faces, "--out", tmp_path / "no", "--num-frames", 0],
-        "evaluate": ["--data", tmp_path / "large", "--out", tmp_path / "report"],
-        "predict": [*sorted(sample_videos.glob("*.mp4"))[:2], "--workers", 1],
+        "evaluate": ["--data", sample_faces, "--model", run, "--out", tmp_path / "report"],
+        "predict": [*sorted(sample_videos.glob("*.mp4"))[:2], "--model", run, "--workers", 1],
         "sample_data": ["--out", tmp_path / "videos", "--num-people", 2],
     }
     surroundings = {"HOME": "/dev/null/home", "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0"}

@@ -29,7 +29,7 @@ def run(*words, cwd=ROOT):
 @pytest.fixture(scope="module")
 def work(tmp_path_factory) -> Path:
     """What the demo's first three commands leave behind, on a smaller set."""
-    short = ("--frame-epochs", 2, "--min-steps", 2, "--img-size", 128)
+    short = ("--frame-epochs", 1, "--min-steps", 1, "--img-size", 96)
     work = tmp_path_factory.mktemp("demo")
     videos, faces, out = work / "videos", work / "faces", work / "run"
     run("sample_data.py", "--out", videos, "--num-people", 12, "--seconds", 0.4)
@@ -43,7 +43,7 @@ def evaluated(work) -> subprocess.CompletedProcess:
     """The demo's fourth command, which writes `report`."""
     return run(
         *("evaluate.py", "--model", work / "run" / "model.keras"),
-        *("--data", work / "faces", "--out", work / "report", "--json-summary", "--strips", 3),
+        *("--data", work / "faces", "--out", work / "report", "--json-summary", "--strips", 1),
     )
 
 

@@ -9,9 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, assert_weights_close, variables_of
 
 import train
 from deepfake_detector.training.run_folder import STATE_NAME
@@ -53,11 +52,6 @@ def finish(processes):
     return [process.returncode for process in processes], printed
 
 
-def weights(out):
-    with np.load(out / STATE_NAME) as state:
-        return [state[name] for name in state.files if name.startswith("variable")]
-
-
 def test_two_workers_train_the_weights_of_one_also_when_one_is_killed(sample_faces, tmp_path):
     """Only the chief writes; a worker that is lost stops the other one, and both go on together."""
     common = ["--data", sample_faces, "--epochs", "4", "--checkpoint-minutes", "0"]
@@ -78,8 +72,7 @@ def test_two_workers_train_the_weights_of_one_also_when_one_is_killed(sample_fac
     assert codes == [0, 0], printed
     assert "training on 2 CPUs of 2 workers" in printed[0][0]
     assert "Epoch" not in printed[1][0]
-    for weight, of_one in zip(weights(out), weights(tmp_path / "one"), strict=True):
-        assert weight == pytest.approx(of_one, abs=1e-4)
+    assert_weights_close(variables_of(out), variables_of(tmp_path / "one"), within=1e-4)
 
 
 def test_workers_that_do_not_see_the_same_run_say_so(sample_faces, tmp_path):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY, run_without_our_code
+from conftest import TINY, assert_weights_close, run_without_our_code
 
 import model as networks
 import train
@@ -179,8 +179,7 @@ def test_a_real_network_is_trained_from_a_file_of_weights(sample_faces, tmp_path
     assert train.main(words) == 0
     trained = backbone_weights(keras.models.load_model(tmp_path / "run" / "model.keras"))
     assert not equal(trained, stock.get_weights())
-    for weight, before in zip(trained, stock.get_weights(), strict=True):
-        assert weight == pytest.approx(before, abs=1e-3)
+    assert_weights_close(trained, stock.get_weights(), within=1e-3)
 
 
 # First weights
@@ -393,8 +392,7 @@ def test_the_second_run_trains_the_whole_network_and_asks_for_no_weights(
     assert set(asked) == {"random"}
     assert len(tuned.trainable_variables) == len(before.trainable_variables) + 3
     assert not equal(backbone_weights(tuned), backbone_weights(before))
-    for weight, other in zip(tuned.get_weights(), before.get_weights(), strict=True):
-        assert weight == pytest.approx(other, abs=1e-3)
+    assert_weights_close(tuned.get_weights(), before.get_weights(), within=1e-3)
     saved = json.loads((out / "settings.json").read_text())
     assert saved["training"]["initial"] == str(initial)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -411,13 +412,14 @@ def test_a_reader_that_fails_ends_the_run_with_its_error(
 ):
     def fail_after_one(job, items, record, record_death, *machines):
         record(job(items[0]))
-        raise OSError(28, "No space left on device", "/tmp/predict-x")
+        raise OSError(28, "No space left on device", f"{tempfile.gettempdir()}/predict-x")
 
     monkeypatch.setattr(parallel, "run_in_processes", fail_after_one)
     assert predicted(quick_run, sample_videos, workers=1) == 2
     captured = capsys.readouterr()
     assert len(lines_of(captured.out)) == 1
-    assert "temporary files to /tmp: No space left on device; make room" in captured.err
+    where = tempfile.gettempdir()
+    assert f"temporary files to {where}: No space left on device; make room" in captured.err
 
 
 @pytest.mark.slow

@@ -112,15 +112,15 @@ def test_exported_models_give_the_scores_of_the_keras_model(name, clips, tmp_pat
 
 
 @pytest.mark.slow
-def test_train_exports_and_says_what_is_missing(sample_faces, clips, tmp_path, monkeypatch, capsys):
+def test_train_exports_and_says_what_is_missing(sample_faces, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if it were not installed
     train.main(["--data", str(sample_faces), "--out", str(tmp_path), *TINY, "--export"])
     lines = capsys.readouterr().out.splitlines()
     assert f"exported: {tmp_path / 'export'}" in lines
     [note] = [line for line in lines if line.startswith("note: model.onnx was not written")]
     assert note.endswith("pip install -r requirements-export.txt")
+    assert (tmp_path / "export" / "model.tflite").exists()
     assert not (tmp_path / "export" / "model.onnx").exists()
-    check_scores(tmp_path / "export", clips)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY
+from conftest import TINY, assert_weights_close
 
 import data_pipeline
 import deepfake_detector
@@ -288,8 +288,7 @@ def test_single_frames_come_first_and_the_clips_begin_with_their_encoder(run_wit
     assert frames.input_shape[1] == 1
     assert "lstm" not in {layer.name for layer in frames.layers}
     encoders = [model.get_layer("frames").get_weights() for model in (frames, clips)]
-    for first, later in zip(*encoders, strict=True):
-        assert later == pytest.approx(first, abs=1e-6)
+    assert_weights_close(*encoders, within=1e-6)
 
 
 def test_a_folder_that_is_no_faces_folder_is_one_sentence(tmp_path, capsys):
