@@ -92,10 +92,10 @@ def h264(frames: np.ndarray, crf: int, preset: str = "medium") -> np.ndarray:
     encoder = av.CodecContext.create(H264_ENCODER, "w")
     encoder.height, encoder.width = padded.shape[1:3]
     encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
-    # Both so that the result is the same on every machine. What x264 chooses for processors with
-    # AVX-512 does not even give the same result twice.
-    encoder.thread_count, options = 1, {"x264-params": "cpu-independent=1"}
-    encoder.options = options | {"crf": str(crf), "preset": preset}
+    # One thread, whatever the processor, so that the result is the same on every machine. What x264
+    # chooses for AVX-512 does not even give the same result twice.
+    encoder.thread_count = 1
+    encoder.options = {"crf": str(crf), "preset": preset, "x264-params": "cpu-independent=1"}
     decoder = av.CodecContext.create("h264", "r")
     pictures = [av.VideoFrame.from_ndarray(frame, format="rgb24") for frame in padded]
     packets = [packet for picture in (*pictures, None) for packet in encoder.encode(picture)]

@@ -70,7 +70,9 @@ def result_of(folder: Path) -> dict[str, bytes | list]:
 
 def variables_of(run: Path) -> list[np.ndarray]:
     """Return all variables of a training, those of the optimizer among them, as it left them."""
-    with np.load(run / "checkpoints" / "state.npz") as state:
+    from deepfake_detector.training.run_folder import STATE_NAME
+
+    with np.load(run / STATE_NAME) as state:
         return [state[name] for name in state.files if name.startswith("variable")]
 
 

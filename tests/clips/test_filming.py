@@ -62,7 +62,7 @@ def test_the_same_frames_differed_from_one_encoding_to_the_next():
     frames = np.stack([scene[3 * k :, 2 * k :][:160, :160] for k in range(8)])
     results = set()
     for _ in range(20):
-        # The memory that the encoder is given next is not empty.
-        [rng.integers(0, 256, size).astype(np.uint8) for size in (300_000, 100_000, 20_000)]
+        for size in (300_000, 100_000, 20_000):  # the encoder gets memory that is not empty
+            rng.integers(0, 256, size).astype(np.uint8)
         results.add(images.h264(frames, 35).tobytes())
     assert len(results) == 1
