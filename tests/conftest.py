@@ -1,6 +1,7 @@
 """Videos for the tests: synthetic, small, made once."""
 
 import csv
+import io
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import damaged_videos as damaged
 import numpy as np
 import pytest
 from filelock import FileLock
+from matplotlib.figure import Figure
 
 import sample_data
 from deepfake_detector.faces.detector import Detector, FaceDetector
@@ -116,6 +118,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+DRAW = Figure.savefig
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_charts() -> Iterator[None]:
+    """Write an empty picture in place of every chart: drawing them takes longer than a small
+    evaluation does. A test that looks at charts uses `charts_are_drawn`."""
+    empty = io.BytesIO()
+    DRAW(Figure(figsize=(0.1, 0.1)), empty)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda _, path, **__: path.write_bytes(empty.getvalue()))
+        yield
+
+
+@pytest.fixture
+def charts_are_drawn(monkeypatch) -> None:
+    monkeypatch.setattr(Figure, "savefig", DRAW)
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

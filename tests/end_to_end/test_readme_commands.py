@@ -29,7 +29,7 @@ def run(*words, cwd=ROOT):
 @pytest.fixture(scope="module")
 def work(tmp_path_factory) -> Path:
     """What the demo's first three commands leave behind, on a smaller set."""
-    short = ("--frame-epochs", 1, "--min-steps", 1, "--img-size", 128)
+    short = ("--frame-epochs", 0, "--min-steps", 1, "--img-size", 128)
     work = tmp_path_factory.mktemp("demo")
     videos, faces, out = work / "videos", work / "faces", work / "run"
     run("sample_data.py", "--out", videos, "--num-people", 12, "--seconds", 0.4)

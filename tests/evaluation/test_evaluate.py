@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import read_rgb
 
 import evaluate
 from deepfake_detector.console import UserError
@@ -32,7 +33,9 @@ def evaluated(run, faces, out, *flags):
 
 
 @pytest.mark.slow
-def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, capsys):
+def test_report_scores_every_unseen_video_once(
+    run, sample_faces, tmp_path, capsys, charts_are_drawn
+):
     assert evaluated(run, sample_faces, tmp_path / "report", "--strips", "100") == 0
     printed = capsys.readouterr().out
     assert "12 of 16 videos left out: used in training" in printed
@@ -46,8 +49,10 @@ def test_report_scores_every_unseen_video_once(run, sample_faces, tmp_path, caps
     assert all(row["face"] == row["filename"] for row in rows)
     assert all(0 <= float(row["score"]) <= 1 for row in rows)
     assert result["videos"] == len(rows) == 4
-    charts = {path.stem for path in (tmp_path / "report" / "charts").glob("*.png")}
-    assert charts == {"roc", "precision_recall", "reliability", "scores", "confusion", "faces"}
+    charts = {path.stem: path for path in (tmp_path / "report" / "charts").glob("*.png")}
+    names = {"roc", "precision_recall", "reliability", "scores", "confusion", "faces"}
+    assert charts.keys() == names
+    assert all(min(read_rgb(path).shape[:2]) > 300 for path in charts.values())
     assert "too few for an interval: videos of 2 originals" in printed
     assert result["intervals"]["roc_auc"] is None
 

@@ -549,7 +549,9 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-def test_annotate_draws_a_copy_with_boxes_and_a_chart(quick_run, two_heads, tmp_path, capsys):
+def test_annotate_draws_a_copy_with_boxes_and_a_chart(
+    quick_run, two_heads, tmp_path, capsys, charts_are_drawn
+):
     out = tmp_path / "pictures"
     words = ("--annotate", out, "--explain", "--whole", "--json", tmp_path / "a.json")
     assert predicted(quick_run, two_heads, *words) == 0
@@ -584,7 +586,7 @@ def test_pictures_of_an_earlier_run_are_not_judged(tmp_path):
 
 @pytest.mark.slow
 def test_a_copy_that_cannot_be_made_costs_no_verdict(
-    quick_run, sample_videos, tmp_path, monkeypatch, capsys
+    quick_run, sample_videos, tmp_path, monkeypatch, capsys, charts_are_drawn
 ):
     def fail(*args, **options):
         raise cv2.error("no encoder")

@@ -1,7 +1,5 @@
 """One scorer for paths, clips and face tracks, on one device or more."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ from deepfake_detector.clips.sampling import whole_video_paths
 from deepfake_detector.console import UserError
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 
-ROOT = Path(__file__).parents[2]
 GREYS = (40, 80, 120, 160, 200)
 
 
@@ -84,40 +81,3 @@ def test_a_crop_that_is_cut_short_is_named(scorer, tracks):
     crop.write_bytes(crop.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"002\.jpeg, a crop of v40, is no JPEG"):
         scorer.score_tracks(tracks)
-
-
-ON_TWO_DEVICES = """
-import sys
-import numpy as np
-import tensorflow as tf
-from pathlib import Path
-from deepfake_detector.clips.sampling import whole_video_paths
-from deepfake_detector.evaluation import robustness
-from deepfake_detector.scoring.clip_scorer import ClipScorer
-from tests.grey_videos import SETTINGS, brightness_model, write_grey_video
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-tracks = [write_grey_video(Path(sys.argv[1]) / f"v{grey}", [grey] * 5) for grey in (40, 120, 200)]
-variants = len(robustness.ALTERATIONS)
-plain, altered = [], []
-for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
-    strategy = tf.distribute.MirroredStrategy(devices)
-    with strategy.scope():
-        model = brightness_model()
-    scorer = ClipScorer(model, SETTINGS, strategy, batch_size=5)
-    plain.append(scorer.score_tracks(tracks))
-    paths = whole_video_paths(tracks, 3)
-    altered.append(scorer.score_paths(paths, tracks, robustness.alter_all, variants))
-assert strategy.num_replicas_in_sync == 2
-assert altered[0].shape == (3, variants)
-np.testing.assert_allclose(*plain, atol=1e-6)
-np.testing.assert_allclose(*altered, atol=1e-6)
-"""
-
-
-@pytest.mark.slow
-def test_two_devices_give_the_scores_of_one(tmp_path):
-    command = [sys.executable, "-c", ON_TWO_DEVICES, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]

@@ -151,54 +151,70 @@ import train
 from deepfake_detector.face_dataset.splits import split_tracks
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.face_dataset.settings import read_settings
+from deepfake_detector.clips.sampling import whole_video_paths
+from deepfake_detector.evaluation import robustness
 from deepfake_detector.scoring import model_file
 from deepfake_detector.scoring.clip_scorer import ClipScorer
 
 make_lite0_small()
-data, out, precision = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-settings = train.TrainSettings(
-    epochs=2, frame_epochs=int(sys.argv[4]), min_steps=2, self_blend=0.5, batch_size=4,
-    num_frames=3, img_size=32, validation_share=0.3, precision=precision, architecture=sys.argv[5],
-    initial="random",
-)
+data, out = Path(sys.argv[1]), Path(sys.argv[2])
 splits = split_tracks(list_faces(data), 0.3, 0, 0)
 # An odd number: at the end the second device has only clips that fill up the batch.
 splits["validation"] = splits["validation"][:5]
-options = train.RunOptions()
-results = []
-for devices in (1, 2):
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
-    folder = out / str(devices)
+paths = whole_video_paths(splits["validation"], 3)
+variants = len(robustness.ALTERATIONS)
+# A second strategy over the same two devices would mix up its sums with those of the first.
+strategies = {n: tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(n)]) for n in (1, 2)}
+
+
+def trained(devices, precision, architecture, frame_epochs):
+    settings = train.TrainSettings(
+        epochs=2, frame_epochs=frame_epochs, min_steps=2, self_blend=0.5, batch_size=4,
+        num_frames=3, img_size=32, validation_share=0.3, precision=precision,
+        architecture=architecture, initial="random",
+    )
+    strategy, folder = strategies[devices], out / precision / str(devices)
+    options = train.RunOptions()
     history = train.train_splits(splits, folder, read_settings(data), settings, options, strategy)
     saved = json.loads((folder / "settings.json").read_text())
     with strategy.scope():
         model = model_file.load(folder / "model.keras", saved)
-    scores = ClipScorer(model, saved, strategy, 3).score_tracks(splits["validation"])
-    results.append([strategy.num_replicas_in_sync, history, scores.tolist()])
-print(json.dumps(results))
+    scorer = ClipScorer(model, saved, strategy, 3)
+    scores = scorer.score_tracks(splits["validation"])
+    altered = scorer.score_paths(paths, splits["validation"], robustness.alter_all, variants)
+    return [strategy.num_replicas_in_sync, history, scores.tolist(), altered.tolist()]
+
+
+cases = {"mixed_float16": ("baseline", 0), "float32": ("efficientnet-lite0", 1)}
+print(json.dumps({
+    precision: [trained(devices, precision, *case) for devices in (1, 2)]
+    for precision, case in cases.items()
+}))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("precision", "frame_epochs", "architecture"),
-    [
-        ("mixed_float16", "0", "baseline"),
-        ("float32", "1", "efficientnet-lite0"),
-    ],
-)
-def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
-    sample_faces, tmp_path, precision, frame_epochs, architecture
-):
-    command = [sys.executable, "-c", ONE_AND_TWO_DEVICES, str(sample_faces), str(tmp_path)]
-    command += [precision, frame_epochs, architecture]
+@pytest.fixture(scope="module")
+def one_and_two_devices(sample_faces, tmp_path_factory):
+    """Trainings on one device and on two, in a process of their own: their folder, and what is
+    known of each by its precision."""
+    out = tmp_path_factory.mktemp("devices")
+    command = [sys.executable, "-c", ONE_AND_TWO_DEVICES, str(sample_faces), str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    (one, *of_one), (two, *of_two) = json.loads(done.stdout.splitlines()[-1])
+    return out, json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_float16", "float32"])
+def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
+    one_and_two_devices, precision
+):
+    out, results = one_and_two_devices
+    (one, *of_one), (two, *of_two) = results[precision]
     assert (one, two) == (1, 2)
     rounding = 1e-4 if precision == "float32" else 2e-2
-    (history_one, scores_one), (history_two, scores_two) = of_one, of_two
-    weights_one, weights_two = (variables_of(tmp_path / devices) for devices in ("1", "2"))
+    (history_one, scores_one, altered_one), (history_two, scores_two, altered_two) = of_one, of_two
+    weights_one, weights_two = (variables_of(out / precision / devices) for devices in ("1", "2"))
     assert_weights_close(weights_two, weights_one, within=rounding)
     for epoch_one, epoch_two in zip(history_one, history_two, strict=True):
         for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
@@ -208,6 +224,7 @@ def test_two_devices_train_the_weights_of_one_and_score_every_video_once(
             assert epoch_two[name] == pytest.approx(epoch_one[name], abs=few)
     assert len(scores_two) == 5
     assert scores_two == pytest.approx(scores_one, abs=rounding)
+    assert np.array(altered_two) == pytest.approx(np.array(altered_one), abs=rounding)
 
 
 def test_a_log_file_has_a_line_for_every_epoch(points, capsys):
