@@ -16,28 +16,21 @@ from deepfake_detector.scoring import model_file
 
 NUM_FRAMES, SIDE = 3, 32
 SETTINGS = {"num_frames": NUM_FRAMES, "img_size": [SIDE, SIDE]}
-TENSORFLOW = """
+SAVED_MODEL_AND_LITERT = """
 import json, sys
 import numpy as np, tensorflow as tf
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError:
+    Interpreter = tf.lite.Interpreter
 served = tf.saved_model.load(sys.argv[1])
 clips = np.load(sys.argv[2])
 signature = served.signatures["serving_default"]
 scores = [served.serve(clips), next(iter(signature(tf.constant(clips)).values()))]
-print(json.dumps([part.numpy()[:, 0].tolist() for part in scores]))
-"""
-LITERT = """
-import json, sys
-import numpy as np
-try:
-    from ai_edge_litert.interpreter import Interpreter
-except ImportError:
-    import tensorflow as tf
-    Interpreter = tf.lite.Interpreter
-score = Interpreter(sys.argv[1] + "/model.tflite").get_signature_runner()
-clips = np.load(sys.argv[2])
-calls = [[clips], [clips[:1], clips[1:]]]
-scores = [[next(iter(score(clips=part).values())) for part in parts] for parts in calls]
-print(json.dumps([np.concatenate(parts)[:, 0].tolist() for parts in scores]))
+lite = Interpreter(sys.argv[1] + "/model.tflite").get_signature_runner()
+for parts in [clips], [clips[:1], clips[1:]]:
+    scores.append(np.concatenate([next(iter(lite(clips=part).values())) for part in parts]))
+print(json.dumps([np.array(part)[:, 0].tolist() for part in scores]))
 """
 ONNX = """
 import json, sys
@@ -88,7 +81,7 @@ def check_scores(folder, clips: np.ndarray) -> None:
     """Compare the scores of what is in an export folder with those of the Keras model."""
     expected = keras.models.load_model(folder.parent / "model.keras").predict(clips, verbose=0)
     assert np.ptp(expected) > 1e-4  # the clips differ
-    scripts = {"saved_model.pb": TENSORFLOW, "model.tflite": LITERT, "model.onnx": ONNX}
+    scripts = {"model.tflite": SAVED_MODEL_AND_LITERT, "model.onnx": ONNX}
     for name, script in scripts.items():
         if (folder / name).exists():
             for scores in scores_without_our_code(script, folder, clips):

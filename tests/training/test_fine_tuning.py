@@ -93,6 +93,13 @@ def test_clips_train_only_the_new_layers_and_slowly(tmp_path):
     assert not frames.freezes_cnn
 
 
+def test_clips_of_a_network_that_is_trained_as_a_whole_take_a_tenth_of_the_rate(tmp_path):
+    settings = train.TrainSettings(architecture="baseline")
+    clips = clip_stage(tmp_path, settings, {}, [])
+    assert clips.settings.learning_rate == pytest.approx(settings.learning_rate / 10)
+    assert not clips.freezes_cnn
+
+
 def test_a_network_without_single_frames_is_trained_as_a_whole(tmp_path):
     whole = clip_stage(tmp_path, replace(SETTINGS, frame_epochs=0), {}, [])
     assert not whole.freezes_cnn
@@ -186,32 +193,29 @@ def test_faces_made_otherwise_than_those_of_the_model_are_noted(
     assert "was trained on other faces: --margin 0.9" in capsys.readouterr().out
 
 
-class StopAfterFrames(Exception):
-    """Stands for a kill within the single frames."""
-
-
 @pytest.mark.slow
-def test_stopped_within_the_single_frames_it_ends_as_if_it_never_had_been(
+def test_stopped_in_both_stages_it_ends_as_if_it_never_had_been(
     tuned, shipped, sample_faces, tmp_path, monkeypatch
 ):
-    settings = replace(SETTINGS, initial=str(shipped))
-    save, saved = run_folder.save_state, []
+    out, settings = tmp_path / "run", replace(SETTINGS, initial=str(shipped))
+    save = run_folder.save_state
 
     def save_and_stop(*given):
         save(*given)
-        saved.append(given)
-        if len(saved) == 1:
-            raise StopAfterFrames
+        raise Stop
 
-    monkeypatch.setattr(run_folder, "save_state", save_and_stop)
-    for _ in range(2):
-        try:
-            training(sample_faces, tmp_path / "run", settings=settings, checkpoint_minutes=0)
-        except StopAfterFrames:
-            with np.load(tmp_path / "run" / "frames" / run_folder.STATE_NAME) as state:
-                assert json.loads(str(state["about"]))["step"] == 1
-    assert_ended_alike(tmp_path / "run" / "frames", tuned / "frames")
-    assert_ended_alike(tmp_path / "run", tuned)
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(run_folder, "save_state", save_and_stop)
+        training(sample_faces, out, settings=settings, checkpoint_minutes=0)
+    with np.load(out / "frames" / run_folder.STATE_NAME) as state:
+        assert json.loads(str(state["about"]))["step"] == 1
+    with pytest.raises(Stop):
+        training(sample_faces, out, [StopAt(epoch=0)], settings=settings)
+    before = (out / "frames" / "model.keras").stat().st_mtime_ns
+    training(sample_faces, out, settings=settings)
+    assert (out / "frames" / "model.keras").stat().st_mtime_ns == before
+    assert_ended_alike(out / "frames", tuned / "frames")
+    assert_ended_alike(out, tuned)
 
 
 # Runs of earlier versions

@@ -113,24 +113,6 @@ def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(sample_faces, unint
 
 
 @pytest.mark.slow
-def test_stopped_after_the_single_frames_it_goes_on_with_clips_at_their_rate(
-    sample_faces, tmp_path
-):
-    settings = replace(SETTINGS, frame_epochs=1, epochs=2)
-    training(sample_faces, tmp_path / "whole", settings=settings)
-    with pytest.raises(Stop):
-        training(sample_faces, tmp_path / "run", [StopAt(epoch=0)], settings=settings)
-    frames = tmp_path / "run" / "frames" / "model.keras"
-    before = frames.stat().st_mtime_ns
-    training(sample_faces, tmp_path / "run", settings=settings)
-    assert frames.stat().st_mtime_ns == before
-    assert_ended_alike(tmp_path / "run", tmp_path / "whole")
-    highest = settings.learning_rate / 10
-    history, _ = ended(tmp_path / "run")
-    assert 0 < max(float(row[-1]) for row in history) <= highest * 1.001
-
-
-@pytest.mark.slow
 def test_a_state_cut_short_while_it_is_written_is_not_used(
     sample_faces, uninterrupted, tmp_path, monkeypatch
 ):
