@@ -1,5 +1,6 @@
 # make demo      draws sample videos, extracts faces, trains, evaluates, judges one video
-# make test      runs all tests
+# make test      runs the tests: before you hand something in
+# make thorough  runs those that make test leaves out: clusters, a browser, exports, other networks
 # make quick     checks style and types and runs the fast tests: before each commit
 # make coverage  says which lines the fast tests reach
 # make lint      checks format, style and types
@@ -11,7 +12,7 @@ RUN := $(VENV)/bin/python
 # Four processes at most, because each holds TensorFlow.
 PYTEST := $(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test quick coverage lint clean
+.PHONY: demo test thorough quick coverage lint clean
 
 demo: $(VENV)/installed
 	$(RUN) sample_data.py --out demo/videos
@@ -24,7 +25,10 @@ demo: $(VENV)/installed
 	@echo "about real deepfakes: for those, train on real videos (README, 'Train on your videos')."
 
 test: $(VENV)/installed-dev
-	$(PYTEST) --no-loadscope-reorder
+	$(PYTEST) -m "not thorough" --no-loadscope-reorder
+
+thorough: $(VENV)/installed-dev
+	$(PYTEST) -m thorough
 
 quick: lint
 	$(PYTEST) -m "not slow"

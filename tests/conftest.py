@@ -113,10 +113,11 @@ LONGEST_FILES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests as slow that use a slow fixture, and begin with the longest files."""
+    """Mark tests as slow that are thorough or use a slow fixture; begin with the longest files."""
     items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
     for item in items:
-        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        is_thorough = item.get_closest_marker("thorough")
+        if is_thorough or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 

@@ -50,7 +50,7 @@ def cluster(request, tmp_path):
             process.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_cluster_gives_the_same_faces_also_when_a_worker_is_killed(
     cluster,
     videos,
@@ -83,7 +83,7 @@ def test_no_scheduler_at_the_address_is_one_sentence(videos, tmp_path, capsys):
     assert error.count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("cluster", "place"),
     [

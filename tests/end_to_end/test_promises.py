@@ -167,7 +167,7 @@ def test_settings_of_faces_and_of_synthetic_videos_have_the_version(sample_video
 # Standard output
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
 def test_a_closed_standard_output_is_no_lack_of_room(one_head, run, tmp_path):
     """`>&-` said: make room in the temporary folder."""

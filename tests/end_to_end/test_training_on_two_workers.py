@@ -17,7 +17,7 @@ from deepfake_detector.training.run_folder import STATE_NAME
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 
 def free_addresses(count):

@@ -90,7 +90,7 @@ def test_every_name_is_a_network_of_keras(name):
 
 
 # One of each family that no other test builds: within a family, names differ in width and depth.
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["densenet121", "mobilenetv2", "xception"])
 def test_a_backbone_is_a_network_from_plain_frames_to_features(name):
     size = 71 if name == "xception" else 32
@@ -99,7 +99,7 @@ def test_a_backbone_is_a_network_from_plain_frames_to_features(name):
     assert len(encoder.output_shape) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["convnext-tiny", "resnet50"])  # layers of its own, a turned image
 def test_unusual_layers_open_again(name, tmp_path):
     encoder = backbones.backbone_encoder(name, FRAME)
@@ -133,9 +133,9 @@ def test_pixels_reach_a_network_as_keras_preprocesses_them(name, preprocess, mon
     ("name", "application"),
     [
         (LIGHT, "MobileNetV3Small"),
-        pytest.param("efficientnetv2-b0", "EfficientNetV2B0", marks=pytest.mark.slow),
-        pytest.param("efficientnet-b0", "EfficientNetB0", marks=pytest.mark.slow),
-        pytest.param("convnext-tiny", "ConvNeXtTiny", marks=pytest.mark.slow),
+        pytest.param("efficientnetv2-b0", "EfficientNetV2B0", marks=pytest.mark.thorough),
+        pytest.param("efficientnet-b0", "EfficientNetB0", marks=pytest.mark.thorough),
+        pytest.param("convnext-tiny", "ConvNeXtTiny", marks=pytest.mark.thorough),
     ],
 )
 def test_features_are_those_of_the_network_with_its_own_preprocessing(name, application):
@@ -185,7 +185,7 @@ def test_weights_come_from_a_file_of_the_network(tmp_path, suffix):
     assert equal(encoder.get_weights(), stock.get_weights())
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_weights_of_a_real_network_come_from_a_file(tmp_path):
     stock = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=FRAME)
     path = tmp_path / "file.weights.h5"

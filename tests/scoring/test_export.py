@@ -88,7 +88,7 @@ def check_scores(folder, clips: np.ndarray) -> None:
                 assert scores == pytest.approx(expected[:, 0], abs=1e-5), name
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_exported_models_give_the_scores_of_the_keras_model(clips, tmp_path):
     model_file.save(mobile_network(), tmp_path / "model.keras")
     folder, notes = exports.export(tmp_path / "model.keras", SETTINGS)
@@ -98,7 +98,7 @@ def test_exported_models_give_the_scores_of_the_keras_model(clips, tmp_path):
     check_scores(folder, clips)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_train_exports_and_says_what_is_missing(sample_faces, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if it were not installed
     train.main(["--data", str(sample_faces), "--out", str(tmp_path), *TINY, "--export"])
@@ -110,7 +110,7 @@ def test_train_exports_and_says_what_is_missing(sample_faces, tmp_path, monkeypa
     assert not (tmp_path / "export" / "model.onnx").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_second_export_replaces_the_first(tmp_path, monkeypatch):
     """A format that a converter refuses is not left over from the model before."""
     monkeypatch.setattr(exports, "_write_onnx", lambda *_: None)

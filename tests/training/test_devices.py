@@ -77,7 +77,7 @@ echo node2
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_tasks_of_a_slurm_step_are_the_workers(tmp_path):
     """Slurm's own variables, as srun --ntasks=3 sets them for the second task, are enough."""
     scontrol = tmp_path / "scontrol"

@@ -10,7 +10,7 @@ from deepfake_detector.scoring.trained_model import find_model, read_model_setti
 
 browser = pytest.importorskip("benchmarks.browser", reason="selenium is not installed")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.skipif(
         not (browser.CHROMIUM and browser.DRIVER),
         reason="no Chromium with its driver (apt-get install chromium chromium-driver)",
