@@ -28,7 +28,8 @@ def run(*words, cwd=ROOT):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory) -> Path:
-    """What the demo's first three commands leave behind, on a smaller set."""
+    """What the demo's first three commands leave behind, on a smaller set; trained on clips alone,
+    because single frames would trace the network once more."""
     short = ("--frame-epochs", 0, "--min-steps", 1, "--img-size", 128)
     work = tmp_path_factory.mktemp("demo")
     videos, faces, out = work / "videos", work / "faces", work / "run"
