@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(HEAD)
     if args.predictions:
         labels, scores = read_predictions(args.predictions)
-        least, pairs = min(np.bincount(labels)) // 2, halves(labels, scores, args.draws)
+        least, pairs = int(np.min(np.bincount(labels))) // 2, halves(labels, scores, args.draws)
         print_row(args.predictions.parent.name, least, pairs)
         return 0
     for name, case in CASES.items():

@@ -89,7 +89,7 @@ def _corners(kind: str, rng: np.random.Generator) -> np.ndarray:
         0.5 + half_width * np.cos(angle), 0.47 + (chin - 0.47) * np.sin(angle) ** roundness,
     ])  # fmt: skip
     if kind == "hull":  # up to the brows, or to the forehead
-        top = rng.choice([0.35, 0.32, 0.27, 0.22])
+        top = float(rng.choice([0.35, 0.32, 0.27, 0.22]))
         brows = [(0.5 + side * half_width, top + 0.03 * (abs(side) > 0.5))
                  for side in (-0.8, -0.4, 0.4, 0.8)]  # fmt: skip
         return np.vstack([jaw, brows])
@@ -145,8 +145,8 @@ def _softened(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if kind < 0.5:  # shrunk first, as makers of forgeries do to keep clear of the outline
         side = 2 * int(rng.integers(0, 5)) + 1
         shrunk = cv2.erode(mask, np.ones((side, side), np.uint8))
-        mask = shrunk if shrunk.max() > 0.5 else mask
+        mask = shrunk if np.max(shrunk) > 0.5 else mask
     mask = cv2.GaussianBlur(mask, (0, 0), sigma)
     if kind > 0.75:  # softened inwards only
         mask = cv2.GaussianBlur(np.clip(2 * mask - 1, 0, 1), (0, 0), sigma * rng.uniform(0.3, 1))
-    return mask / max(float(mask.max()), 1e-3)
+    return mask / max(float(np.max(mask)), 1e-3)
