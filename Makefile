@@ -9,6 +9,10 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# pip would compile all 12,000 modules of the packages, most of which nothing imports. Python compiles
+# those that are imported, once, unless this variable of some containers forbids it to keep them.
+PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
+unexport PYTHONDONTWRITEBYTECODE
 # Four processes at most, because each holds TensorFlow.
 PYTEST := $(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile
 
@@ -48,9 +52,9 @@ $(VENV)/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else \
 	    f"TensorFlow 2.21 needs Python 3.10 to 3.13, but $(PYTHON) is {v[0]}.{v[1]}; name another with: make PYTHON=python3.12")'
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
