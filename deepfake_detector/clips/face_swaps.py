@@ -113,7 +113,7 @@ def _read_look(path: str) -> Look | None:
     ]
     grey = cv2.resize(face[..., 0], (GREY_SIDE, GREY_SIDE), interpolation=cv2.INTER_AREA)
     shade = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 0.8).ravel()
-    shade -= shade.mean()
+    shade = shade - shade.mean()
     cheeks = face[int(0.3 * len(face)) : int(0.6 * len(face))].reshape(-1, 3).mean(axis=0)
     return shade / (np.linalg.norm(shade) + 1e-3), cheeks / SKIN_SPREAD
 

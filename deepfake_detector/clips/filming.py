@@ -43,5 +43,5 @@ def filmed(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _moved(frame: np.ndarray, step: int, shift_xy: np.ndarray) -> np.ndarray:
     height, width = frame.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0.3 * step, 1 + 0.004 * step)
-    matrix[:, 2] += shift_xy
+    matrix[:, 2] = matrix[:, 2] + shift_xy
     return cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
