@@ -9,9 +9,9 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# pip would compile all 12,000 modules of the packages, most of which nothing imports. Python compiles
-# those that are imported, once, unless this variable of some containers forbids it to keep them.
+# pip would compile all 12,000 modules of the packages, most of which nothing imports.
 PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
+# Python compiles what is imported. Some containers set this, and it would do so in every process.
 unexport PYTHONDONTWRITEBYTECODE
 # Four processes at most, because each holds TensorFlow.
 PYTEST := $(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile
