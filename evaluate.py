@@ -1,7 +1,7 @@
 """Evaluates a model: one score per video, metrics with intervals, charts and a report.
 
-Goes in: a model.keras with its settings.json (by default the one that comes with this project), and
-folders of faces. Comes out, in the report folder:
+Input: a model.keras with its settings.json (by default the one that comes with this project), and
+folders of faces. Output, in the report folder:
 
     report.html       everything on one page, with faces and the largest errors first; needs no
                       network
@@ -33,16 +33,12 @@ of before.
 With --json-summary the last line printed is one JSON object, the content of metrics.json.
 """
 
-import deepfake_detector  # noqa: F401  first: from here on Ctrl-C is one line
-
-# isort: split
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deepfake_detector import __version__, output_paths
+from deepfake_detector import __version__
 from deepfake_detector.console import (
     ArgumentError,
     ArgumentParser,
@@ -53,7 +49,6 @@ from deepfake_detector.console import (
     quiet_tensorflow,
     say,
 )
-from deepfake_detector.output_paths import OutputFile
 from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.trained_model import add_model_argument
 
@@ -74,11 +69,8 @@ def arguments() -> ArgumentParser:
         help="videos to score: those the model has not seen, all, or one of its splits "
         "(%(default)s)",
     )
-    hidden = argparse.SUPPRESS
-    add("--part", choices=SPLIT_CHOICES, dest="split", default=hidden, help=hidden)
     add(
         "--operating-point",
-        type=calibration.current_name,
         choices=calibration.OPERATING_POINTS,
         help="threshold of the predicted labels (equal-error; half for a model without it)",
     )
@@ -167,13 +159,13 @@ def evaluate(
 
     Raises UserError for an argument out of range, a model or a folder that cannot be read, faces
     that were not made for the model, a split without videos, and an `out` that cannot be written.
-    Raises IncompleteError at the end where only some files could be written.
     """
     model, out = trained_model.find_model(model), Path(out)
     folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
     check_options(split, operating_point, strips, batch_size)
     settings = trained_model.read_model_settings(model)
-    check_outputs(model, folders, out, calibrate, overwrite)
+    inputs = [model, model.parent / SETTINGS_NAME, *folders]
+    outputs.check_folder(out, inputs, overwrite)
     point = calibration.operating_point(settings, operating_point)
     listed = list_tracks(folders, settings)
     tracks = choose_split(listed, model, split)
@@ -190,36 +182,19 @@ def evaluate(
     shown = largest_errors_first(videos)[:strips]
     timelines = score_timelines(scorer, [video.track for video in shown])
     strips_of_faces = dict(zip(shown, timelines, strict=True))
-    written, failed = outputs.write(out, videos, strips_of_faces, result, model)
+    written = outputs.write(out, videos, strips_of_faces, result, model)
     outputs.print_metrics(result, written)
     if calibrate:
-        failed += save_calibration(model, settings, videos)
-    output_paths.raise_incomplete(failed)
+        save_calibration(model, settings, videos)
     return result
 
 
-def check_outputs(
-    model: Path, folders: Sequence[Path], out: Path, calibrate: bool, overwrite: bool
-) -> None:
-    """Raise UserError where the report, or the calibration, cannot be written."""
-    settings_path = model.parent / SETTINGS_NAME
-    outputs.check_folder(out, [model, settings_path, *folders], overwrite)
-    if calibrate:
-        own = OutputFile("--calibrate", settings_path, lambda path: True)
-        output_paths.check_outputs([own], [])
-
-
-def save_calibration(model: Path, settings: Mapping, videos: Sequence[ScoredVideo]) -> list[str]:
-    """Calibrate the model on these videos; return, in words, what could not be written."""
+def save_calibration(model: Path, settings: Mapping, videos: Sequence[ScoredVideo]) -> None:
+    """Calibrate the model on these videos and write that into its settings.json."""
     labels = np.array([video.track.label for video in videos])
     raw_scores = np.array([video.raw_score for video in videos])
-    path = model.parent / SETTINGS_NAME
-    failed = output_paths.write_all(
-        {path: lambda: model_file.save_calibration(model, settings, labels, raw_scores)}
-    )
-    if not failed:
-        say(f"calibrated on {counted(len(videos), 'video')}: {path}")
-    return failed
+    model_file.save_calibration(model, settings, labels, raw_scores)
+    say(f"calibrated on {counted(len(videos), 'video')}: {model.parent / SETTINGS_NAME}")
 
 
 def check_options(split: str, operating_point: str | None, strips: int, batch_size: int) -> None:
@@ -227,7 +202,7 @@ def check_options(split: str, operating_point: str | None, strips: int, batch_si
     if split not in SPLIT_CHOICES:
         raise ArgumentError("split", split, f"one of {', '.join(SPLIT_CHOICES)}")
     points = calibration.OPERATING_POINTS
-    if operating_point is not None and calibration.current_name(operating_point) not in points:
+    if operating_point is not None and operating_point not in points:
         raise ArgumentError("operating_point", operating_point, f"one of {', '.join(points)}")
     if strips < 0:
         raise ArgumentError("strips", strips, "0 or more")

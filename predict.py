@@ -68,9 +68,10 @@ import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from deepfake_detector.console import EXIT_INCOMPLETE, UserError, command, progress
 from deepfake_detector.endings import before_the_end
 from deepfake_detector.faces.yunet import check_detector
+
+from deepfake_detector.console import EXIT_INCOMPLETE, UserError, command, progress
 from deepfake_detector.files import temporary_folder
 from deepfake_detector.prediction.arguments import check_arguments, main_arguments
 from deepfake_detector.prediction.judging import judge_faces

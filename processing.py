@@ -1,7 +1,7 @@
 """Videos in, faces out: one folder of face crops per video.
 
-Goes in: folders of videos, pictures or numbered frames, as data sets have them, or any folders
-whose names say what is real and what is fake. They are only read. Comes out, under the save path:
+Input: folders of videos, pictures or numbered frames, as data sets have them, or any folders
+whose names say what is real and what is fake. They are only read. Output, under the save path:
 
     a.mp4/000.jpeg 001.jpeg ...   square RGB face crops, in order
     a.mp4/boxes.csv               frame,time_sec,x,y,w,h,source (detected, averaged or as-is)
@@ -27,9 +27,6 @@ How a video becomes faces, and where in deepfake_detector/ to read on:
     folder   crops and boxes.csv are put in place, whole or not at all   face_dataset/folder.py
 """
 
-from deepfake_detector import __version__  # first: from here on Ctrl-C is one line
-
-# isort: split
 import functools
 import json
 import os
@@ -39,11 +36,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deepfake_detector import __version__
 from deepfake_detector.clips.strips import write_contact_sheets
 from deepfake_detector.console import (
     ArgumentParser,
     UserError,
     add_output_arguments,
+    add_settings,
     command,
     counted,
     print_table,
@@ -51,15 +50,14 @@ from deepfake_detector.console import (
     reason_of,
     say,
     say_lines,
+    settings_from,
 )
-from deepfake_detector.endings import interrupts_raised
 from deepfake_detector.face_dataset.face_tracks import list_faces
-from deepfake_detector.face_dataset.folder import index_written, is_settled, prepare, work_folder
+from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder, write_index
 from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row
-from deepfake_detector.face_dataset.settings import AS_IS, SEARCH_SEC, FaceSettings
-from deepfake_detector.faces.extraction import Task, process_died, process_video, task_batches
-from deepfake_detector.faces.yunet import check_detector, detector_settings
-from deepfake_detector.parallel import Machines, run_tasks
+from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
+from deepfake_detector.faces.extraction import process_video, reason_of_loss
+from deepfake_detector.parallel import Lost, Machines, run_tasks
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.listing import parse_shard, read_locations, select_videos
 from deepfake_detector.videos.metadata import Video
@@ -68,18 +66,9 @@ from deepfake_detector.videos.search import PICTURE_CHOICES
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Choose the videos, extract their faces, and say what came of it."""
+    """Choose the videos, extract their faces, and report the result."""
     args = main_arguments().parse_args(argv)
-    settings = FaceSettings(
-        args.capture_sec,
-        args.fps,
-        args.margin,
-        args.face_size,
-        faces=args.faces,
-        share_boxes=args.share_boxes,
-        search_sec=args.search_sec,
-        **detector_settings(args.detector),
-    )
+    settings = settings_from(args, FaceSettings)
     shard = parse_shard(args.shard) if args.shard else (1, 1)
     listing = read_locations(args.location, args.layout, args.pictures)
     say_lines(listing.lines)
@@ -105,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def main_arguments() -> ArgumentParser:
     """Return the parser of the command line."""
-    parser, defaults = ArgumentParser(__doc__), FaceSettings()
+    parser = ArgumentParser(__doc__)
     add = parser.add_argument_group("videos").add_argument
     add("--location", nargs="+", required=True, metavar="DIR", help="video folders")
     add("--layout", choices=layouts.LAYOUTS, help="layout of the folders (default: recognised)")
@@ -119,54 +108,15 @@ def main_arguments() -> ArgumentParser:
     add("--num-vids", type=int, help="videos of each class, chosen by --seed (default: all)")
     add("--seed", type=int, default=0, help="seed of the choice of --num-vids (%(default)s)")
     add("--shard", metavar="I/N", help="process the I-th of N parts of the videos (default: all)")
-    add = parser.add_argument_group("faces").add_argument
-    add("--save-path", type=Path, required=True, metavar="DIR", help="folder for the faces")
-    add(
-        "--capture-sec",
-        type=float,
-        default=defaults.capture_sec,
-        help="seconds taken from the start of each video (%(default)s)",
+    faces = parser.add_argument_group("faces")
+    faces.add_argument(
+        "--save-path", type=Path, required=True, metavar="DIR", help="folder for the faces"
     )
-    add(
-        "--search-sec",
-        type=float,
-        default=defaults.search_sec,
-        help="seconds that are searched for a face: where the first --capture-sec show none, the "
-        "next are looked at, and so on (%(default)s)",
+    add_settings(faces, FaceSettings)
+    faces.add_argument("--overwrite", action="store_true", help="replace existing faces")
+    faces.add_argument(
+        "--contact-sheet", action="store_true", help="write pages with a strip of faces per video"
     )
-    add("--fps", type=float, help="frames taken per second (default: all)")
-    add(
-        "--faces",
-        choices=["main", "all", AS_IS],
-        default=defaults.faces,
-        help="the main face of each video, a folder for every face in it, or the central square of "
-        "each frame as it is, for pictures and frames that are faces already (%(default)s)",
-    )
-    add(
-        "--share-boxes",
-        action="store_true",
-        help="crop a fake by the boxes of its original, if both have the same frames",
-    )
-    add(
-        "--margin",
-        type=float,
-        default=defaults.margin_ratio,
-        help="margin around the face box on every side, as a share of the box (%(default)s)",
-    )
-    add(
-        "--face-size",
-        type=int,
-        default=defaults.face_size,
-        help="side of the square crops in pixels (%(default)s)",
-    )
-    add(
-        "--detector",
-        metavar="haar|yunet=FILE",
-        default="haar",
-        help="what finds the faces: OpenCV's cascades, or YuNet from its .onnx file (%(default)s)",
-    )
-    add("--overwrite", action="store_true", help="make faces that exist already again")
-    add("--contact-sheet", action="store_true", help="write pages with a strip of faces per video")
     add = parser.add_argument_group("machines").add_argument
     add("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     add("--scheduler", metavar="ADDRESS", help="Dask scheduler to use, such as tcp://host:8786")
@@ -185,48 +135,33 @@ def processing(
     capture_sec: float = 5,
     num_vids: int | None = None,
     *,
-    fps: float | None = None,
-    margin_ratio: float = 0.3,
-    face_size: int = 224,
-    faces: str = "main",
-    share_boxes: bool = False,
-    detector: str | None = None,
     layout: str | None = None,
     pictures: str = "auto",
     seed: int = 0,
     shard: tuple[int, int] = (1, 1),
-    workers: int | None = None,
+    workers: int = 0,
     scheduler: str | None = None,
     timeout_sec: float | None = None,
     overwrite: bool = False,
-    search_sec: float = SEARCH_SEC,
+    **face_settings: object,
 ) -> list[dict]:
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
     `location` is one folder of videos, or several, in one of `layouts.LAYOUTS`. `pictures` is
     "auto", "frames" or "single". `num_vids` is per class; `shard` is (i, n) for the i-th of n
-    parts. `detector` is None for OpenCV's cascades, or "yunet=FILE.onnx". Without `workers`
-    everything happens in this process, and a video that crashes the decoder ends it. With `workers`
-    the videos go to that many new processes; the calling script then needs
+    parts. `face_settings` are further fields of `FaceSettings`, such as `face_size=224`. Without
+    `workers` everything happens in this process, and a video that crashes the decoder ends it.
+    With `workers` the videos go to that many new processes; the calling script then needs
     `if __name__ == "__main__":` around the call. `scheduler` is the address of a Dask cluster.
 
     Raises UserError for input that cannot work: no known layout, faces of other settings at
     `save_path`, a full disk. A video that cannot be used is a row with a status and a reason.
     """
     folders = [location] if isinstance(location, str | Path) else location
-    settings = FaceSettings(
-        float(capture_sec),
-        fps,
-        margin_ratio,
-        face_size,
-        faces=faces,
-        share_boxes=share_boxes,
-        search_sec=float(search_sec),
-        **detector_settings(detector),
-    )
+    settings = FaceSettings(capture_sec=float(capture_sec), **face_settings)  # type: ignore[arg-type]
     listing = read_locations(folders, layout, pictures)
     videos = select_videos(listing.videos, num_vids, seed, shard)
-    machines = Machines(workers or 0, scheduler, timeout_sec)
+    machines = Machines(workers, scheduler, timeout_sec)
     return extract(videos, Path(save_path), settings, machines, overwrite)[0]
 
 
@@ -241,17 +176,12 @@ def extract(
 
     Returns the manifest rows of all `videos` and those of the ones done in this call.
     """
-    check_detector(settings.detector_file)
     manifest = prepare(save_path, settings, videos, overwrite)
     todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
-    new_rows: dict[str, dict] = {}
     try:
-        with (
-            interrupts_raised(),
-            work_folder(save_path) as work_path,
-            index_written(save_path, new_rows, videos),
-        ):
-            process_videos(todo, save_path, work_path, settings, machines, manifest, new_rows)
+        with work_folder(save_path) as work_path:
+            new_rows = process_videos(todo, save_path, work_path, settings, machines)
+        write_index(save_path, new_rows, videos)
     except OSError as error:
         raise UserError(
             f"cannot write to {save_path}: {reason_of(error)}; make room there and run the "
@@ -267,37 +197,31 @@ def process_videos(
     work_path: Path,
     settings: FaceSettings,
     machines: Machines,
-    manifest: Mapping[str, dict],
-    new_rows: dict[str, dict],
-) -> None:
-    """Turn each video into its folder of faces, with a progress bar, and its row into `new_rows`.
+) -> dict[str, dict]:
+    """Turn each video into its folder of faces, with a progress bar; return the rows by name.
 
     `process_video` in faces/extraction.py does one video, on one of the `machines`. Its row goes to
     the end of manifest.csv at once, so that the next run knows it if this one is killed.
     """
-    started, frames = time.perf_counter(), 0
+    started, frames, rows = time.perf_counter(), 0, {}
     limit_sec = machines.limit_sec(settings.capture_sec, settings.search_end_sec)
+    job = functools.partial(
+        process_video,
+        save_path=save_path.resolve(),
+        work_path=work_path.resolve(),
+        settings=settings,
+        timeout_sec=limit_sec,
+    )
     with progress(len(videos), "faces", "videos") as advance:
-
-        def record(row: dict) -> None:
-            nonlocal frames
-            new_rows[row["filename"]] = row
+        for video, row in run_tasks(job, videos, machines, limit_sec):
+            if isinstance(row, Lost):
+                reason = reason_of_loss(row, limit_sec)
+                row = new_row(video) | {"status": "failed", "reason": reason}
+            rows[row["filename"]] = row
             append_row(save_path, row)
             frames += int(row["frames_read"] or 0)
             advance(note=f"{frames / (time.perf_counter() - started):.0f} frames/s")
-
-        def record_death(task: Task, seconds: float) -> None:
-            record(new_row(task.video) | process_died(seconds, limit_sec))
-
-        job = functools.partial(
-            process_video,
-            save_path=save_path.resolve(),
-            work_path=work_path.resolve(),
-            settings=settings,
-            timeout_sec=limit_sec,
-        )
-        for tasks in task_batches(videos, manifest, new_rows, settings):
-            run_tasks(job, tasks, record, record_death, machines, limit_sec)
+    return rows
 
 
 def summarise(rows: Sequence[Mapping], save_path: Path, seconds: float) -> dict:

@@ -1,6 +1,6 @@
 """Makes a small data set of synthetic people in the form of DFDC: no download is needed.
 
-Goes in: nothing but the options; every head, scene and movement comes from the seed. Comes out:
+Input: nothing but the options; every head, scene and movement comes from the seed. Output:
 
     person_000.mp4            REAL
     person_000_face_017.mp4   FAKE: the face of person 17 on person 0
@@ -14,12 +14,9 @@ THESE PEOPLE ARE DRAWINGS: a detector's metrics on them show that the pipeline w
 nothing about how well it finds real deepfakes.
 """
 
-import deepfake_detector  # first: from here on Ctrl-C is one line
-
-# isort: split
-import contextlib
 import errno
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -30,7 +27,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from deepfake_detector import parallel
+from deepfake_detector import __version__
 from deepfake_detector.console import (
     ArgumentError,
     ArgumentParser,
@@ -41,10 +38,9 @@ from deepfake_detector.console import (
     progress,
     reason_of,
 )
-from deepfake_detector.endings import removed_at_the_end
-from deepfake_detector.files import partial_path, write_text, written_whole
+from deepfake_detector.files import check_output, write_text, written_whole
 from deepfake_detector.images import compress
-from deepfake_detector.output_paths import OutputFile, check_outputs
+from deepfake_detector.parallel import Lost, Machines, run_tasks
 from deepfake_detector.synthetic.face_swap import random_swap_artifacts, swap_faces
 from deepfake_detector.synthetic.people import random_person
 from deepfake_detector.synthetic.scene import draw_frames
@@ -62,11 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     num_real = len(metadata) - num_fakes
     print(f"{num_real} real and {num_fakes} fake videos in {options['out']}")
     if json_summary:
-        print(
-            json.dumps(
-                {"version": deepfake_detector.__version__, "real": num_real, "fake": num_fakes}
-            )
-        )
+        print(json.dumps({"version": __version__, "real": num_real, "fake": num_fakes}))
     return 0
 
 
@@ -101,7 +93,10 @@ def make_sample_set(
     if workers < 1:
         raise ArgumentError("workers", workers, "at least 1")
     metadata, people = _plan(settings)
-    check_outputs([OutputFile("--out", out, is_folder=True)], [])
+    check_output(
+        "--out", out, is_ours=lambda folder: (folder / SETTINGS_NAME).exists(), is_folder=True,
+        remedy="",
+    )  # fmt: skip
     _claim_folder(out, settings)
     num_frames = max(1, round(seconds * fps))
     videos_of_people = _missing_videos(out, people, seed)
@@ -236,7 +231,7 @@ def _claim_folder(out: Path, settings: dict) -> None:
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
-        saved = {"version": deepfake_detector.__version__, **settings}
+        saved = {"version": __version__, **settings}
         write_text(settings_path, json.dumps(saved, indent=2) + "\n")
     except OSError as error:
         raise UserError(
@@ -276,22 +271,15 @@ def _make_videos(task: _PersonTask) -> int:
 
 def _run_tasks(tasks: list[_PersonTask], workers: int) -> None:
     """Write the videos in this process (workers 1) or in several."""
-
-    def died(task: _PersonTask, seconds: float) -> None:
-        raise UserError(f"the process that made {task.videos[0].path} died; run the command again")
-
-    paths = [video.path for task in tasks for video in task.videos]
-    with (
-        progress(len(paths), "drawing", "videos") as advance,
-        contextlib.ExitStack() as unfinished,
-    ):
-        for path in paths:  # those of processes that a signal ends
-            unfinished.enter_context(removed_at_the_end(partial_path(path)))
-        if workers == 1 or len(tasks) < 2:
-            for task in tasks:
-                advance(_make_videos(task))
-        else:
-            parallel.run_in_processes(_make_videos, tasks, advance, died, workers)
+    total = sum(len(task.videos) for task in tasks)
+    machines = Machines(workers if workers > 1 else 0)
+    with progress(total, "drawing", "videos") as advance:
+        for task, outcome in run_tasks(_make_videos, tasks, machines, math.inf):
+            if isinstance(outcome, Lost):
+                raise UserError(
+                    f"the process that made {task.videos[0].path} died; run the command again"
+                )
+            advance(outcome)
 
 
 def main_arguments() -> ArgumentParser:

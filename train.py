@@ -1,6 +1,6 @@
 r"""Trains the detector on a folder of faces: on a CPU, on all GPUs of a machine, or on a cluster.
 
-Goes in: what processing.py wrote. Comes out, in the run folder:
+Input: what processing.py wrote. Output, in the run folder:
 
     model.keras      the best epoch by validation loss; opens with keras.models.load_model
     settings.json    what the model expects and what its scores mean: face settings, frames,
@@ -68,7 +68,7 @@ with quiet_tensorflow():
     from deepfake_detector.networks import backbones
     from deepfake_detector.scoring import model_file
     from deepfake_detector.scoring.export import export
-    from deepfake_detector.training import devices, initial_weights, promises, report, run_folder
+    from deepfake_detector.training import devices, initial_weights, report, run_folder
     from deepfake_detector.training.callbacks import all_callbacks
     from deepfake_detector.training.loop import Trainer, make_optimizer
     from deepfake_detector.training.run_folder import RunState
@@ -106,7 +106,8 @@ def train(
     lost.
     """
     data, out = Path(data), Path(out)
-    promises.check_folder(out, data, settings, options)
+    initial = initial_weights.find_initial_model(settings.initial, settings.architecture)
+    run_folder.check_folder(out, [data, *filter(None, [initial])], options.overwrite)
     faces = list_faces(data)
     if options.ignore_official_split:
         faces = without_official_splits(faces)
@@ -182,14 +183,6 @@ def train_stage(
             trainer.progress = state.progress
         else:
             state, variables = run_folder.read_state(out)
-
-            def restored() -> Trainer:
-                trainer = build_trainer(stage, strategy, precision, steps)
-                trainer.restore(state.progress, variables)
-                return trainer
-
-            if chief:
-                promises.mend(stage, splits, state, lambda path: restored().save(path))
             if state.finished and settings.epochs <= state.epochs:
                 if chief and not stage.keep_last:
                     say(
@@ -198,7 +191,8 @@ def train_stage(
                     )
                 return state.progress.history
             state.go_on(settings.epochs, precision)
-            trainer = restored()
+            trainer = build_trainer(stage, strategy, precision, steps)
+            trainer.restore(state.progress, variables)
         state.run_settings = stage.run_settings
         state.split_names = run_folder.split_names(splits)
         run_folder.check_agreement(trainer, stage.run_settings, splits)

@@ -26,12 +26,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from deepfake_detector.face_dataset.background import BACKGROUND_NAME, find_originals
 
 import processing
 from benchmarks.baseline_boxes import CAPTURE_SEC, compare_boxes, time_baseline, time_mtcnn
 from benchmarks.timing import processor_name
 from deepfake_detector.console import command, print_table
-from deepfake_detector.face_dataset.background import BACKGROUND_NAME, find_originals
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces.extraction import Task, process_video
 from deepfake_detector.synthetic import people

@@ -8,13 +8,14 @@ clear sentence to the user, `progress` shows a bar on a terminal and stays silen
 import argparse
 import contextlib
 import functools
+import importlib.util
 import os
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any, NoReturn, TextIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field, fields
+from typing import Any, TextIO, get_args, get_type_hints
 
 from rich.console import Console
 from rich.progress import (
@@ -28,19 +29,16 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from deepfake_detector import __version__, endings, libraries
-from deepfake_detector.endings import EXIT_INTERRUPTED, STANDARD_OUTPUT
+from deepfake_detector import __version__
 
-# What all scripts end with, next to EXIT_INTERRUPTED and EXIT_TERMINATED (docs/troubleshooting.md).
-EXIT_INCOMPLETE = 1  # done, except for some videos or files
+# Exit codes of all scripts, next to those of signals.py.
+EXIT_INCOMPLETE = 1  # done, except for some videos
 EXIT_USAGE = 2  # nothing was done
 EXIT_BROKEN_PIPE = 141  # what a shell reports for a program that wrote to a closed pipe
 
 
 class UserError(Exception):
     """Something the user can put right: what was found, where, and what to do about it."""
-
-    exit_code = EXIT_USAGE
 
     @property
     def sentence(self) -> str:
@@ -57,22 +55,16 @@ class ArgumentError(UserError):
         shown = f"{value:g}" if isinstance(value, float) else repr(value)
         super().__init__(f"{name} is {shown}; it must be {rule}")
         self.name = name
-        self.option = option or f"--{name.replace('_', '-')}"
+        self.option = option or option_of(name)
 
     @property
     def sentence(self) -> str:
         return self.option + str(self).removeprefix(self.name)
 
 
-class IncompleteError(UserError):
-    """Work that was done, but for what the sentence names."""
-
-    exit_code = EXIT_INCOMPLETE
-
-
 def command(main: Callable[..., int]) -> Callable[..., int]:
-    """Return `main` with every error of the user's turned into one line on stderr, with
-    --json-summary also one on stdout, and into its exit code."""
+    """Return `main` with each of the user's errors turned into one line on stderr and an exit
+    code."""
 
     @functools.wraps(main)
     def wrapped(argv: Sequence[str] | None = None) -> int:
@@ -80,67 +72,99 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
             code = main(argv)
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where an error still has a sentence
-            endings.work_is_done()
             return code
         except UserError as error:
-            return _report(error.sentence, error.exit_code, argv)
-        except OSError as error:
-            if isinstance(error, BrokenPipeError) and error.filename in {None, STANDARD_OUTPUT}:
-                _print_to_nowhere()  # the reader of our output (head, less) has seen enough
-                return EXIT_BROKEN_PIPE
-            # Errors without a better sentence of their own: a full disk, a read-only folder.
-            sentence, code = f"{error.filename or 'a file'}: {reason_of(error)}", EXIT_USAGE
-            if error.filename == STANDARD_OUTPUT:
-                code = EXIT_INCOMPLETE if endings.has_results() else EXIT_USAGE
-                _print_to_nowhere()
-            return _report(sentence, code, argv)
-        except KeyboardInterrupt as interrupt:
-            terminated = isinstance(interrupt, endings.TerminatedError)
-            return endings.leave(endings.EXIT_TERMINATED if terminated else EXIT_INTERRUPTED)
+            say(f"error: {error.sentence}", sys.stderr)
+        except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return EXIT_BROKEN_PIPE
+        except OSError as error:  # without a better sentence: a full disk, a read-only folder
+            say(f"error: {error.filename or 'a file'}: {reason_of(error)}", sys.stderr)
+        return EXIT_USAGE
 
     return wrapped
 
 
-def _report(sentence: str, code: int, argv: Sequence[str] | None) -> int:
-    """Print an error for the user, and with --json-summary for programs; return its exit code."""
-    with contextlib.suppress(OSError):
-        say(f"error: {sentence}", sys.stderr)
-        if endings.wants_json(argv):
-            print(endings.error_line(sentence, code), flush=True)
-    return code
-
-
-def _print_to_nowhere() -> None:
-    """Let what is still to be printed not fail again when the process ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
 class ArgumentParser(argparse.ArgumentParser):
-    """The parser of a script, whose --help begins with the `description` as it is. Wrong arguments
-    are a line of JSON, too, where that is asked for."""
+    """The parser of a script, whose --help begins with the `description` as it is."""
 
     def __init__(self, description: str | None):
         super().__init__(
             description=description, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        self._words: Sequence[str] | None = None
         version = f"deepfake-detector {__version__}"
         self.add_argument("--version", action="version", version=version, help="print the version")
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        self._words = args
-        return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)
-        raise SystemExit(_report(message, EXIT_USAGE, self._words))
+        self.exit(EXIT_USAGE, f"error: {message}\n")
+
+
+def add_output_arguments(
+    parser: argparse.ArgumentParser, verbose: str = "", overwrite: str = ""
+) -> None:
+    """Add --json-summary, --verbose if there is something that it shows, and --overwrite if there
+    are files that it replaces."""
+    add = parser.add_argument_group("output").add_argument
+    if overwrite:
+        add("--overwrite", action="store_true", help=f"also replace {overwrite}")
+    add("--json-summary", action="store_true", help="end with one line of JSON, for programs")
+    if verbose:
+        add("--verbose", action="store_true", help=f"also show {verbose}")
+
+
+def option_of(name: str) -> str:
+    """Return the option of an argument: "--capture-sec" for "capture_sec"."""
+    return f"--{name.replace('_', '-')}"
+
+
+def setting(default: Any, text: str, **argument: Any) -> Any:
+    """Return a dataclass field that is also an option: its default, its help, and further arguments
+    of `add_argument`; `option` if it is not called like the field."""
+    return field(default=default, metadata={"help": text, **argument})
+
+
+def add_settings(parser: argparse._ActionsContainer, settings: type) -> None:
+    """Add an option for each `setting` of a dataclass. The help ends with the default."""
+    types = get_type_hints(settings)
+    for each in fields(settings):
+        argument = dict(each.metadata)
+        if "help" not in argument:
+            continue
+        option = argument.pop("option", option_of(each.name))
+        kind = next(iter(get_args(types[each.name])), types[each.name])  # float of float | None
+        if kind is bool:
+            argument["action"] = "store_true"
+        else:
+            argument.setdefault("type", kind)
+            if "(" not in argument["help"]:
+                argument["help"] += " (%(default)s)"
+            if "choices" not in argument:
+                argument.setdefault("metavar", "N" if kind in (int, float) else None)
+        parser.add_argument(option, dest=each.name, default=each.default, **argument)
+
+
+def settings_from(args: argparse.Namespace | Mapping, settings: type) -> Any:
+    """Return the dataclass with the values that `args` has for it."""
+    values = args if isinstance(args, Mapping) else vars(args)
+    return settings(**{each.name: values[each.name] for each in fields(settings)
+                       if each.name in values})  # fmt: skip
+
+
+def require(*packages: str, file: str = "requirements.txt") -> None:
+    """Raise UserError if one of these packages, which `file` lists, is not installed."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"{', '.join(missing)}: not installed for {sys.executable}; run: pip install -r {file}"
+        )
 
 
 @contextlib.contextmanager
 def progress(total: int, description: str, unit: str) -> Iterator[Callable[..., None]]:
     """Yield `advance(n=1, note="")`, which advances a bar of `total` units.
 
-    There is no bar where stdout is no terminal (a log file, CI). `note` is free text behind the
+    There is no bar if stdout is not a terminal (a log file, CI). `note` is free text behind the
     count, such as a rate.
     """
     console = Console()
@@ -163,19 +187,6 @@ def progress(total: int, description: str, unit: str) -> Iterator[Callable[..., 
         yield advance
 
 
-def add_output_arguments(
-    parser: argparse.ArgumentParser, verbose: str = "", overwrite: str = ""
-) -> None:
-    """Add --json-summary, --verbose where there is something that it shows, and --overwrite where
-    there are files that it replaces."""
-    add = parser.add_argument_group("output").add_argument
-    if overwrite:
-        add("--overwrite", action="store_true", help=f"also replace {overwrite}")
-    add("--json-summary", action="store_true", help="end with one line of JSON, for programs")
-    if verbose:
-        add("--verbose", action="store_true", help=f"also show {verbose}")
-
-
 def printable(text: str) -> str:
     """Return text that fits in one line of a terminal: no line breaks, no control characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -191,8 +202,13 @@ def reason_of(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def one_line(error: BaseException) -> str:
+    """Return the message of an error in one line; OpenCV's have line breaks."""
+    return " ".join(str(error).split()) or repr(error)
+
+
 def shortened(text: str, length: int = 200) -> str:
-    """Return a text in one line, cut between words where it is longer than that."""
+    """Return a text in one line, cut between words if it is longer than that."""
     return textwrap.shorten(text, length, placeholder=" ...")
 
 
@@ -233,12 +249,12 @@ def quiet_tensorflow() -> Iterator[None]:
 
     They are written before any log level is read, so stderr itself is redirected. If the import
     fails, all that was written to it is shown. --verbose on the command line, or
-    TF_CPP_MIN_LOG_LEVEL, shows the notes. Where TensorFlow is not installed, one sentence says so.
+    TF_CPP_MIN_LOG_LEVEL, shows the notes.
 
     TensorFlow then uses oneDNN, too, which it leaves off on some processors: a training step takes
     0.7 of the time there (docs/performance.md). TF_ENABLE_ONEDNN_OPTS=0 leaves it off.
     """
-    libraries.require("tensorflow")
+    require("tensorflow")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "--verbose" in sys.argv[1:]:
         yield
@@ -246,7 +262,7 @@ def quiet_tensorflow() -> Iterator[None]:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
     real_stderr = os.dup(2)
-    with _aside() as aside:
+    with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
         try:
             yield
@@ -257,11 +273,3 @@ def quiet_tensorflow() -> Iterator[None]:
         finally:
             os.dup2(real_stderr, 2)
             os.close(real_stderr)
-
-
-def _aside() -> IO[bytes]:
-    """Return a file for messages; where there is no room for one, what comes in is lost."""
-    try:
-        return tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
-    except OSError:
-        return Path(os.devnull).open("w+b")

@@ -1,59 +1,30 @@
-"""Files that are whole or not there, temporary folders, text that is safe in a spreadsheet, and
-addresses, which are no files.
+"""Files that are whole or not there, checks before they are written, temporary folders.
 
 with written_whole(Path("model.keras")) as partial:
     model.save(partial)
 write_text(Path("settings.json"), text)
-text_cell("=1+1.mp4")                                  # "'=1+1.mp4"
-is_address("https://example.org/a.mp4")                # True
+check_output("--csv", Path("scores.csv"), inputs=[video], overwrite=False)
+text_cell("=1+1.mp4")  # "'=1+1.mp4"
 """
 
 import contextlib
 import os
-import re
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from deepfake_detector import endings
+from deepfake_detector import startup
 from deepfake_detector.console import UserError, reason_of
 
 LOCK_NAME = ".lock"
-STANDARD_OUTPUTS = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 PARTIAL_PREFIX = ".partial."
 
 # A cell that begins so is a formula to Excel and LibreOffice, and a formula can fetch an address or
 # run a program (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# Two letters at least: "C:/videos" is a folder. One slash is what pathlib leaves of two.
-ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
-
-
-def is_address(place: str | Path) -> bool:
-    """Return whether this is an address, and no file or folder on the disk."""
-    return bool(ADDRESS.fullmatch(str(place))) and not is_there(Path(place))
-
-
-def as_given(place: str | Path) -> str:
-    """Return an address with the second slash that `pathlib` has taken from it."""
-    return re.sub(r"\A([^/]+:/)(?!/)", r"\1/", str(place))
-
-
-def is_there(path: Path) -> bool:
-    """Return whether this is a file or a folder; a path that cannot be looked at is none."""
-    try:
-        return path.is_file() or path.is_dir()
-    except (OSError, ValueError):  # a name too long, a folder one may not enter
-        return False
-
-
-def partial_path(path: Path) -> Path:
-    """Return the name under which `path` is written."""
-    return path.with_name(PARTIAL_PREFIX + path.name)
 
 
 @contextlib.contextmanager
@@ -61,62 +32,73 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`, and rename it to `path` at the end.
 
     Readers never see half a file, and after an error nothing is left. The temporary name ends like
-    that of `path`, because many writers choose a format by it. Works for folders that are not there
-    yet, too. A stream is no file to rename to, so that is written to itself.
+    that of `path`, because many writers choose a format by it. Works for new folders, too.
     """
-    if is_stream(path):
-        is_ours = str(path) in STANDARD_OUTPUTS
-        with _into_standard_output() if is_ours else contextlib.nullcontext(path) as stream:
-            yield stream
-        return
-    partial = partial_path(path)
+    partial = path.with_name(PARTIAL_PREFIX + path.name)
     try:
-        with endings.removed_at_the_end(partial):
-            yield partial
-            partial.replace(path)
-            endings.note_result()
+        yield partial
+        partial.replace(path)
     except OSError as error:
         # The user knows `path`, not the hidden name.
         if error.filename is not None and Path(error.filename) == partial:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
-        if partial.is_file():
-            partial.unlink()
-        elif partial.is_dir():
+        if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _into_standard_output() -> Iterator[Path]:
-    """Yield a path whose content is printed at the end: opened by its own name, a standard output
-    that goes to a file would be emptied."""
-    with tempfile.TemporaryDirectory() as folder:
-        partial = Path(folder) / "output"
-        yield partial
-        sys.stdout.flush()
-        with partial.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.flush()
-
-
-def is_stream(path: Path) -> bool:
-    """Return whether `path` is something to write to that is no file on a disk: /dev/stdout,
-    /dev/null, a pipe."""
-    is_device = path.parts[:2] in {("/", "dev"), ("/", "proc")}
-    return is_device or (path.exists() and not path.is_file() and not path.is_dir())
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole. File names in the text that are no Unicode keep their bytes."""
+    """Write a text file, whole. File names in the text that are not Unicode keep their bytes."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-def copy_whole(source: Path, path: Path) -> None:
-    """Copy a file, whole."""
-    with written_whole(path) as partial:
-        shutil.copyfile(source, partial)
+def check_output(
+    option: str,
+    path: Path,
+    inputs: Iterable[Path] = (),
+    is_ours: Callable[[Path], bool] = lambda path: False,
+    is_folder: bool = False,
+    overwrite: bool = False,
+    remedy: str = ", or --overwrite to replace it",
+) -> None:
+    """Raise UserError if a file or folder cannot be written, or would replace something.
+
+    Something is an input, or whatever stands at `path` without being ours, which `overwrite`
+    allows. An empty folder is nothing. Call it before the work.
+    """
+    try:
+        place = path.resolve()
+        if place in {other.resolve() for other in inputs}:
+            raise UserError(f"{option} {path} is what this command reads; give another path")
+        if path.exists() and path.is_dir() != is_folder:
+            what, wanted = ("file", "folder") if is_folder else ("folder", "file")
+            raise UserError(f"{option} {path} is a {what}; give the path of a {wanted}")
+        parent = place
+        while not parent.exists():
+            parent = parent.parent
+        if not os.access(parent, os.W_OK) or not (parent.is_dir() or parent == place):
+            raise UserError(f"cannot write to {option} {path}: {parent} is not writable")
+        occupied = any(path.iterdir()) if path.is_dir() else path.exists()
+        if occupied and not overwrite and not is_ours(path):
+            raise UserError(
+                f"{option} {path} exists and was not written by this command; give another path"
+                f"{remedy}"
+            )
+    except OSError as error:
+        raise UserError(f"cannot write to {option} {path}: {reason_of(error)}") from error
+
+
+def begins_with(path: Path, *texts: str) -> bool:
+    """Return whether a text file begins with one of these, such as the header of a CSV."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(max(map(len, texts))).startswith(texts)
+    except OSError:
+        return False
 
 
 def text_cell(text: str) -> str:
@@ -131,57 +113,36 @@ def text_cell(text: str) -> str:
 
 @contextlib.contextmanager
 def temporary_folder(name: str) -> Iterator[Path]:
-    """Yield a new folder for temporary files and remove it at the end, also after a signal.
+    """Yield a new folder for temporary files, which is removed at the end.
 
-    The folders of that name that dead processes left behind are removed first. Raises UserError
-    where there is no room for one.
+    The folders of that name that killed processes left behind are removed first. Raises UserError
+    if there is no room for one.
     """
     try:
-        _remove_dead_folders(name)
-        folder = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-"))
+        remove_dead_folders(Path(tempfile.gettempdir()), f"deepfake-{name}-*")
+        folder = Path(tempfile.mkdtemp(prefix=f"deepfake-{name}-"))
         lock = FileLock(folder / LOCK_NAME)
         lock.acquire()
     except OSError as error:
         raise UserError(
-            f"cannot make a folder for temporary files: {_without_names(error)}; make room there, "
-            "or name another folder with TMPDIR"
+            f"cannot make a folder for temporary files: {reason_of(error)}; make room, or name "
+            "another place with TMPDIR"
         ) from error
+    startup.temporary_folders.add(folder)
     try:
-        with endings.removed_at_the_end(folder):
-            yield folder
+        yield folder
     finally:
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
+        startup.temporary_folders.discard(folder)
 
 
-def _without_names(error: OSError) -> str:
-    """Return why there is no temporary folder, and which one was tried."""
-    if isinstance(error, FileNotFoundError):  # Python lists all that it has tried
-        tried = os.environ.get("TMPDIR") or "/tmp"
-        return f"no folder can be written, neither {tried} nor the current one"
-    return f"{tempfile.gettempdir()}: {reason_of(error)}"
-
-
-def _remove_dead_folders(name: str) -> None:
-    """Remove the folders of processes that are not alive; a process of another container, which
-    may share this folder, holds the lock on its own."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{name}-*-*"):
-        process = folder.name.split("-")[1]
-        if process.isdecimal() and not _is_alive(int(process)):
-            with (
-                contextlib.suppress(Timeout, OSError),
-                FileLock(folder / LOCK_NAME, blocking=False),
-            ):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    if os.name == "nt":  # signal 0 would be Ctrl-C there; the lock decides
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # of another user
-    return True
+def remove_dead_folders(place: Path, pattern: str) -> bool:
+    """Remove the folders in `place` whose process has ended, which is when the lock in them is
+    free; return whether there were any."""
+    found = False
+    for folder in sorted(place.glob(pattern)):
+        with contextlib.suppress(Timeout, OSError), FileLock(folder / LOCK_NAME, blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)
+            found = True
+    return found

@@ -1,4 +1,4 @@
-"""Web pages that are one file and load nothing from the network.
+"""Charts, and web pages that are one file and load nothing from the network.
 
     template = template_environment(Path("folder")).get_template("report.html.j2")
     html = template.render(policy=content_policy(style, script), style=Markup(style), ...)
@@ -9,9 +9,24 @@ in the page itself, and its content security policy forbids the browser everythi
 
 import base64
 import hashlib
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
+
+if TYPE_CHECKING:  # it takes half a second to import
+    from matplotlib.figure import Figure
+
+
+def save_figure(figure: "Figure", path: Path) -> Path:
+    """Write a chart as a picture, make its folder if needed, and return `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # A name in letters that the font lacks is drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(path, dpi=120, bbox_inches="tight")
+    return path
 
 
 def template_environment(folder: Path) -> jinja2.Environment:

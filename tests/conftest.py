@@ -14,12 +14,12 @@ import cv2
 import damaged_videos as damaged
 import numpy as np
 import pytest
+from deepfake_detector.faces.yunet import YuNet
 from filelock import FileLock
 from matplotlib.figure import Figure
 
 import sample_data
 from deepfake_detector.faces.detector import Detector, FaceDetector
-from deepfake_detector.faces.yunet import YuNet
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 

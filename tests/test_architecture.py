@@ -9,27 +9,25 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "deepfake_detector"
-INIT = PACKAGE / "__init__.py"  # above the rooms: it imports `libraries`
+INIT = PACKAGE / "__init__.py"  # above the rooms: it imports `startup`
 SCRIPTS = {
     *("processing", "data_pipeline", "model", "train", "evaluate", "predict", "sample_data", "app")
 }
 # From the lowest floor to the highest: a room may import what lies below it, and itself.
 FLOORS = [
-    {"endings"},
-    {"libraries"},
+    {"startup"},
     {"console"},
     {"files"},
-    {"output_paths", "images", "charts", "pages", "parallel"},
+    {"images", "pages", "parallel"},
     {"decoding"},
     {"videos", "networks", "synthetic"},
     {"face_dataset"},
     {"faces", "clips"},
     {"scoring"},
-    {"training", "evaluation", "prediction"},
-    {"results"},
-    {"web_app"},
+    {"training", "evaluation", "verdicts"},
 ]
-MOST_LINES_IN_A_FILE, MOST_LINES_IN_A_FUNCTION, MOST_FILES_IN_A_ROOM = 350, 60, 10
+MAX_LINES_IN_A_FILE, MAX_LINES_IN_A_FUNCTION, MAX_FILES_IN_A_ROOM = 350, 60, 10
+MAX_LINES = 18_700  # of scripts and package together: lower it when the sum falls, never raise it
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / f"{script}.py" for script in SCRIPTS)])
 
 
@@ -52,16 +50,10 @@ def floor_of(room: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
 
 
-@pytest.mark.parametrize("script", ["processing", "train", "evaluate", "predict", "sample_data"])
-def test_ctrl_c_in_the_first_imports_is_no_traceback(script):
-    """The package, which handles signals, was imported after parts of the standard library."""
-    tree = ast.parse((ROOT / f"{script}.py").read_text(encoding="utf-8"))
-    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = [
-        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports
-    ]
-    first = next(name for name in names if name != "sys")  # built in
-    assert str(first).partition(".")[0] == "deepfake_detector"
+def test_the_house_only_gets_smaller():
+    """Files of scripts and package have at most as many lines as the last time that it shrank."""
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES)
+    assert lines <= MAX_LINES
 
 
 def test_every_room_has_a_floor():
@@ -111,7 +103,7 @@ def test_help_needs_no_tensorflow(script):
 def test_files_and_functions_can_be_read_in_one_sitting(path):
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
-    assert len(text.splitlines()) <= MOST_LINES_IN_A_FILE
+    assert len(text.splitlines()) <= MAX_LINES_IN_A_FILE
     assert ast.get_docstring(tree), "a file says what comes in and what goes out"
     functions = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef))
     for function in functions:
@@ -119,11 +111,11 @@ def test_files_and_functions_can_be_read_in_one_sitting(path):
             continue
         lines = function.end_lineno - function.lineno + 1
         lines -= len((ast.get_docstring(function) or "").splitlines())
-        assert lines <= MOST_LINES_IN_A_FUNCTION, f"{function.name} has {lines} lines"
+        assert lines <= MAX_LINES_IN_A_FUNCTION, f"{function.name} has {lines} lines"
 
 
 @pytest.mark.parametrize("room", sorted({path.parent for path in PACKAGE.glob("*/*.py")}))
 def test_a_room_has_few_files_and_says_what_it_is_for(room):
-    assert len(list(room.glob("*.py"))) - 1 <= MOST_FILES_IN_A_ROOM
+    assert len(list(room.glob("*.py"))) - 1 <= MAX_FILES_IN_A_ROOM
     docstring = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
     assert docstring and "Open `" in docstring

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocCurveDisplay
 
-from deepfake_detector.charts import save_figure
 from deepfake_detector.clips.strips import spread_faces
 from deepfake_detector.console import counted
 from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores, largest_errors_first
+from deepfake_detector.pages import save_figure
 from deepfake_detector.scoring import metrics
 from deepfake_detector.videos.metadata import FAKE, REAL
 

@@ -10,19 +10,10 @@ from deepfake_detector.evaluation import charts, report
 from deepfake_detector.evaluation.report import interval_words, signed_change, uncertain_rows
 from deepfake_detector.evaluation.timelines import Point
 from deepfake_detector.evaluation.videos import ScoredVideo, summarise_manifest
-from deepfake_detector.files import text_cell, write_text, written_whole
-from deepfake_detector.output_paths import (
-    begins_with,
-    check_outputs,
-    files_of_folder,
-    has_json_keys,
-    is_chart,
-    mentions,
-    write_all,
-)
+from deepfake_detector.files import check_output, text_cell, write_text, written_whole
 
+METRICS_NAME = "metrics.json"
 COLUMNS = ["filename", "label", "score", "face", "data"]
-REPORT_MARK = "<title>Evaluation of a deepfake detector"
 NEEDS_BOTH = "needs real and fake videos"
 GROUP_TITLES = {
     "method": "method of manipulation",
@@ -34,15 +25,16 @@ MOST_GROUPS = 40  # rows of a printed table; metrics.json has all
 
 
 def check_folder(out: Path, inputs: Sequence[Path], overwrite: bool) -> None:
-    """Raise UserError where the report cannot be written into `out`, or would replace something
-    that is no report; see `output_paths.check_outputs`."""
-    files = {
-        "metrics.json": lambda path: has_json_keys(path, "log_loss", "operating_point"),
-        "predictions.csv": lambda path: begins_with(path, ",".join(COLUMNS)),
-        "report.html": lambda path: mentions(path, REPORT_MARK),
-        **{f"charts/{name}.png": is_chart for name in charts.NAMES},
-    }
-    check_outputs(files_of_folder("--out", out, files), inputs, overwrite)
+    """Raise UserError if the report cannot be written into `out`, or `out` holds something else
+    than a report."""
+    check_output(
+        "--out",
+        out,
+        inputs,
+        lambda folder: (folder / METRICS_NAME).is_file(),
+        is_folder=True,
+        overwrite=overwrite,
+    )
 
 
 def write(
@@ -51,35 +43,23 @@ def write(
     timelines: Mapping[ScoredVideo, Sequence[Point]],
     result: Mapping,
     model: Path,
-) -> tuple[list[Path], list[str]]:
-    """Write all files; return the paths of those written, and in words those that could not be.
+) -> list[Path]:
+    """Write all files and return their paths; metrics.json, the mark of a report, comes first.
 
     `timelines` are of the videos that the report shows with faces, and `result` is what goes into
     metrics.json.
     """
-    drawn: dict[str, Path] = {}
-
-    def write_report() -> None:
-        # The report has strips of faces of its own.
-        pngs = {title: p.read_bytes() for title, p in drawn.items() if title != charts.FACES_CHART}
-        folders = [summarise_manifest(Path(data)) for data in dict.fromkeys(v.data for v in videos)]
-        page = report.page(model, result, videos, timelines, pngs, folders)
-        write_text(out / "report.html", page)
-
-    paths = [out / name for name in ("metrics.json", "predictions.csv", "charts", "report.html")]
-    metrics_path, predictions_path, charts_path, report_path = paths
-    failed = write_all(
-        {
-            out: lambda: out.mkdir(parents=True, exist_ok=True),
-            metrics_path: lambda: write_text(metrics_path, json.dumps(result, indent=1) + "\n"),
-            predictions_path: lambda: write_predictions(predictions_path, videos),
-            charts_path: lambda: drawn.update(charts.draw_all(charts_path, videos, result)),
-            report_path: write_report,
-        }
-    )
-    names = (report_path, metrics_path, predictions_path)
-    written = [path for path in names if not any(text.startswith(str(path)) for text in failed)]
-    return [*written, *drawn.values()], failed
+    out.mkdir(parents=True, exist_ok=True)
+    metrics_path, predictions_path = out / METRICS_NAME, out / "predictions.csv"
+    write_text(metrics_path, json.dumps(result, indent=1) + "\n")
+    write_predictions(predictions_path, videos)
+    drawn = charts.draw_all(out / "charts", videos, result)
+    # The report has strips of faces of its own.
+    pngs = {title: p.read_bytes() for title, p in drawn.items() if title != charts.FACES_CHART}
+    folders = [summarise_manifest(Path(data)) for data in dict.fromkeys(v.data for v in videos)]
+    page = report.page(model, result, videos, timelines, pngs, folders)
+    write_text(out / "report.html", page)
+    return [out / "report.html", metrics_path, predictions_path, *drawn.values()]
 
 
 def write_predictions(path: Path, videos: Sequence[ScoredVideo]) -> None:

@@ -10,8 +10,7 @@ or the central square of the frame taken as-is.
 """
 
 import csv
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,35 +30,16 @@ class Crop:
     path: Path
     index: int  # of the frame in the video
     time_sec: float
-    box_xywh: Sequence[float] | np.ndarray
+    box_xywh: Sequence[float]
     source: str  # detected, averaged or as-is
 
 
-def write_faces(faces: Sequence[Sequence[Crop]], folder: Path) -> list[Path]:
-    """Make a folder in `folder` for each face, as `write_face` does, and return them in order.
-
-    The crops of a single face are moved, those of several copied. Raises OSError where that cannot
-    be done.
-    """
-    # Where one face hides another, both may have the same crop.
-    place = Path.rename if len(faces) == 1 else shutil.copyfile
-    face_folders = [folder / f"face_{number}" for number in range(len(faces))]
-    for face, face_folder in zip(faces, face_folders, strict=True):
-        write_face(face, face_folder, place)
-    return face_folders
-
-
-def write_face(crops: Sequence[Crop], folder: Path, place: Callable[[Path, Path], object]) -> None:
-    """Make `folder`, with the crops as 000.jpeg, 001.jpeg, ... and their boxes.csv.
-
-    `place(old, new)` moves or copies a crop there. Raises OSError where that cannot be done.
-    """
-    folder.mkdir()
+def write_boxes(crops: Sequence[Crop], folder: Path) -> None:
+    """Write the boxes.csv of the crops in a folder; raises OSError if that fails."""
     with (folder / BOXES_NAME).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(BOXES_FIELDS)
-        for crop, name in zip(crops, _crop_names(len(crops)), strict=True):
-            place(crop.path, folder / name)
+        for crop in crops:
             box = (f"{value:.1f}" for value in crop.box_xywh)
             table.writerow([crop.index, f"{crop.time_sec:.3f}", *box, crop.source])
 
@@ -67,7 +47,7 @@ def write_face(crops: Sequence[Crop], folder: Path, place: Callable[[Path, Path]
 def read_boxes(folder: Path) -> list[Crop]:
     """Return the crops of a face track in order, as its boxes.csv lists them.
 
-    Raises OSError where boxes.csv cannot be read, and ValueError where it is damaged.
+    Raises OSError if boxes.csv cannot be read, and ValueError if it is damaged.
     """
     path = folder / BOXES_NAME
     try:
@@ -81,7 +61,7 @@ def read_boxes(folder: Path) -> list[Crop]:
                 [float(row[side]) for side in "xywh"],
                 row["source"],
             )
-            for row, name in zip(rows, _crop_names(len(rows)), strict=True)
+            for row, name in zip(rows, crop_names(len(rows)), strict=True)
         ]
     except (KeyError, TypeError, csv.Error) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
@@ -102,7 +82,7 @@ def frame_times(face: FaceTrack) -> np.ndarray:
     return np.arange(face.num_frames) / FALLBACK_FPS
 
 
-def _crop_names(count: int) -> list[str]:
+def crop_names(count: int) -> list[str]:
     """Return 000.jpeg, 001.jpeg, ... with as many digits as the last one needs, at least three."""
     digits = max(3, len(str(count - 1)))
     return [f"{order:0{digits}d}.jpeg" for order in range(count)]

@@ -11,21 +11,17 @@ change the files above one after the other, and each makes its crops in a work f
 """
 
 import contextlib
-import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from deepfake_detector import __version__
 from deepfake_detector.console import UserError, reason_of
-from deepfake_detector.endings import before_the_end, interrupts_held
-from deepfake_detector.face_dataset.boxes import BOXES_NAME
 from deepfake_detector.face_dataset.manifest import (
-    LOCK_NAME,
     MANIFEST_NAME,
     face_names,
     file_bytes,
@@ -35,20 +31,17 @@ from deepfake_detector.face_dataset.manifest import (
 )
 from deepfake_detector.face_dataset.settings import (
     SETTINGS_NAME,
-    WITHOUT_OPTION,
     FaceSettings,
-    differing_names,
-    option_of,
     read_settings,
     setting_differences,
+    text_of_settings,
 )
-from deepfake_detector.files import PARTIAL_PREFIX, write_text
-from deepfake_detector.output_paths import (
-    OutputFile,
+from deepfake_detector.files import (
+    LOCK_NAME,
     begins_with,
-    check_outputs,
-    files_of_folder,
-    mentions,
+    check_output,
+    remove_dead_folders,
+    write_text,
 )
 from deepfake_detector.videos.metadata import Video
 
@@ -67,48 +60,14 @@ def work_folder(save_path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        # What a run has recorded must be on the disk before the folder goes: as long as that is
-        # there after a power cut, the next run checks all faces.
-        getattr(os, "sync", lambda: None)()
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def index_written(
-    save_path: Path, rows: Mapping[str, dict], videos: Sequence[Video]
-) -> Iterator[None]:
-    """Write the index at the end of this block, however that comes: what other runs have put
-    there, and the `rows` that there are by then."""
-
-    def write(timeout_sec: float = -1) -> None:
-        with index_lock(save_path, timeout_sec):
-            write_index_locked(save_path, read_manifest(save_path) | dict(rows), videos)
-
-    def write_in_a_moment() -> None:
-        # The block itself may be writing it at this moment, and then has the lock.
-        with contextlib.suppress(Timeout):
-            write(timeout_sec=0.4)
-
-    with before_the_end(write_in_a_moment):
-        try:
-            yield
-        finally:
-            with interrupts_held():
-                write()
-
-
-def remove_dead_work(save_path: Path) -> bool:
-    """Remove the work folders of runs that were killed; return whether there were any.
-
-    The lock on them ended with their process, also when the power went.
-    """
-    found = False
-    for folder in sorted(save_path.glob(f"{WORK_PREFIX}*")):
-        with contextlib.suppress(Timeout), FileLock(folder / LOCK_NAME, blocking=False):
-            shutil.rmtree(folder, ignore_errors=True)
-            found = True
-    return found
+def write_index(save_path: Path, rows: Mapping[str, dict], videos: Sequence[Video]) -> None:
+    """Write the index: what other runs have put there, and these rows."""
+    with index_lock(save_path):
+        write_index_locked(save_path, read_manifest(save_path) | dict(rows), videos)
 
 
 def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
@@ -122,24 +81,6 @@ def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
         return False
     folders = face_names(video.name, int(row["faces"] or 0))
     return row["status"] != "ok" or all((save_path / name).is_dir() for name in folders)
-
-
-def holds_all_faces(save_path: Path, row: Mapping) -> bool:
-    """Return whether the folders of a video are complete.
-
-    After a power cut the files written last may be empty, though their folder has its name already.
-    """
-    for name in face_names(row["filename"], int(row["faces"] or 0)):
-        try:
-            with os.scandir(save_path / name) as found:
-                sizes = {file.name: file.stat().st_size for file in found}
-            lines = (save_path / name / BOXES_NAME).read_bytes().count(b"\n")
-        except OSError:
-            return False
-        crops = [file for file in sizes if file.endswith(".jpeg")]
-        if not all(sizes.values()) or lines != len(crops) + 1:
-            return False
-    return True
 
 
 def put_faces(save_path: Path, name: str, made: Sequence[Path], trash: Path) -> None:
@@ -172,36 +113,26 @@ def prepare(
     """Make the folder, store the settings, and return the manifest rows of earlier runs by name.
 
     With `overwrite` the rows of `videos` are left out, so that these are made again. Raises
-    UserError where the folder cannot be written to, holds something else than faces, or holds
-    faces of other settings.
+    UserError if the folder cannot be written to, holds something else than faces, or holds faces
+    of other settings.
     """
-    folders = {video.path.parent.resolve() for video in videos}
-    if save_path == Path() or save_path.resolve() in folders:
+    if save_path == Path() or save_path.resolve() in {v.path.parent.resolve() for v in videos}:
         what = "the current folder" if save_path == Path() else f"{save_path}, a folder of videos"
         raise UserError(f"--save-path is {what}; give a folder of its own, such as faces")
-    check_outputs(_index_files(save_path), [video.path for video in videos], overwritable=False)
+    inputs = [video.path for video in videos]
+    check_output("--save-path", save_path, inputs, _holds_faces, is_folder=True, remedy="")
     try:
         save_path.mkdir(parents=True, exist_ok=True)
-        if _is_foreign(save_path):
-            raise UserError(
-                f"{save_path} is not empty and holds no {SETTINGS_NAME}; give another --save-path"
-            )
         with index_lock(save_path):
+            remove_dead_folders(save_path, f"{WORK_PREFIX}*")
             manifest = read_manifest(save_path)
             check_names(save_path, videos, manifest)
             asked = {video.name for video in videos}
-            if remove_dead_work(save_path):
-                # Those of other shards too: their runs will find no dead work folder.
-                manifest = {
-                    name: row for name, row in manifest.items() if holds_all_faces(save_path, row)
-                }
-            check_settings(save_path, settings.saved(), manifest.keys() - asked, overwrite)
+            check_settings(save_path, settings, manifest.keys() - asked, overwrite)
             if overwrite:
                 # Out of the index before any is made again: an interrupted run leaves no mixture.
                 manifest = {name: row for name, row in manifest.items() if name not in asked}
-            saved = {"version": __version__, **settings.saved()}
-            text = json.dumps(saved, indent=1) + "\n"
-            write_text(save_path / SETTINGS_NAME, text)
+            write_text(save_path / SETTINGS_NAME, text_of_settings(settings, __version__))
             write_index_locked(save_path, manifest, videos)
     except OSError as error:
         raise UserError(
@@ -210,49 +141,28 @@ def prepare(
     return manifest
 
 
-def _index_files(save_path: Path) -> list[OutputFile]:
-    """Return the files next to the faces that other folders have, too, such as that of a trained
-    model, and how those of faces are recognised."""
-    files = {
-        SETTINGS_NAME: lambda path: not mentions(path, '"training":'),
-        MANIFEST_NAME: lambda path: begins_with(path, "filename,"),
-    }
-    return files_of_folder("--save-path", save_path, files)
+def _holds_faces(folder: Path) -> bool:
+    """Return whether only processing.py has written here; another run may just have begun."""
+    if all(path.name.startswith(".") for path in folder.iterdir()):
+        return True
+    return begins_with(folder / MANIFEST_NAME, "filename,") or not (
+        (folder / MANIFEST_NAME).exists() or not (folder / SETTINGS_NAME).exists()
+    )
 
 
-def _is_foreign(folder: Path) -> bool:
-    """Return whether the folder holds something that no run has put there.
-
-    It looks for the settings last: another run that starts here at this moment writes them before
-    anything but its lock.
-    """
-    names = {path.name for path in folder.iterdir()} - {LOCK_NAME}
-    holds_something = any(not name.startswith(PARTIAL_PREFIX) for name in names)
-    return holds_something and not (folder / SETTINGS_NAME).exists()
-
-
-def check_settings(save_path: Path, settings: Mapping, others: set[str], overwrite: bool) -> None:
-    """Raise UserError where faces of other settings would be mixed with the new ones."""
-    if not (save_path / SETTINGS_NAME).exists():
+def check_settings(
+    save_path: Path, settings: FaceSettings, others: set[str], overwrite: bool
+) -> None:
+    """Raise UserError if faces of other settings would be mixed with the new ones."""
+    if not (save_path / SETTINGS_NAME).exists() or (overwrite and not others):
         return
-    found = read_settings(save_path)
-    differences = setting_differences(found, settings)
-    if differences and (others or not overwrite):
-        remedy = f"{_same_settings(found, settings)}another --save-path"
-        if not others:
-            remedy += ", or --overwrite to make the faces again"
-        raise UserError(f"{save_path} holds faces made with {differences}; give {remedy}")
-
-
-def _same_settings(found: Mapping, wanted: Mapping) -> str:
-    """Return the options that give the settings found, and a comma; "" where there are none."""
-    names = set(differing_names(found, wanted))
-    if names & WITHOUT_OPTION:
-        return ""
-    options = [option_of(name, found.get(name)) for name in sorted(names)]
-    typed = " ".join(option for option in options if option.startswith("--"))
-    left_out = [option for option in options if not option.startswith("--")]
-    return " and ".join(filter(None, [typed, *left_out])) + ", "
+    differences = setting_differences(read_settings(save_path), asdict(settings))
+    if differences:
+        again = "" if others else ", or --overwrite to make the faces again"
+        raise UserError(
+            f"{save_path} holds faces made with {differences}; give the same settings, another "
+            f"--save-path{again}"
+        )
 
 
 def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> None:

@@ -17,9 +17,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from deepfake_detector.decoding.pictures import is_picture
-from deepfake_detector.face_dataset.background import add_originals
 from deepfake_detector.face_dataset.face_tracks import read_entries
-from deepfake_detector.files import write_text, written_whole
+from deepfake_detector.files import LOCK_NAME, write_text, written_whole
 from deepfake_detector.videos.metadata import METADATA_NAME, Video
 
 MANIFEST_NAME = "manifest.csv"
@@ -34,12 +33,10 @@ MANIFEST_FIELDS = [
     "height",
     "frames_read",
     "faces",
-    "boxes_from",
     "detected",
     "averaged",
     "seconds",
 ]
-LOCK_NAME = ".lock"
 
 
 def new_row(video: Video) -> dict:
@@ -72,12 +69,9 @@ def face_names(name: str, count: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def index_lock(save_path: Path, timeout_sec: float = -1) -> Iterator[None]:
-    """Keep other runs from changing the index of this folder; waits for those that are at it.
-
-    Raises filelock.Timeout if they take longer than `timeout_sec`, unless that is below 0.
-    """
-    with FileLock(save_path / LOCK_NAME, timeout_sec):
+def index_lock(save_path: Path) -> Iterator[None]:
+    """Keep other runs from changing the index of this folder; waits for those that are at it."""
+    with FileLock(save_path / LOCK_NAME):
         yield
 
 
@@ -141,5 +135,4 @@ def write_index_locked(
         for face_name in face_names(name, int(row["faces"] or 0) if row["status"] == "ok" else 0):
             further = {} if face_name == name else {"video": name}
             entries[face_name] = metadata[name] | further
-    add_originals(save_path, entries)
     write_text(save_path / METADATA_NAME, json.dumps(entries, indent=1) + "\n")

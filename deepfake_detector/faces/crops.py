@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
+from deepfake_detector.face_dataset.settings import FaceSettings
 
 
 class Square(NamedTuple):
@@ -35,32 +35,6 @@ class Square(NamedTuple):
     def box_xywh(self) -> tuple[float, float, float, float]:
         """The square as a box."""
         return self.left, self.top, self.side, self.side
-
-
-class CropFiles:
-    """The crops of one video that are written already, filed by frame and exact square."""
-
-    def __init__(self, folder: Path, settings: FaceSettings):
-        self.paths: dict[tuple[int, Square], Path] = {}
-        self.frame_sizes: list[tuple[int, int]] = []  # (height, width) of each frame
-        self._folder, self._settings = folder, settings
-        self._margin_ratio = 0.0 if settings.faces == AS_IS else settings.margin_ratio
-
-    def square_of(self, position: int, box_xywh: Sequence[float] | np.ndarray) -> Square:
-        """Return the square to cut along a box in the frame at `position`."""
-        return crop_square(box_xywh, self._margin_ratio, *self.frame_sizes[position])
-
-    def write(self, position: int, square: Square, pixels_bgr: np.ndarray) -> Path:
-        """Write the pixels of a square as a face and return the path.
-
-        Raises OSError where that cannot be done.
-        """
-        path = self._folder / f"{position}_{'_'.join(map(str, square))}.jpeg"
-        face_bgr = resize_face(pixels_bgr, self._settings.face_size)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
-        path.write_bytes(cv2.imencode(".jpeg", face_bgr, quality)[1].tobytes())
-        self.paths[position, square] = path
-        return path
 
 
 def crop_square(
@@ -97,3 +71,11 @@ def resize_face(pixels: np.ndarray, face_size: int) -> np.ndarray:
         pixels = cv2.resize(even, (half, half), interpolation=cv2.INTER_AREA)
     interpolation = cv2.INTER_LINEAR if len(pixels) > face_size else cv2.INTER_CUBIC
     return cv2.resize(pixels, (face_size, face_size), interpolation=interpolation)
+
+
+def write_crop(path: Path, pixels_bgr: np.ndarray, settings: FaceSettings) -> None:
+    """Write the pixels of a square, `(side, side, 3) uint8` BGR, as a face; raises OSError if that
+    fails."""
+    face_bgr = resize_face(pixels_bgr, settings.face_size)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality]
+    path.write_bytes(cv2.imencode(".jpeg", face_bgr, quality)[1].tobytes())

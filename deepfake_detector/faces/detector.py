@@ -13,12 +13,12 @@ import math
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import cv2.data
 import numpy as np
 
+from deepfake_detector.console import UserError
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.face_dataset.settings import FRONTAL, PROFILE
 
@@ -50,8 +50,14 @@ class Look(Enum):
     TURNED = "faces in profile"
 
 
-class FaceDetector(Protocol):
-    """What the tracker needs, and `Detector` and `YuNet` are."""
+class Detector:
+    """The loaded cascades. Loading takes about 20 ms and cannot be pickled: make one per process.
+
+    Raises UserError if OpenCV has no cascades.
+    """
+
+    def __init__(self):
+        self._frontal, self._profile = _load_cascade(FRONTAL), _load_cascade(PROFILE)
 
     def search_frame(
         self, frame: Frame, smallest_side: float, look: Look = Look.PLAIN
@@ -61,37 +67,6 @@ class FaceDetector(Protocol):
         Faces narrower than `smallest_side` pixels are ignored. Half the side costs four times the
         work.
         """
-        ...
-
-    def search_near(
-        self,
-        frame: Frame,
-        box_xywh: np.ndarray,
-        reach: float,
-        growth: float,
-        look: Look = Look.PLAIN,
-    ) -> np.ndarray:
-        """Return the boxes of faces around a known one, `(n, 4) float32`.
-
-        `reach` is how far the searched square goes beyond the box on every side, in box sides;
-        `growth` how many times larger or smaller than the box a face may be.
-        """
-        ...
-
-
-class Detector:
-    """The loaded cascades. Loading takes about 20 ms and cannot be pickled: make one per process.
-
-    Raises RuntimeError with one sentence where OpenCV has no cascades.
-    """
-
-    def __init__(self):
-        self._frontal, self._profile = _load_cascade(FRONTAL), _load_cascade(PROFILE)
-
-    def search_frame(
-        self, frame: Frame, smallest_side: float, look: Look = Look.PLAIN
-    ) -> np.ndarray:
-        """See `FaceDetector`."""
         grey, to_source = _shrink(frame.grey, min(1.0, MIN_FACE / max(1.0, smallest_side)))
         picture = _Picture(grey, (MIN_FACE, 0), to_source, np.zeros(4, np.float32))
         if look is Look.LIFTED:
@@ -109,7 +84,11 @@ class Detector:
         growth: float,
         look: Look = Look.PLAIN,
     ) -> np.ndarray:
-        """See `FaceDetector`."""
+        """Return the boxes of faces around a known one, `(n, 4) float32`.
+
+        `reach` is how far the searched square goes beyond the box on every side, in box sides;
+        `growth` how many times larger or smaller than the box a face may be.
+        """
         x, y, w, h = (float(value) for value in box_xywh)
         height, width = frame.size
         wanted_left, wanted_top = int(x - reach * w), int(y - reach * h)
@@ -183,13 +162,13 @@ def _load_cascade(name: str) -> "cv2.CascadeClassifier":
     # In quotes: OpenCV 5 lacks the class, and this file must still import to say so.
     remedy = 'install OpenCV 4 with: pip install "opencv-python>=4.8,<5"'
     if not hasattr(cv2, "CascadeClassifier"):
-        raise RuntimeError(f"OpenCV {cv2.__version__} has no CascadeClassifier; {remedy}")
+        raise UserError(f"OpenCV {cv2.__version__} has no CascadeClassifier; {remedy}")
     path = Path(cv2.data.haarcascades) / f"{name}.xml"
     if not path.is_file():
-        raise RuntimeError(f"OpenCV {cv2.__version__} came without {path}; {remedy}")
+        raise UserError(f"OpenCV {cv2.__version__} came without {path}; {remedy}")
     cascade = cv2.CascadeClassifier(str(path))
     if cascade.empty():
-        raise RuntimeError(f"OpenCV {cv2.__version__} cannot read {path}; {remedy}")
+        raise UserError(f"OpenCV {cv2.__version__} cannot read {path}; {remedy}")
     return cascade
 
 

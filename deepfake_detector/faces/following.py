@@ -5,7 +5,7 @@
         for window in search.windows():
             ...                             # FaceWindow: its times, and the crops of each face
 
-A window is `capture_sec` seconds of a video, counted from its start. Where the first one shows no
+A window is `capture_sec` seconds of a video, counted from its start. If the first one shows no
 face, the next is looked at, and so on: extraction takes the first window with a face, prediction
 that one or all of them.
 """
@@ -17,22 +17,26 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.decoding.reader import Reader, open_video
-from deepfake_detector.face_dataset.background import Background
-from deepfake_detector.face_dataset.boxes import Crop
+from deepfake_detector.face_dataset.boxes import Crop, crop_names, write_boxes
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.crop_buffer import CropBuffer
-from deepfake_detector.faces.crops import CropFiles, Square, central_square
-from deepfake_detector.faces.detector import FaceDetector
+from deepfake_detector.faces.crops import (
+    Square,
+    central_square,
+    crop_square,
+    resize_face,
+    write_crop,
+)
+from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import FaceBoxes
-from deepfake_detector.faces.yunet import load_detector
 
 
 class TooSlowError(Exception):
@@ -59,13 +63,20 @@ class TimeLimit:
 
 @dataclass(frozen=True)
 class FaceWindow:
-    """Some seconds of a video, and the crops of each face in them, the main face first."""
+    """Some seconds of a video, and the crops of each face in them, the main face first.
+
+    Each face has a folder `face_0`, `face_1`, ... with its crops and boxes.csv.
+    """
 
     start_sec: float
     times_sec: list[float]  # of its frames
     frame_size: tuple[int, int]  # (height, width) of the last one
     faces: list[list[Crop]]
-    folder: Path  # of the crops; gone where there are none
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folder of each face."""
+        return [crops[0].path.parent for crops in self.faces]
 
 
 class FaceSearch:
@@ -81,7 +92,6 @@ class FaceSearch:
         watch: Callable[[Iterator[Frame]], Iterator[Frame]] = iter,
     ):
         self.num_frames = 0  # looked at
-        self.background = Background()
         self._path, self._reader, self._settings = path, reader, settings
         self._folder, self._limit = folder, limit
         self._watch = watch  # what else looks at the frames
@@ -92,15 +102,14 @@ class FaceSearch:
         """Yield the windows up to the first one with a face, at most `search_sec` seconds.
 
         With `whole` yield all windows, each with a time limit of its own. Raises UnreadableError
-        where no frame can be read or a second reading differs, TooSlowError, and OSError where
-        crops cannot be written.
+        if no frame can be read or a second reading differs, TooSlowError, and OSError if crops
+        cannot be written.
         """
         search_end_sec = math.inf if whole else self._settings.search_end_sec
         frames = self._limit.watch(self._reader.frames(search_end_sec, self._settings.fps))
-        frames = self._watch(self.background.watch(frames))
-        # Squares that were not foreseen are cut in a second reading, which follows behind.
+        # Squares that were not kept are cut in a second reading, which follows behind.
         with contextlib.closing(self._frames_again(search_end_sec)) as frames_again:
-            of_windows = split(frames, self._settings.capture_sec)
+            of_windows = split(self._watch(frames), self._settings.capture_sec)
             for number, (start_sec, of_window) in enumerate(of_windows):
                 folder = self._folder / f"window_{number:05d}"
                 is_late = number > 0 and not whole
@@ -118,7 +127,7 @@ class FaceSearch:
 
     @property
     def no_face_note(self) -> str:
-        """Where no face was found, in words; empty where the first window has one."""
+        """Where no face was found; empty if the first window has one."""
         if self._first_face_sec is not None:
             start = f"{self._first_face_sec:.1f} seconds"
             later = self._first_face_sec > 0
@@ -146,21 +155,15 @@ class FaceSearch:
         folder.mkdir()
         if self._settings.faces == AS_IS:
             return take_as_is(start_sec, frames, self._settings, folder)
-        followed = follow(frames, self._settings, folder)
-        if is_late and followed.faces:
-            followed.faces[0] = followed.faces[0].from_first_detection()
-        wanted = followed.squares_to_cut()
-        if wanted:
-            followed.cut(self._limit.watch(frames_again), wanted)
-        if not followed.faces:
+        tracker, buffer = follow(frames, self._settings)
+        faces = tracker.faces() if buffer.indices else []
+        if is_late and faces:
+            faces[0] = faces[0].from_first_detection()
+        cut_again = self._limit.watch(frames_again)
+        crops = cut_faces(faces, tracker, buffer, self._settings, folder, cut_again)
+        if not faces:
             shutil.rmtree(folder, ignore_errors=True)
-        return FaceWindow(
-            start_sec,
-            followed.tracker.times_sec,
-            followed.files.frame_sizes[-1],
-            followed.crops(),
-            folder,
-        )
+        return FaceWindow(start_sec, tracker.times_sec, buffer.frame_sizes[-1], crops)
 
     def _frames_again(self, end_sec: float) -> Generator[Frame, None, None]:
         """Yield the frames of the video, which is not opened before the first is asked for."""
@@ -193,85 +196,79 @@ def take_as_is(
     start_sec: float, frames: Iterator[Frame], settings: FaceSettings, folder: Path
 ) -> FaceWindow:
     """Return a window whose only face is the central square of each frame."""
-    files = CropFiles(folder, settings)
-    crops = []
-    for position, frame in enumerate(frames):
+    side = settings.face_size
+    face_folder = folder / "face_0"
+    face_folder.mkdir()
+    kept = []  # small, as they are written
+    for frame in frames:
         square = central_square(*frame.size)
-        files.frame_sizes.append(frame.size)
-        path = files.write(position, square, square.cut(frame))
-        crops.append(Crop(path, frame.index, frame.time_sec, square.box_xywh, AS_IS))
-    times_sec = [crop.time_sec for crop in crops]
-    return FaceWindow(start_sec, times_sec, files.frame_sizes[-1], [crops], folder)
+        kept.append((frame.index, frame.time_sec, square, resize_face(square.cut(frame), side)))
+        size = frame.size
+    crops = []
+    for name, (index, time_sec, square, face_bgr) in zip(crop_names(len(kept)), kept, strict=True):
+        crops.append(Crop(face_folder / name, index, time_sec, square.box_xywh, AS_IS))
+        write_crop(crops[-1].path, face_bgr, settings)
+    write_boxes(crops, face_folder)
+    return FaceWindow(start_sec, [crop.time_sec for crop in crops], size, [crops])
 
 
-@dataclass
-class Followed:
-    """The faces followed through some frames of a video, most of them cut out already."""
-
-    tracker: FaceTracker
-    files: CropFiles
-    indices: list[int]  # in the video, of the frames given to the tracker
-    faces: list[FaceBoxes]
-
-    def squares_to_cut(self) -> dict[int, list[tuple[int, Square]]]:
-        """Return the position and square of each crop that is missing, by index of the frame."""
-        wanted: dict[int, list[tuple[int, Square]]] = defaultdict(list)
-        for face in self.faces:
-            for position, box in enumerate(face.boxes, face.first):
-                square = self.files.square_of(position, box)
-                if (position, square) not in self.files.paths:
-                    wanted[self.indices[position]].append((position, square))
-        return wanted
-
-    def cut(self, frames: Iterator[Frame], wanted: dict[int, list[tuple[int, Square]]]) -> None:
-        """Cut these squares out of `frames`, reading no further than needed; empties `wanted`.
-
-        Raises UnreadableError where a frame does not come again.
-        """
-        while wanted:
-            frame = next(frames, None)
-            if frame is None:
-                raise UnreadableError("it changed, or decodes differently, when it is read again")
-            for position, square in wanted.pop(frame.index, ()):
-                self.files.write(position, square, square.cut(frame))
-
-    def crops(self) -> list[list[Crop]]:
-        """Return the crops of each face; all squares must be cut."""
-        return [
-            [
-                Crop(
-                    self.files.paths[position, self.files.square_of(position, box)],
-                    self.indices[position],
-                    self.tracker.times_sec[position],
-                    box,
-                    "detected" if detected else "averaged",
-                )
-                for position, (box, detected) in enumerate(
-                    zip(face.boxes, face.detected, strict=True), face.first
-                )
-            ]
-            for face in self.faces
-        ]
-
-
-def follow(frames: Iterator[Frame], settings: FaceSettings, folder: Path) -> Followed:
-    """Find and follow the faces of these frames, and cut out into `folder` what can be by now.
+def follow(frames: Iterator[Frame], settings: FaceSettings) -> tuple[FaceTracker, CropBuffer]:
+    """Find and follow the faces of these frames, and keep what crops may be cut from.
 
     The one way from frames to faces, in extraction and in prediction.
     """
-    tracker = FaceTracker(_detector(threading.get_ident(), settings.detector_file), settings.faces)
-    files = CropFiles(folder, settings)
-    buffer = CropBuffer(tracker, files, settings)
-    indices: list[int] = []
+    tracker = FaceTracker(_detector(threading.get_ident()), settings.faces)
+    buffer = CropBuffer(tracker, settings)
     for frame in frames:
         tracker.add_frame(frame)
         buffer.add_frame(frame)
-        indices.append(frame.index)
-    buffer.finish()
-    return Followed(tracker, files, indices, tracker.faces() if indices else [])
+    return tracker, buffer
 
 
 @functools.cache
-def _detector(thread: int, file: Path | None) -> FaceDetector:
+def _detector(thread: int) -> Detector:
     """Return the detector of this thread: two threads cannot use the same cascades at once."""
-    return load_detector(file)
+    return Detector()
+
+
+def cut_faces(
+    faces: Sequence[FaceBoxes],
+    tracker: FaceTracker,
+    buffer: CropBuffer,
+    settings: FaceSettings,
+    folder: Path,
+    frames_again: Iterator[Frame],
+) -> list[list[Crop]]:
+    """Cut each face out into a new folder in `folder` and return its crops.
+
+    Squares that the buffer does not hold are cut out of `frames_again`, which are read no further
+    than needed. Raises UnreadableError if a frame does not come again.
+    """
+    found: list[list[Crop]] = []
+    missing: dict[int, list[tuple[Path, Square]]] = defaultdict(list)  # by index of the frame
+    for number, face in enumerate(faces):
+        face_folder = folder / f"face_{number}"
+        face_folder.mkdir()
+        crops = []
+        for order, name in enumerate(crop_names(len(face.boxes))):
+            position, box = face.first + order, face.boxes[order]
+            source = "detected" if face.detected[order] else "averaged"
+            path, index = face_folder / name, buffer.indices[position]
+            # Plain numbers: a row of an array would keep the boxes of all frames in memory.
+            box_xywh = tuple(map(float, box))
+            crops.append(Crop(path, index, tracker.times_sec[position], box_xywh, source))
+            square = crop_square(box, settings.margin_ratio, *buffer.frame_sizes[position])
+            pixels_bgr = buffer.cut(position, square)
+            if pixels_bgr is None:
+                missing[index].append((path, square))
+            else:
+                write_crop(path, pixels_bgr, settings)
+        write_boxes(crops, face_folder)
+        found.append(crops)
+    while missing:
+        frame = next(frames_again, None)
+        if frame is None:
+            raise UnreadableError("it changed, or decodes differently, when it is read again")
+        for path, square in missing.pop(frame.index, ()):
+            write_crop(path, square.cut(frame), settings)
+    return found

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.faces.detector import MIN_FACE, FaceDetector, Look
+from deepfake_detector.faces.detector import MIN_FACE, Detector, Look
 from deepfake_detector.faces.main_face import DOUBTFUL_DETECTED, find_faces
 from deepfake_detector.faces.tracklets import (
     Detection,
@@ -72,7 +72,7 @@ class FaceTracker:
     Memory grows with the number of detections, not with the size of the frames.
     """
 
-    def __init__(self, detector: FaceDetector, which: str = "main"):
+    def __init__(self, detector: Detector, which: str = "main"):
         self.tracklets: list[Tracklet] = []
         self.live: list[Tracklet] = []  # those that may continue
         self.times_sec: list[float] = []

@@ -7,8 +7,6 @@ from deepfake_detector.console import UserError
 
 DEFAULT = "efficientnet-lite0"
 ARCHITECTURES = (DEFAULT, "baseline")
-OLD_NAMES = {"seed": "baseline"}  # of architectures, in runs and scripts of earlier versions
-DROPPED = ("detail", "small")  # architectures of earlier versions that are not trained any more
 LEAST_SIDE = 32  # of a frame, in pixels, that all architectures can work with
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -56,14 +54,6 @@ BACKBONES: Mapping[str, Backbone] = {
     "convnext-tiny": Backbone("ConvNeXtTiny", STANDARDIZED),
     "densenet121": Backbone("DenseNet121", STANDARDIZED),
 }
-
-
-def dropped(name: str) -> str:
-    """Return the sentence about an architecture of DROPPED: that it was, and what to do."""
-    return (
-        f"{name} was dropped and cannot be trained any more, though models of it still open and "
-        f"score; train {DEFAULT}, the default, in a new run folder"
-    )
 
 
 def check_frame_size(name: str, height: int, width: int) -> None:

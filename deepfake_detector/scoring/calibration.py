@@ -8,8 +8,7 @@ next to the model:
         "false_positive_rate": 0.1, "false_positive_rate_interval": [0.03, 0.24], ...}, ...}
 
 Scores are calibrated for as many fake as real videos; where fakes are rarer, a score is too high.
-A model of before has a `temperature` in place of `slope` and `offset`, and no `uncertain`. Where
-there are too few validation videos for a threshold, it is null, and a `reason` says so.
+If there are too few validation videos for a threshold, it is null, and a `reason` says so.
 """
 
 import math
@@ -36,14 +35,6 @@ LEAST_SPREAD = 0.1  # of the logits of a class, which may all be the same
 EQUAL_ERROR, HALF = "equal-error", "half"
 FALSE_POSITIVE_RATES = {"fpr-5": 0.05, "fpr-1": 0.01}  # the highest that the point allows
 OPERATING_POINTS = (EQUAL_ERROR, *FALSE_POSITIVE_RATES, HALF)
-# Names in the settings.json of older models, and in scripts that users may have.
-FORMER_NAMES = {
-    "false-alarms-5": "fpr-5",
-    "false-alarms-1": "fpr-1",
-    "real_called_fake": "false_positive_rate",
-    "fake_called_real": "false_negative_rate",
-}
-
 Interval = Sequence[float]  # low, high
 
 
@@ -103,25 +94,10 @@ def apply(scores: np.ndarray, calibration: Mapping | None) -> np.ndarray:
     """Return calibrated scores, `(num_videos,) float64`; unchanged without a calibration."""
     scores = np.asarray(scores, np.float64)
     found = calibration or {}
-    temperature = found.get("temperature")
-    slope = found.get("slope", 1.0) if temperature is None else 1 / temperature
-    offset = found.get("offset", 0.0)
+    slope, offset = found.get("slope", 1.0), found.get("offset", 0.0)
     if (slope, offset) == (1.0, 0.0):
         return scores
     return _probabilities(slope * logits(scores) + offset)
-
-
-def current_name(name: str) -> str:
-    """Return the name that an operating point or one of its values has today."""
-    return FORMER_NAMES.get(name, name)
-
-
-def operating_points(settings: Mapping) -> dict[str, dict]:
-    """Return the operating points of a model by their names of today; empty for an old model."""
-    return {
-        current_name(name): {current_name(key): value for key, value in point.items()}
-        for name, point in (settings.get("operating_points") or {}).items()
-    }
 
 
 def operating_point(settings: Mapping, name: str | None = None) -> OperatingPoint:
@@ -130,11 +106,10 @@ def operating_point(settings: Mapping, name: str | None = None) -> OperatingPoin
     Without a `name`: that of equal errors, or one half for a model that has none. Raises UserError
     where the model does not have the one asked for.
     """
-    points: dict[str, dict] = {HALF: {"threshold": 0.5}, **operating_points(settings)}
+    points: dict[str, dict] = {HALF: {"threshold": 0.5}, **(settings.get("operating_points") or {})}
     if name is None:
         has_one = points.get(EQUAL_ERROR, {}).get("threshold") is not None
         name = EQUAL_ERROR if has_one else HALF
-    name = current_name(name)
     point = points.get(name) or {"reason": "its settings.json has none of this name"}
     if point.get("threshold") is None:
         raise UserError(

@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake_detector.console import UserError, counted, reason_of, say
+from deepfake_detector.face_dataset.settings import CONTRACT as FACES_CONTRACT
 from deepfake_detector.face_dataset.settings import (
     SETTINGS_NAME,
-    WITHOUT_OPTION,
     crop_differences,
-    differing_names,
-    options_of,
     read_settings,
     setting_differences,
 )
-from deepfake_detector.files import as_given, is_address
 
 MODEL_NAME = "model.keras"
 SPLIT_NAME = "split.json"
+CONTRACT = 2  # version of the settings.json of a model
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 NEEDED_SETTINGS = {"faces": dict, "num_frames": int, "img_size": list}  # of a settings.json
 RUN_FILES = ("checkpoints", "history.csv", "split.json")  # as a training leaves them
@@ -60,11 +58,6 @@ def find_model(path: Path | str | None, option: str = "--model") -> Path:
                 "with --model, or put that folder back"
             )
         path = PRETRAINED
-    if is_address(path):
-        raise UserError(
-            f"{as_given(path)} is an address, and only files are read; download the model and the "
-            f"{SETTINGS_NAME} next to it first"
-        )
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if path.is_dir():
@@ -129,6 +122,11 @@ def read_model_settings(model_path: Path) -> dict:
         raise UserError(
             f"{path} is not the file that train.py wrote for {model_path.name}: {reason}; copy "
             "that one from the run folder"
+        )
+    if (settings.get("contract"), settings["faces"].get("contract")) != (CONTRACT, FACES_CONTRACT):
+        raise UserError(
+            f"{path} was written by another version of this project; train the model again with "
+            "this one"
         )
     return settings
 
@@ -232,14 +230,6 @@ def check_faces(data: Path, settings: Mapping) -> None:
         say(f"note: {data} holds faces made with {setting_differences(own, other, by)}")
     if differences:
         raise UserError(
-            f"{data} holds faces that the model was not trained for: {differences}; "
-            f"{_remedy(found, wanted)}"
+            f"{data} holds faces that the model was not trained for: {differences}; make faces as "
+            "the model expects them, or train a model on these"
         )
-
-
-def _remedy(found: Mapping, wanted: Mapping) -> str:
-    """Return how to get the faces that a model takes."""
-    if WITHOUT_OPTION.intersection(differing_names(found, wanted)):
-        return "train a model on these faces"
-    command = "python processing.py --location VIDEOS --save-path FACES"
-    return f"make others with: {command} {options_of(wanted)}".rstrip()

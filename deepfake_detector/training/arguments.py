@@ -47,8 +47,6 @@ def read_arguments(description: str | None, argv: Sequence[str] | None = None) -
     Raises UserError for values that cannot work, and SystemExit like every argparse parser.
     """
     args = main_arguments(description).parse_args(argv)
-    if args.cache:
-        print("note: --cache does nothing any more; crops are always read from --data")
     settings = TrainSettings(
         **{each.name: getattr(args, each.name) for each in fields(TrainSettings)}
     )
@@ -71,31 +69,20 @@ def main_arguments(description: str | None) -> ArgumentParser:
 
 def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
     names = (*catalogue.ARCHITECTURES, *catalogue.BACKBONES)
-    network = parser.add_mutually_exclusive_group()
-    network.add_argument(
+    parser.add_argument(
         "--architecture",
-        type=_architecture,
         default=TrainSettings.architecture,
         choices=names,
         metavar="NAME",
         help=f"network to train: {', '.join(catalogue.ARCHITECTURES)} (default: %(default)s), or "
         f"one of keras.applications: {', '.join(catalogue.BACKBONES)}",
     )
-    network.add_argument(  # its name for these in earlier versions
-        "--backbone",
-        dest="architecture",
-        default=argparse.SUPPRESS,
-        choices=catalogue.BACKBONES,
-        metavar="NAME",
-        help=argparse.SUPPRESS,
-    )
     parser.add_argument(
         "--freeze-backbone",
         action="store_true",
         help="train only the layers after a network of keras.applications",
     )
-    weights = parser.add_mutually_exclusive_group()
-    weights.add_argument(
+    parser.add_argument(
         "--from",
         dest="initial",
         metavar="pretrained|imagenet|random|FILE",
@@ -105,21 +92,6 @@ def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
         "others); for a network of keras.applications also a file of its weights (.weights.h5, .h5 "
         "or .keras) without the classification layer",
     )
-    # Their names in earlier versions.
-    weights.add_argument("--initial-model", dest="initial", help=argparse.SUPPRESS)
-    weights.add_argument(
-        "--backbone-weights",
-        dest="initial",
-        type=lambda text: catalogue.RANDOM if text == "none" else text,
-        help=argparse.SUPPRESS,
-    )
-
-
-def _architecture(name: str) -> str:
-    """Return today's name of an architecture; argparse makes one sentence of the error."""
-    if name in catalogue.DROPPED:
-        raise argparse.ArgumentTypeError(catalogue.dropped(name))
-    return catalogue.OLD_NAMES.get(name, name)
 
 
 def _add_setting_arguments(parser: argparse.ArgumentParser) -> None:
@@ -152,13 +124,6 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="split all videos at random, also those whose split the metadata names",
     )
-    add(
-        "--ignore-marks",  # its name in earlier versions
-        dest="ignore_official_split",
-        action="store_true",
-        help=argparse.SUPPRESS,
-    )
-    add("--cache", metavar="DIR", help=argparse.SUPPRESS)  # of earlier versions
     add("--overwrite", action="store_true", help="replace the run that is in the run folder")
     add(
         "--deterministic",

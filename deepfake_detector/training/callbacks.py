@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 
 from deepfake_detector.console import UserError
+from deepfake_detector.scoring.trained_model import MODEL_NAME
 from deepfake_detector.training import devices, run_folder
 from deepfake_detector.training.loop import Trainer
 from deepfake_detector.training.run_folder import RunState
@@ -85,7 +86,7 @@ class SaveModel(keras.callbacks.Callback):
         loss = (logs or {})[MONITOR]
         if self._keep_last or loss < self._best:
             self._best = loss
-            run_folder.save_best(self._out, self._trainer.save, self._keep_last)
+            self._trainer.save(self._out / MODEL_NAME)
 
 
 class SaveState(keras.callbacks.Callback):

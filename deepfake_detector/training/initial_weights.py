@@ -62,11 +62,10 @@ def read_weights(path: Path, architecture: str, face_settings: Mapping) -> list[
     if (path.parent / SETTINGS_NAME).exists():
         settings = read_model_settings(path)
         found = settings.get("training", {}).get("architecture", architecture)
-        if catalogue.OLD_NAMES.get(found, found) != architecture:
-            advice = "" if found in catalogue.DROPPED else f"--architecture {found}, or "
+        if found != architecture:
             raise UserError(
                 f"{path} is a model of {found}, this training is one of {architecture}; give "
-                f"{advice}another --from"
+                f"--architecture {found}, or another --from"
             )
         differences = setting_differences(settings["faces"], face_settings, by="these faces")
         if differences:

@@ -10,11 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from deepfake_detector import __version__
-from deepfake_detector.charts import save_figure
 from deepfake_detector.console import counted, print_table
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
-from deepfake_detector.scoring.calibration import operating_points
+from deepfake_detector.pages import save_figure
 from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_settings
 from deepfake_detector.training.callbacks import MONITOR
 from deepfake_detector.training.run_folder import read_history
@@ -76,7 +75,7 @@ def print_result(out: Path, history: History, run_settings: Mapping) -> None:
         ),
         *(
             (f"operating point {name}", _operating_point(point))
-            for name, point in operating_points(run_settings).items()
+            for name, point in run_settings["operating_points"].items()
         ),
         ("seconds", f"{seconds_of([*of_frames, *history]):.0f}"),
         ("TensorFlow, Keras, Python", versions),
@@ -98,7 +97,7 @@ def summary(out: Path, history: History) -> dict:
         "best": best_epoch(history),
         "seconds": round(seconds_of([*of_frames, *history]), 2),
         "calibration": settings["calibration"],
-        "operating_points": operating_points(settings),
+        "operating_points": settings["operating_points"],
     }
 
 

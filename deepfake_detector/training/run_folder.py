@@ -4,8 +4,7 @@
     settings.json    what the model expects, and what its scores mean
     split.json       which videos were trained on, validated on, held out and left out
     history.csv      a row per epoch
-    checkpoints/     state.npz: weights, optimizer and progress, to go on from after a stop;
-                     best.keras: a copy of the model
+    checkpoints/     state.npz: weights, optimizer and progress, to go on from after a stop
     .lock            of the current run
 
 Every file is written under another name and renamed: whoever kills a run, at whatever moment, finds
@@ -18,7 +17,7 @@ import csv
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,15 +31,12 @@ from deepfake_detector.face_dataset.settings import (
     differing_names,
     setting_differences,
 )
-from deepfake_detector.files import copy_whole, write_text, written_whole
-from deepfake_detector.networks.catalogue import DROPPED, OLD_NAMES, RANDOM, dropped
+from deepfake_detector.files import LOCK_NAME, check_output, write_text, written_whole
 from deepfake_detector.scoring.trained_model import MODEL_NAME, SPLIT_NAME
 from deepfake_detector.training.loop import Progress, Trainer
 
 HISTORY_NAME = "history.csv"
-LOCK_NAME = ".lock"
 STATE_NAME = "checkpoints/state.npz"
-BEST_NAME = "checkpoints/best.keras"
 STATE_CONTRACT = 1
 # Another TensorFlow would not give identical weights, but it is still this run. The videos are
 # compared by their names, numbers of frames and pixels as settings of the training.
@@ -70,6 +66,15 @@ class RunState:
         if self.finished:
             self.extended_after = self.progress.epoch
         self.epochs, self.finished = epochs, False
+
+
+def check_folder(out: Path, inputs: Sequence[Path], overwrite: bool) -> None:
+    """Raise UserError if the run folder cannot be written, or holds something else than a run."""
+    check_output(
+        "--out", out, inputs, lambda folder: (folder / STATE_NAME).exists() or (
+            "training" in read_object(folder / SETTINGS_NAME)), is_folder=True,
+        overwrite=overwrite,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -107,9 +112,6 @@ def holds_run(
             )
         return False
     saved, saved_names = _saved_or_in_state(out)
-    found = saved["training"].get("architecture")
-    if found in DROPPED:
-        raise UserError(f"{out} holds a run of {found}: {dropped(found)}")
     differences = _run_differences(saved, run_settings, of_frames)
     if saved_names != split_names(splits):
         differences.append("other videos")
@@ -149,13 +151,6 @@ def holds_objects(saved: Mapping, *names: str) -> bool:
     return all(isinstance(saved.get(name), dict) for name in names)
 
 
-def holds_epochs(out: Path, history: Sequence[Mapping[str, float]]) -> bool:
-    """Return whether history.csv has a row for each of the epochs; after a kill it may have one
-    more than the state."""
-    found = [epoch.get("epoch") for epoch in read_history(out)[: len(history)]]
-    return found == [epoch["epoch"] for epoch in history]
-
-
 def read_history(out: Path) -> list[dict[str, float]]:
     """Return the metrics of each epoch in history.csv; none where it is missing or damaged."""
     try:
@@ -168,7 +163,7 @@ def read_history(out: Path) -> list[dict[str, float]]:
 
 def _run_differences(saved: Mapping, wanted: Mapping, of_frames: bool) -> list[str]:
     """Return what differs between a saved settings.json and the one of this run, in words."""
-    old, new = _present_names(saved), wanted["training"]
+    old, new = dict(saved["training"]), wanted["training"]
     if new["epochs"] > old.get("epochs", 0) > 0:
         old["epochs"] = new["epochs"]
     if of_frames:
@@ -185,20 +180,6 @@ def _as_given(training: Mapping) -> dict:
     derived = {"epochs", "frame_epochs", "patience", "num_frames"}
     given = {name: value for name, value in training.items() if name not in derived}
     return {**given, "frame_epochs": training.get("epochs")}
-
-
-def _present_names(saved: Mapping) -> dict:
-    """Return the training settings of a saved settings.json as this version would have saved them:
-    earlier ones had other names and kept the first weights in two other places."""
-    training = dict(saved["training"])
-    if "architecture" in training:
-        training["architecture"] = OLD_NAMES.get(training["architecture"], training["architecture"])
-    if training and "initial" not in training:
-        weights, model = training.pop("backbone_weights", "none"), saved.get("initial_model")
-        training["initial"] = model or (RANDOM if weights == "none" else weights)
-        if model:  # it came in place of single frames
-            training["frame_epochs"] = 0
-    return training
 
 
 def check_agreement(
@@ -230,20 +211,11 @@ def begin(
     """Write settings and splits, or what `names` has of them; a `new` run first deletes what an
     earlier one has left."""
     if new:
-        for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME, BEST_NAME):
+        for name in (STATE_NAME, HISTORY_NAME, MODEL_NAME):
             (out / name).unlink(missing_ok=True)
     contents = {SPLIT_NAME: split_names(splits), SETTINGS_NAME: dict(run_settings)}
     for name in names:
         write_text(out / name, json.dumps(contents[name], indent=1) + "\n")
-
-
-def save_best(out: Path, save: Callable[[Path], None], keep_last: bool) -> None:
-    """Write the model of a run, and a copy that it can be mended from; with `keep_last` the state
-    holds its weights anyway."""
-    save(out / MODEL_NAME)
-    if not keep_last:
-        (out / BEST_NAME).parent.mkdir(exist_ok=True)
-        copy_whole(out / MODEL_NAME, out / BEST_NAME)
 
 
 def write_history(out: Path, history: Sequence[Mapping[str, float]]) -> None:
@@ -304,13 +276,11 @@ def read_state(out: Path) -> tuple[RunState, list[np.ndarray]]:
                 about["seconds"],
                 about["waited_sec"],
             )
-        # "anew" is the name that earlier versions wrote.
-        extended_after = about.get("extended_after", about.get("anew", 0))
         state = RunState(
             about["epochs"],
             about["precision"],
             progress,
-            extended_after,
+            about["extended_after"],
             about["finished"],
             about.get("run_settings", {}),
             about.get("splits", {}),

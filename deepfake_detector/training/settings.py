@@ -14,7 +14,7 @@ from deepfake_detector.clips.pairs import count_clips
 from deepfake_detector.console import ArgumentError, UserError
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.networks import catalogue
-from deepfake_detector.scoring.trained_model import MODEL_NAME
+from deepfake_detector.scoring.trained_model import CONTRACT, MODEL_NAME
 
 FRAMES_FOLDER = "frames"  # in the run folder: the run of the training on single frames
 GIVEN_BY_RECIPE = ("initial", "epochs", "frame_epochs", "learning_rate")
@@ -64,10 +64,7 @@ BY_ARCHITECTURE: Any = None  # in settings: the value of the recipe
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Everything a training depends on, except the faces. Raises UserError for impossible values.
-
-    An architecture may have the name that an earlier version gave it.
-    """
+    """Everything a training depends on, but the faces. Raises UserError for impossible values."""
 
     architecture: str = catalogue.DEFAULT  # of catalogue.ARCHITECTURES or catalogue.BACKBONES
     # Where the first weights come from: "pretrained", "imagenet", "random" or the path of a file.
@@ -88,8 +85,6 @@ class TrainSettings:
     freeze_backbone: bool = False  # train only the layers after the backbone
 
     def __post_init__(self) -> None:
-        current = catalogue.OLD_NAMES.get(self.architecture, self.architecture)
-        object.__setattr__(self, "architecture", current)
         for name in GIVEN_BY_RECIPE:
             given = getattr(self, name)
             value = getattr(self.recipe, name) if given is BY_ARCHITECTURE else given
@@ -113,8 +108,6 @@ class TrainSettings:
             raise ArgumentError("seed", self.seed, f"from 0 to {SEED_LIMIT - 1}")
 
     def _check_architecture(self) -> None:
-        if self.architecture in catalogue.DROPPED:
-            raise UserError(catalogue.dropped(self.architecture))
         if self.initial == catalogue.PRETRAINED and self.architecture != catalogue.DEFAULT:
             raise UserError(
                 f"the pretrained model is one of {catalogue.DEFAULT}, not of {self.architecture}; "
@@ -231,7 +224,7 @@ def run_settings(
     import tensorflow
 
     return {
-        "contract": 1,
+        "contract": CONTRACT,
         "version": __version__,
         "faces": dict(face_settings),
         "num_frames": settings.num_frames,

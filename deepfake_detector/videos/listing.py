@@ -13,7 +13,6 @@ from pathlib import Path
 
 from deepfake_detector.console import ArgumentError, UserError, counted
 from deepfake_detector.videos import layouts
-from deepfake_detector.videos.addresses import local_path
 from deepfake_detector.videos.groups import find_source_groups
 from deepfake_detector.videos.indexes import apply_indexes
 from deepfake_detector.videos.layouts import FRAMES, LAYOUTS, PICTURE, VIDEO, Found, Node
@@ -45,14 +44,13 @@ def read_locations(
     from the names of folders (`layouts.py`, `vocabulary.py`); people and originals from index
     files, then from file names (`names.py`). With a `layout`, one of LAYOUTS, a folder must have
     it. `pictures` says how numbered pictures are read: "auto", "frames" or "single". Raises
-    UserError for a folder without labels, or with contradictory ones, for a damaged index file, and
-    for an address or a camera.
+    UserError for a folder without labels, or with contradictory ones, and for a damaged index file.
     """
     if pictures not in PICTURE_CHOICES:
         raise ArgumentError("pictures", pictures, f"one of {', '.join(PICTURE_CHOICES)}")
     listing = Listing()
     found: dict[tuple[str, ...], Found] = {}
-    for folder in map(local_path, folders):
+    for folder in map(Path, folders):
         place = folder.resolve().parts if folder.is_dir() else ()
         for video in _read_location(folder, layout, pictures, listing):
             found.setdefault((*place, *video.parts), video)  # one location may lie in another
@@ -64,11 +62,6 @@ def read_locations(
         key=lambda video: video.name,
     )
     return listing
-
-
-def list_videos(folders: Sequence[Path | str], layout: str | None = None) -> list[Video]:
-    """Return the videos that `read_locations` finds."""
-    return read_locations(folders, layout).videos
 
 
 def _read_location(

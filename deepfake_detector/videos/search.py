@@ -17,7 +17,6 @@ from typing import NamedTuple
 from deepfake_detector.console import UserError, counted, say
 from deepfake_detector.decoding.pictures import PICTURE_SUFFIXES
 from deepfake_detector.decoding.reader import holds_video
-from deepfake_detector.videos.addresses import local_path
 from deepfake_detector.videos.layouts import FRAMES, PICTURE, VIDEO, Node, is_faces_folder, walk
 from deepfake_detector.videos.vocabulary import OTHER_SUFFIXES, VIDEO_SUFFIXES
 
@@ -33,12 +32,11 @@ def find_videos(
 
     Hidden files and folders, the folder `left_out`, and files found before are skipped; those of a
     folder are sorted, and what is no video is counted on stderr. A path without a file stays in,
-    and will be unreadable. Raises UserError where nothing is left, and for
-    an address or a camera.
+    and will be unreadable. Raises UserError if nothing is left.
     """
     found: dict[Path, Path] = {}
     empty: list[Path] = []
-    for place in map(local_path, places):
+    for place in map(Path, places):
         if left_out is not None and place.resolve() == left_out.resolve() and _is_folder(place):
             raise UserError(f"--annotate {left_out} is a folder to score; give a folder of its own")
         videos = _videos_below(place, left_out, pictures) if _is_folder(place) else [place]
