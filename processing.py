@@ -59,7 +59,12 @@ from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.extraction import process_video, reason_of_loss
 from deepfake_detector.parallel import Lost, Machines, run_tasks
 from deepfake_detector.videos import layouts
-from deepfake_detector.videos.listing import parse_shard, read_locations, select_videos
+from deepfake_detector.videos.listing import (
+    LABEL_SOURCES,
+    parse_shard,
+    read_locations,
+    select_videos,
+)
 from deepfake_detector.videos.metadata import Video
 from deepfake_detector.videos.search import PICTURE_CHOICES
 
@@ -70,12 +75,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
     settings = settings_from(args, FaceSettings)
     shard = parse_shard(args.shard) if args.shard else (1, 1)
-    listing = read_locations(args.location, args.layout, args.pictures)
-    say_lines(listing.lines)
+    listing = read_locations(args.location, args.layout, args.pictures, args.labels)
+    say_lines([*listing.lines, *listing.notes])
     videos = select_videos(listing.videos, args.num_vids, args.seed, shard)
     started = time.perf_counter()
     machines = Machines(max(1, args.workers), args.scheduler, args.timeout_sec)
-    rows, new_rows = extract(videos, args.save_path, settings, machines, args.overwrite)
+    wanted = listing.videos
+    rows, new_rows = extract(videos, wanted, args.save_path, settings, machines, args.overwrite)
     summary = summarise(rows, args.save_path, time.perf_counter() - started)
     print_summary(summary, rows, new_rows)
     usable = {row["filename"] for row in rows if row["status"] == "ok"}
@@ -104,6 +110,11 @@ def main_arguments() -> ArgumentParser:
         default="auto",
         help="numbered pictures in one folder: the frames of one video, or single pictures "
         "(%(default)s: by the folder's name)",
+    )
+    add(
+        "--labels",
+        choices=LABEL_SOURCES,
+        help="what counts if an index file and a folder contradict each other (default: neither)",
     )
     add("--num-vids", type=int, help="videos of each class, chosen by --seed (default: all)")
     add("--seed", type=int, default=0, help="seed of the choice of --num-vids (%(default)s)")
@@ -137,6 +148,7 @@ def processing(
     *,
     layout: str | None = None,
     pictures: str = "auto",
+    labels: str | None = None,
     seed: int = 0,
     shard: tuple[int, int] = (1, 1),
     workers: int = 0,
@@ -148,8 +160,9 @@ def processing(
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
     `location` is one folder of videos, or several, in one of `layouts.LAYOUTS`. `pictures` is
-    "auto", "frames" or "single". `num_vids` is per class; `shard` is (i, n) for the i-th of n
-    parts. `face_settings` are further fields of `FaceSettings`, such as `face_size=224`. Without
+    "auto", "frames" or "single". `labels`, "index" or "folders", says what counts if these
+    contradict each other. `num_vids` is per class; `shard` is (i, n) for the i-th of n parts.
+    `face_settings` are further fields of `FaceSettings`, such as `face_size=224`. Without
     `workers` everything happens in this process, and a video that crashes the decoder ends it.
     With `workers` the videos go to that many new processes; the calling script then needs
     `if __name__ == "__main__":` around the call. `scheduler` is the address of a Dask cluster.
@@ -159,29 +172,38 @@ def processing(
     """
     folders = [location] if isinstance(location, str | Path) else location
     settings = FaceSettings(capture_sec=float(capture_sec), **face_settings)  # type: ignore[arg-type]
-    listing = read_locations(folders, layout, pictures)
+    listing = read_locations(folders, layout, pictures, labels)
+    say_lines(listing.notes)
     videos = select_videos(listing.videos, num_vids, seed, shard)
     machines = Machines(workers, scheduler, timeout_sec)
-    return extract(videos, Path(save_path), settings, machines, overwrite)[0]
+    return extract(videos, listing.videos, Path(save_path), settings, machines, overwrite)[0]
 
 
 def extract(
     videos: Sequence[Video],
+    wanted: Sequence[Video],
     save_path: Path,
     settings: FaceSettings,
     machines: Machines,
     overwrite: bool,
 ) -> tuple[list[dict], list[dict]]:
-    """Write the faces of the videos that are not done yet, and the index of all.
+    """Write the faces of the videos that are not done yet, and the index of all `wanted` ones.
 
     Returns the manifest rows of all `videos` and those of the ones done in this call.
     """
-    manifest = prepare(save_path, settings, videos, overwrite)
-    todo = [v for v in videos if not is_settled(v, manifest.get(v.name), save_path)]
+    names = {video.name for video in videos}
+    prepared = prepare(save_path, settings, wanted, names if overwrite else ())
+    say_lines(prepared.notes)
+    manifest = prepared.manifest
+    todo = [
+        video
+        for video in prepared.videos
+        if video.name in names and not is_settled(video, manifest.get(video.name), save_path)
+    ]
     try:
         with work_folder(save_path) as work_path:
             new_rows = process_videos(todo, save_path, work_path, settings, machines)
-        write_index(save_path, new_rows, videos)
+        write_index(save_path, new_rows, prepared.videos)
     except OSError as error:
         raise UserError(
             f"cannot write to {save_path}: {reason_of(error)}; make room there and run the "

@@ -159,7 +159,7 @@ def _yield_as_done(
                 outcome = future.result()
             except TimeoutError:
                 outcome = Lost(True, seconds)
-            except (ProcessExpired, *fatal):
+            except (ProcessExpired, *fatal):  # type: ignore[misc]  mypy does not unpack tuples
                 outcome = Lost(False, seconds)
             yield task, outcome
 

@@ -29,8 +29,8 @@ temporary_folders: set[Path] = set()  # of this process; see files.temporary_fol
 
 def runs_a_script() -> bool:
     """Return whether this process was started as a script of this project, and not by one."""
-    main = getattr(sys.modules["__main__"], "__file__", None)
-    return bool(main) and Path(main).resolve().parent == ROOT and parent_process() is None
+    main = getattr(sys.modules["__main__"], "__file__", None) or ""
+    return Path(main).resolve().parent == ROOT and parent_process() is None
 
 
 def check_packages() -> None:

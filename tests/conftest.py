@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -14,14 +14,14 @@ import cv2
 import damaged_videos as damaged
 import numpy as np
 import pytest
-from deepfake_detector.faces.yunet import YuNet
 from filelock import FileLock
 from matplotlib.figure import Figure
 
 import sample_data
-from deepfake_detector.faces.detector import Detector, FaceDetector
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
+from deepfake_detector.videos.listing import read_locations
+from deepfake_detector.videos.metadata import Video
 
 SIZE = 160  # side of the synthetic frames in pixels
 ROOT = Path(__file__).parents[1]
@@ -41,6 +41,10 @@ def write_metadata(folder: Path, entries: dict) -> Path:
     }
     (folder / "metadata.json").write_text(json.dumps(full), encoding="utf-8")
     return folder
+
+
+def list_videos(folders: Sequence[Path | str], layout: str | None = None) -> list[Video]:
+    return read_locations(folders, layout).videos
 
 
 def read_rgb(path: Path) -> np.ndarray:
@@ -108,7 +112,6 @@ LONGEST_FILES = {
     "test_readme_commands.py",
     "test_loop.py",
     "test_run_folder.py",
-    "test_remedies.py",
 }
 
 
@@ -277,20 +280,3 @@ def one_head(tmp_path, head_frames) -> Path:
     folder.mkdir()
     sample_data.write_video(folder / "head.mp4", head_frames, fps=25)
     return write_metadata(folder, {"head.mp4": "REAL"})
-
-
-@pytest.fixture(scope="session")
-def yunet_path() -> Path:
-    """The file that YUNET_FILE names; OpenCV does not come with it."""
-    path = os.environ.get("YUNET_FILE")
-    if not path:
-        pytest.skip("YUNET_FILE names no .onnx file of YuNet")
-    return Path(path)
-
-
-@pytest.fixture(params=["haar", "yunet"])
-def detector(request: pytest.FixtureRequest) -> FaceDetector:
-    """Each of the face detectors."""
-    if request.param == "haar":
-        return Detector()
-    return YuNet(request.getfixturevalue("yunet_path"))

@@ -17,10 +17,11 @@ from deepfake_detector.face_dataset.settings import (
     check_is_folder_of_faces,
 )
 from deepfake_detector.videos.groups import find_source_groups
-from deepfake_detector.videos.metadata import FAKE, METADATA_NAME
+from deepfake_detector.videos.metadata import METADATA_NAME
+from deepfake_detector.videos.text import readable
+from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
 
 AGAIN = "run the same processing.py command again"
-SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class FaceTrack:
     source_group: str  # the same for a video, everything made from it and all their faces
     split: str = "train"  # official split in the metadata: train, validation or test
     people: tuple[str, ...] = ()  # as far as the metadata names them; its `group` counts as one
+    content: str = ""  # of the video, see videos/content.py
     # Further keys of the metadata:
     is_synthetic: bool = False  # a drawing of sample_data.py
     method: str = ""  # of manipulation
@@ -125,25 +127,35 @@ def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> Fa
             f"the crops in {own_folder} are not numbered from 000 on without a gap; delete this "
             f"folder, then {AGAIN}"
         )
-    label = int(entry.get("label") == FAKE)
-    split = SPLIT_NAMES.get(str(entry.get("split")), "train")
-    people = [str(person) for person in entry.get("people") or ()]
+    label, split = entry.get("label"), entry.get("split", "train")
+    if label not in (FAKE, REAL) or split not in SPLITS:
+        raise UserError(
+            f"{folder}/{METADATA_NAME} gives {name} the label {label!r} and the split {split!r}; "
+            f"{AGAIN}"
+        )
+    people = [_same_person(str(person)) for person in entry.get("people") or ()]
     if entry.get("group"):
         people.append(f"group {entry['group']}")
     return FaceTrack(
         name,
         own_folder,
-        label,
+        int(label == FAKE),
         len(frames),
         digits,
         video=entry.get("video", name),
         source_group=source_group,
         split=split,
-        people=tuple(people),
+        people=tuple(dict.fromkeys(people)),
+        content=str(entry.get("content") or ""),
         is_synthetic=entry.get("synthetic") is True,
         method=str(entry.get("method") or ""),
         collection=str(entry.get("source") or ""),
     )
+
+
+def _same_person(name: str) -> str:
+    """Return a name for a comparison: without case and surrounding space."""
+    return " ".join(readable(name).split()).casefold()
 
 
 def count_videos(faces: Iterable[FaceTrack]) -> int:

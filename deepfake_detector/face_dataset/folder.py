@@ -13,21 +13,22 @@ change the files above one after the other, and each makes its crops in a work f
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from deepfake_detector import __version__
-from deepfake_detector.console import UserError, reason_of
+from deepfake_detector.console import UserError, counted, reason_of
 from deepfake_detector.face_dataset.manifest import (
     MANIFEST_NAME,
     face_names,
-    file_bytes,
     index_lock,
+    new_row,
     read_manifest,
     write_index_locked,
+    write_manifest,
 )
 from deepfake_detector.face_dataset.settings import (
     SETTINGS_NAME,
@@ -43,7 +44,8 @@ from deepfake_detector.files import (
     remove_dead_folders,
     write_text,
 )
-from deepfake_detector.videos.metadata import Video
+from deepfake_detector.videos.content import content_of, stamp_of
+from deepfake_detector.videos.metadata import METADATA_NAME, Video
 
 WORK_PREFIX = ".work-"
 # Statuses that a later run keeps; it tries videos of any other status again.
@@ -64,20 +66,20 @@ def work_folder(save_path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_index(save_path: Path, rows: Mapping[str, dict], videos: Sequence[Video]) -> None:
+def write_index(save_path: Path, rows: Mapping[str, dict], wanted: Sequence[Video]) -> None:
     """Write the index: what other runs have put there, and these rows."""
     with index_lock(save_path):
-        write_index_locked(save_path, read_manifest(save_path) | dict(rows), videos)
+        write_index_locked(save_path, read_manifest(save_path) | dict(rows), wanted)
 
 
 def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
-    """Return whether an earlier run has finished this video: same name and size, in any folder.
+    """Return whether an earlier run has finished this very video, by its content.
 
     A video that has been deleted since then keeps its faces.
     """
-    if row is None or row["status"] not in SETTLED:
+    if video.problem or row is None or row["status"] not in SETTLED:
         return False
-    if file_bytes(video.path) not in {"", int(row["bytes"] or -1)}:
+    if stamp_of(video.path) is not None and row["content"] != video.content:
         return False
     folders = face_names(video.name, int(row["faces"] or 0))
     return row["status"] != "ok" or all((save_path / name).is_dir() for name in folders)
@@ -107,38 +109,52 @@ def remove_faces(save_path: Path, name: str, trash: Path) -> None:
         number += 1
 
 
-def prepare(
-    save_path: Path, settings: FaceSettings, videos: Sequence[Video], overwrite: bool
-) -> dict[str, dict]:
-    """Make the folder, store the settings, and return the manifest rows of earlier runs by name.
+@dataclass
+class Prepared:
+    """A folder of faces that is ready for a run."""
 
-    With `overwrite` the rows of `videos` are left out, so that these are made again. Raises
-    UserError if the folder cannot be written to, holds something else than faces, or holds faces
-    of other settings.
+    manifest: dict[str, dict]  # rows of earlier runs, by the names of the videos of today
+    videos: list[Video]  # with their content, as far as it had to be known
+    notes: list[str]  # what is not wanted any more, or was renamed
+
+
+def prepare(
+    save_path: Path,
+    settings: FaceSettings,
+    videos: Sequence[Video],
+    overwritten: Collection[str] = (),
+) -> Prepared:
+    """Make the folder, store the settings, and find out which of all `videos` it holds already.
+
+    Faces of a video that was renamed or moved get its new name. What no location holds any more
+    leaves metadata.json. `overwritten` names videos whose faces are removed, and then those of
+    earlier calls go, too. Raises UserError if the folder cannot be written to, holds something else
+    than faces, faces of other settings, or those of another video of the same name.
     """
     if save_path == Path() or save_path.resolve() in {v.path.parent.resolve() for v in videos}:
         what = "the current folder" if save_path == Path() else f"{save_path}, a folder of videos"
         raise UserError(f"--save-path is {what}; give a folder of its own, such as faces")
-    inputs = [video.path for video in videos]
-    check_output("--save-path", save_path, inputs, _holds_faces, is_folder=True, remedy="")
+    check_output("--save-path", save_path, (), _holds_faces, is_folder=True, remedy="")
     try:
         save_path.mkdir(parents=True, exist_ok=True)
         with index_lock(save_path):
             remove_dead_folders(save_path, f"{WORK_PREFIX}*")
             manifest = read_manifest(save_path)
+            if overwritten:
+                kept = {video.name for video in videos} - set(overwritten)
+                manifest = remove_others(save_path, manifest, kept)
+            if manifest:
+                check_settings(save_path, settings)
+            videos = with_contents(videos, manifest)
+            manifest, notes = with_present_names(save_path, videos, manifest)
             check_names(save_path, videos, manifest)
-            asked = {video.name for video in videos}
-            check_settings(save_path, settings, manifest.keys() - asked, overwrite)
-            if overwrite:
-                # Out of the index before any is made again: an interrupted run leaves no mixture.
-                manifest = {name: row for name, row in manifest.items() if name not in asked}
             write_text(save_path / SETTINGS_NAME, text_of_settings(settings, __version__))
             write_index_locked(save_path, manifest, videos)
     except OSError as error:
         raise UserError(
             f"cannot write to --save-path {save_path}: {reason_of(error)}; give another path"
         ) from error
-    return manifest
+    return Prepared(manifest, videos, notes)
 
 
 def _holds_faces(folder: Path) -> bool:
@@ -150,30 +166,108 @@ def _holds_faces(folder: Path) -> bool:
     )
 
 
-def check_settings(
-    save_path: Path, settings: FaceSettings, others: set[str], overwrite: bool
-) -> None:
+def check_settings(save_path: Path, settings: FaceSettings) -> None:
     """Raise UserError if faces of other settings would be mixed with the new ones."""
-    if not (save_path / SETTINGS_NAME).exists() or (overwrite and not others):
+    if not (save_path / SETTINGS_NAME).exists():
         return
     differences = setting_differences(read_settings(save_path), asdict(settings))
     if differences:
-        again = "" if others else ", or --overwrite to make the faces again"
         raise UserError(
             f"{save_path} holds faces made with {differences}; give the same settings, another "
-            f"--save-path{again}"
+            "--save-path, or --overwrite to make the faces again"
         )
 
 
-def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> None:
-    """Raise UserError where another video of the same name has its faces at `save_path`."""
+def with_contents(videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> list[Video]:
+    """Return the videos with their content, if it is known or may be that of a row.
+
+    A file at the same place that has not changed since is not read again, and neither is a new one
+    that differs in size from all that were there: its content is computed when its faces are made.
+    """
+    known = {(r["location"], r["file"], r["bytes"], r["changed_ns"]): r for r in manifest.values()}
+    sizes = {row["bytes"] for row in manifest.values()}
+    found = []
     for video in videos:
-        row, size = manifest.get(video.name), file_bytes(video.path)
-        if row is None or row["status"] != "ok" or size == "" or row["bytes"] == str(size):
+        row = new_row(video)
+        before = known.get((row["location"], row["file"], row["bytes"], row["changed_ns"]))
+        content = video.content
+        if not content and before is not None:
+            content = before["content"]
+        elif not content and row["bytes"] in sizes:
+            content = content_of(video.path)
+        found.append(replace(video, content=content))
+    return found
+
+
+def with_present_names(
+    save_path: Path, videos: Sequence[Video], manifest: Mapping[str, dict]
+) -> tuple[dict[str, dict], list[str]]:
+    """Return the rows by the names that their videos have today, and notes on what has changed.
+
+    The folders of a video of the same content and another name are renamed.
+    """
+    names = {video.name for video in videos}
+    free = {row["content"]: name for name, row in sorted(manifest.items())
+            if name not in names and row["content"]}  # fmt: skip
+    rows, renamed = dict(manifest), []
+    for video in videos:
+        old = free.get(video.content) if video.content else None
+        row = rows.get(video.name)
+        if old is None or video.problem or (row and row["content"] == video.content):
             continue
-        folder = str(video.path.parent.resolve())
-        if row["location"] != folder:
+        if row is None or not Path(row["location"], row["file"]).exists():
+            rename_faces(save_path, old, video.name)
+            del free[video.content]
+            row = rows.pop(old)
+            place, moved = new_row(video), ("filename", "location", "file", "changed_ns")
+            rows[video.name] = row | {name: place[name] for name in moved}
+            renamed.append((old, video.name))
+    gone = sorted(rows.keys() - names)
+    notes = []
+    if renamed:
+        old, new = renamed[0]
+        notes.append(f"note: {counted(len(renamed), 'video')} known under another name, such as "
+                     f"{new}, before {old}")  # fmt: skip
+    if gone:
+        notes.append(f"note: {counted(len(gone), 'video')} of earlier calls are in none of the "
+                     f"locations of this one and not used any more, such as {gone[0]}")  # fmt: skip
+    return rows, notes
+
+
+def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> None:
+    """Raise UserError if another video of the same name, which still exists, has its faces here."""
+    for video in videos:
+        row = manifest.get(video.name)
+        if row is None or row["status"] != "ok" or row["content"] == video.content:
+            continue
+        other = Path(row["location"], row["file"])
+        if video.path.exists() and other != video.path.resolve() and other.exists():
             raise UserError(
-                f"{save_path} holds the faces of another {video.name}, from {row['location']} "
-                f"({row['bytes']} bytes, in {folder}: {size}); give another --save-path"
+                f"{save_path} holds the faces of another {video.name}, {other}; give both "
+                "locations in one call, or another --save-path"
             )
+
+
+def rename_faces(save_path: Path, old: str, new: str) -> None:
+    """Give the folders of crops of a video the name that it has now."""
+    number = 0
+    while (folder := save_path / face_names(old, number + 1)[-1]).is_dir():
+        target = save_path / face_names(new, number + 1)[-1]
+        shutil.rmtree(target, ignore_errors=True)  # of another video, which is gone
+        folder.rename(target)
+        number += 1
+
+
+def remove_others(
+    save_path: Path, manifest: Mapping[str, dict], kept: Collection[str]
+) -> dict[str, dict]:
+    """Remove all faces but those of the videos that are `kept`; return the rows of these."""
+    rows = {name: row for name, row in manifest.items() if name in kept}
+    # Out of the index first: an interrupted run leaves no mixture.
+    write_manifest(save_path, rows)
+    write_text(save_path / METADATA_NAME, "{}\n")
+    trash = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=save_path))
+    for name in manifest.keys() - rows.keys():
+        remove_faces(save_path, name, trash)
+    shutil.rmtree(trash, ignore_errors=True)
+    return rows

@@ -1,7 +1,7 @@
 """The index of a folder of faces: manifest.csv and metadata.json, their rows, reading and writing.
 
     manifest.csv     one row per video asked for: status, reason, counts; `MANIFEST_FIELDS`
-    metadata.json    the DFDC entries of exactly the folders of crops
+    metadata.json    the DFDC entries of the folders of crops that are wanted
     .lock            held while one of these is changed
 
 A row goes to the end of manifest.csv as soon as its video is done. At the end of a run both files
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from deepfake_detector.decoding.pictures import is_picture
-from deepfake_detector.face_dataset.face_tracks import read_entries
+from deepfake_detector.console import UserError, one_line
 from deepfake_detector.files import LOCK_NAME, write_text, written_whole
+from deepfake_detector.videos.content import stamp_of
 from deepfake_detector.videos.metadata import METADATA_NAME, Video
 
 MANIFEST_NAME = "manifest.csv"
@@ -36,31 +36,24 @@ MANIFEST_FIELDS = [
     "detected",
     "averaged",
     "seconds",
+    "file",
+    "changed_ns",
+    "content",
 ]
 
 
 def new_row(video: Video) -> dict:
     """Return a manifest row that says which video it is about, with all else empty."""
+    size, changed_ns = stamp_of(video.path) or ("", "")
     known = {
         "filename": video.name,
         "location": str(video.path.parent.resolve()),
-        "bytes": str(file_bytes(video.path)),
+        "file": video.path.name.encode(errors="backslashreplace").decode(),
+        "bytes": str(size),
+        "changed_ns": str(changed_ns),
+        "content": video.content,
     }
     return dict.fromkeys(MANIFEST_FIELDS, "") | known
-
-
-def file_bytes(path: Path) -> int | str:
-    """Return the size of a video: of a file, or of all pictures of a folder of frames.
-
-    An empty string where there is none or it is not readable.
-    """
-    try:
-        if path.is_file():
-            return path.stat().st_size
-        pictures = [p for p in path.iterdir() if is_picture(p)]
-        return sum(picture.stat().st_size for picture in pictures) if pictures else ""
-    except (OSError, ValueError):
-        return ""
 
 
 def face_names(name: str, count: int) -> list[str]:
@@ -70,16 +63,28 @@ def face_names(name: str, count: int) -> list[str]:
 
 @contextlib.contextmanager
 def index_lock(save_path: Path) -> Iterator[None]:
-    """Keep other runs from changing the index of this folder; waits for those that are at it."""
-    with FileLock(save_path / LOCK_NAME):
+    """Keep other runs from changing the index of this folder; waits for those that are at it.
+
+    Raises UserError on a disk that has no locks, such as some network shares.
+    """
+    lock = FileLock(save_path / LOCK_NAME)
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        raise UserError(
+            f"{save_path / LOCK_NAME} cannot be locked ({one_line(error)}); give a --save-path on "
+            "a disk that has locks, and copy the faces afterwards"
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def read_manifest(faces_folder: Path) -> dict[str, dict]:
     """Return the manifest rows by video name, the last one of each; empty without a manifest.
 
-    A line that a killed run left unfinished, or that has other columns, is skipped: its video
-    is processed again.
+    A line that a killed run left unfinished is skipped: its video is processed again.
     """
     path = faces_folder / MANIFEST_NAME
     if not path.exists():
@@ -97,27 +102,14 @@ def append_row(save_path: Path, row: Mapping) -> None:
     """Add a row to the end of manifest.csv, so that the next run knows it if this one is killed."""
     path = save_path / MANIFEST_NAME
     with index_lock(save_path), path.open("a+", newline="", encoding="utf-8") as file:
-        if not _ends_a_line(path):
+        # A run that was killed may have left a part of a line.
+        if path.read_bytes()[-1:] not in (b"", b"\n"):
             file.write("\r\n")
         csv.DictWriter(file, MANIFEST_FIELDS).writerow(row)
 
 
-def _ends_a_line(path: Path) -> bool:
-    """Return whether the last line is whole; a run that was killed may have left a part of one."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 1))
-        return file.read(1) in {b"", b"\n"}
-
-
-def write_index_locked(
-    save_path: Path, manifest: Mapping[str, dict], videos: Sequence[Video]
-) -> None:
-    """Write manifest.csv and metadata.json; the caller holds the lock and gives all rows.
-
-    metadata.json lists exactly the folders of faces that the manifest knows, those of earlier runs
-    included.
-    """
+def write_manifest(save_path: Path, manifest: Mapping[str, dict]) -> None:
+    """Write manifest.csv, sorted by name."""
     with (
         written_whole(save_path / MANIFEST_NAME) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
@@ -125,14 +117,23 @@ def write_index_locked(
         table = csv.DictWriter(file, MANIFEST_FIELDS)
         table.writeheader()
         table.writerows(manifest[name] for name in sorted(manifest))
-    metadata = {}
-    if (save_path / METADATA_NAME).is_file():
-        metadata = read_entries(save_path)
-    metadata |= {video.name: dict(video.entry) for video in videos}
+
+
+def write_index_locked(
+    save_path: Path, manifest: Mapping[str, dict], wanted: Sequence[Video]
+) -> None:
+    """Write manifest.csv and metadata.json; the caller holds the lock and gives all rows.
+
+    metadata.json lists exactly the folders of faces of the `wanted` videos.
+    """
+    write_manifest(save_path, manifest)
     entries = {}
-    for name in sorted(metadata.keys() & manifest.keys()):
-        row = manifest[name]
-        for face_name in face_names(name, int(row["faces"] or 0) if row["status"] == "ok" else 0):
-            further = {} if face_name == name else {"video": name}
-            entries[face_name] = metadata[name] | further
+    for video in sorted(wanted, key=lambda video: video.name):
+        row = manifest.get(video.name)
+        if row is None or row["status"] != "ok" or video.problem:
+            continue
+        entry = dict(video.entry) | {"content": row["content"]}
+        for face_name in face_names(video.name, int(row["faces"])):
+            further = {} if face_name == video.name else {"video": video.name}
+            entries[face_name] = entry | further
     write_text(save_path / METADATA_NAME, json.dumps(entries, indent=1) + "\n")

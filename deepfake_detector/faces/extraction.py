@@ -25,6 +25,7 @@ from deepfake_detector.face_dataset.manifest import new_row
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.following import FaceSearch, FaceWindow, TimeLimit, TooSlowError
 from deepfake_detector.parallel import Lost
+from deepfake_detector.videos.content import content_of
 from deepfake_detector.videos.metadata import Video
 
 
@@ -40,6 +41,7 @@ def process_video(
     Raises OSError if the faces cannot be written; everything else is a status and a reason.
     """
     started, row = time.perf_counter(), new_row(video)
+    row["content"] = video.content or content_of(video.path)
     if video.problem:
         return row | {"status": "invalid_entry", "reason": video.problem}
     folder = Path(tempfile.mkdtemp(dir=work_path))

@@ -1,5 +1,12 @@
-"""Videos: which there are, what they are labelled, and how their frames are read.
+"""Videos: which there are, and what is known of each, by one rule each.
 
-In: folders of videos as people have them. Out: `metadata.Video` entries, and frames with times.
-Open `listing.py` first, for how a folder becomes a list of videos; `reader.py` reads frames.
+Input: folders of videos as people have them. Output: `metadata.Video` entries. Open `listing.py`
+first, for how a folder becomes a list of videos; what else is here, in the order of its use:
+
+    search.py      which files are videos, pictures or folders of frames
+    layouts.py     what the names of folders say, by the words of vocabulary.py
+    indexes.py     what index files say, read by text.py, about the videos that matching.py finds
+    names.py       what file names say, and the names of the folders of faces
+    copies.py      which videos have the same content, see content.py
+    groups.py      which videos belong together
 """

@@ -4,8 +4,8 @@
     for node in root.tree():
         node.label, node.split, node.method     # by the words of `vocabulary.py`
 
-Goes in: a folder. Comes out: a tree of `Node`, each folder with what its name and those above it
-say. The folders are walked once; hidden files and folders of faces are skipped.
+Input: a folder. Output: a tree of `Node`, each folder with what its name and those above it say.
+The folders are walked once; hidden files and folders of faces are skipped.
 """
 
 import contextlib
@@ -17,14 +17,8 @@ from functools import cached_property
 from pathlib import Path
 
 from deepfake_detector.console import ArgumentError, UserError
-from deepfake_detector.videos.metadata import (
-    FAKE,
-    METADATA_NAME,
-    REAL,
-    check_is_folder,
-    plain_label,
-)
-from deepfake_detector.videos.vocabulary import PAIRS_OF_NAMES, Reading, read_name
+from deepfake_detector.videos.metadata import METADATA_NAME, check_is_folder
+from deepfake_detector.videos.vocabulary import FAKE, PAIRS_OF_NAMES, REAL, Reading, read_name
 
 # The folders by which each layout is known; --layout takes videos from these only.
 LAYOUTS = {
@@ -34,27 +28,18 @@ LAYOUTS = {
     "dfdc": (),
     "folders": (),
 }
-VIDEO, PICTURE, FRAMES = "video", "picture", "folder of frames"
-MOST_LEVELS = 10  # below a location
-
-
-def recognise(folder: Path) -> str:
-    """Return the name of a folder's layout, one of LAYOUTS; "folders" for all but the known ones.
-
-    Raises UserError where there is no such folder.
-    """
-    return layout_of(walk(folder))
+PERSON_FOLDER = re.compile(r"id\d+")  # of FakeAVCeleb
 
 
 def layout_of(root: "Node") -> str:
-    """Return what `recognise` does, of a folder that has been walked."""
+    """Return the name of a folder's layout, one of LAYOUTS; "folders" if it is not a known one."""
     if METADATA_NAME in root.files and not is_faces_folder(root.path):
         return "dfdc"
     return next((name for name in LAYOUTS if not missing(root, name)), "folders")
 
 
 def check_layout(root: "Node", layout: str) -> None:
-    """Raise UserError where there is no such layout, or the folder does not have it."""
+    """Raise UserError if there is no such layout, or the folder does not have it."""
     if layout not in LAYOUTS:
         raise ArgumentError("layout", layout, f"one of {', '.join(LAYOUTS)}")
     lacking = missing(root, layout)
@@ -63,12 +48,11 @@ def check_layout(root: "Node", layout: str) -> None:
 
 
 def missing(root: "Node", layout: str) -> str:
-    """Return in words what a folder lacks for that layout, or an empty string."""
+    """Return what a folder lacks for that layout, or an empty string."""
     if layout == "dfdc":
         found = any(METADATA_NAME in node.files for node in root.tree())
         return "" if found else f"{METADATA_NAME}, nor do the folders below it"
-    there = {child.path.name.lower() for child in root.folders}
-    names = [name for name in LAYOUTS[layout] if name.lower() not in there]
+    names = [name for name in LAYOUTS[layout] if name.lower() not in root.names_within]
     if layout == "real-fake":
         return " and no ".join(f"folder {name}" for name in names)
     # A download of the others may leave out some of the folders.
@@ -133,21 +117,13 @@ class Node:
         for child in self.folders:
             yield from child.tree()
 
-    @cached_property
-    def said_within(self) -> dict[str, set[str]]:
-        """The classes and splits that the names of the folders in this one say."""
-        return {
-            kind: set().union(*(getattr(child, kind) for child in self.folders))
-            for kind in ("classes", "splits")
-        }
+    def _within(self, kind: str) -> set[str]:
+        """Return the classes or splits that the names of the folders in this one say."""
+        return set().union(*(getattr(child, kind) for child in self.folders))
 
-    @cached_property
-    def said_below(self) -> dict[str, set[str]]:
-        """The same of the folders at any depth."""
-        return {
-            kind: said.union(*(child.said_below[kind] for child in self.folders))
-            for kind, said in self.said_within.items()
-        }
+    def _below(self, kind: str) -> set[str]:
+        """Return the same of the folders at any depth."""
+        return self._within(kind).union(*(child._below(kind) for child in self.folders))
 
     def deciding(self, kind: str) -> list["Node"]:
         """Return the folders of the lineage whose names decide a class or a split.
@@ -161,30 +137,30 @@ class Node:
         for node in self.lineage:
             said = getattr(node, kind)
             if len(said) == 1 and node.parent:
-                others = node.parent.said_within[kind] - said
-                if others or len(node.said_below[kind]) < 2:
+                others = node.parent._within(kind) - said
+                if others or len(node._below(kind)) < 2:
                     found.append(node)
         plain = [node for node in found if node.reading.says_nothing_else]
         return plain if plain and len(_united(found, kind)) > 1 else found
 
     @cached_property
     def label(self) -> str | None:
-        """The class by folder words; None where they say nothing, or contradict each other."""
+        """The class by folder words; None if they say nothing, or contradict each other."""
         said = _united(self.deciding("classes"), "classes")
         if not said and any(node.reading.is_method for node in self.lineage):
-            said = {FAKE} if REAL in self.root.said_below["classes"] else set()
+            said = {FAKE} if REAL in self.root._below("classes") else set()
         return said.pop() if len(said) == 1 else None
 
     @cached_property
     def split(self) -> str | None:
-        """The official split by folder words; raises UserError where they say two."""
+        """The official split by folder words; raises UserError if they say two."""
         said = _united(self.deciding("splits"), "splits")
         if len(said) > 1:
             raise UserError(self.contradiction("splits"))
         return said.pop() if said else None
 
     def contradiction(self, kind: str = "classes") -> str:
-        """Return a sentence where the words of this path say two things, else an empty string."""
+        """Return a sentence if the words of this path say two things, else an empty string."""
         saying = [node for node in self.lineage if getattr(node, kind)]
         if len(_united(saying, kind)) < 2:
             return ""
@@ -206,8 +182,8 @@ class Node:
         """The method of the fakes in this folder, or None.
 
         It is the deepest folder with the name of a known method, else the first folder below the
-        class whose name is no word of the vocabulary, else the name of the class folder if there is
-        more in it than its class, such as Celeb-synthesis.
+        class whose name is not a word of the vocabulary, else the name of the class folder if there
+        is more in it than its class, such as Celeb-synthesis.
         """
         known = [node for node in self.lineage if node.reading.is_method]
         if known:
@@ -228,14 +204,11 @@ def _united(nodes: Sequence[Node], kind: str) -> set[str]:
     return set().union(*(getattr(node, kind) for node in nodes))
 
 
-PERSON_FOLDER = re.compile(r"id\d+")  # of FakeAVCeleb
-
-
 def walk(folder: Path, skip: Callable[[Path], bool] = is_faces_folder) -> Node:
     """Return the tree of a folder, sorted, links followed, without hidden files and folders.
 
-    Folders of faces are left out, or those that `skip` names. Raises UserError where there is no
-    such folder.
+    Folders of faces are left out, or those that `skip` names. Raises UserError if there is no such
+    folder.
     """
     check_is_folder(folder)
     root = Node(folder)
@@ -246,7 +219,7 @@ def walk(folder: Path, skip: Callable[[Path], bool] = is_faces_folder) -> Node:
 def _fill(node: Node, skip: Callable[[Path], bool], above: frozenset[tuple[int, int]]) -> None:
     status = node.path.stat()
     this = (status.st_dev, status.st_ino)
-    if this in above or len(node.lineage) > MOST_LEVELS:  # a loop of links
+    if this in above:  # a loop of links
         return
     with os.scandir(node.path) as entries:
         found = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
@@ -266,49 +239,3 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return entry.is_dir()
     except OSError:  # a link into a folder that may not be entered
         return False
-
-
-@dataclass(eq=False)
-class Found:
-    """A video of a location, while what is known about it is put together."""
-
-    location: Path
-    parts: tuple[str, ...]  # below the location
-    node: Node  # the folder whose words count for it
-    path: Path  # a file, or a folder of frames
-    kind: str
-    said: dict = field(default_factory=dict)  # by index files: an entry of a metadata.json
-    listed_in: "Node | None" = None  # the folder of the index file that lists it
-    is_in_part: bool = False  # a metadata.json next to it lists it
-    no_entry: tuple = ()  # what an index says instead of an entry
-    name: str = ""
-    original: object = None  # a Found, or a name as an index file has it
-    people: list[str] = field(default_factory=list)  # by its name
-
-    @cached_property
-    def stem(self) -> str:
-        last = self.parts[-1]
-        return last if self.kind == FRAMES else Path(last).stem
-
-    @property
-    def label(self) -> object:
-        """FAKE or REAL; None where nothing says it; as the index has it where that is neither."""
-        return plain_label(self.said.get("label", self.node.label))
-
-    @property
-    def split(self) -> str:
-        """The official split; "train" where there is none, as in DFDC."""
-        return self.said.get("split") or self.node.split or "train"
-
-    def entry(self) -> object:
-        """Return the entry that a metadata.json would have for it."""
-        if self.no_entry:
-            return self.no_entry[0]
-        original = self.original.name if isinstance(self.original, Found) else self.original
-        entry = {"label": self.label, "split": self.split, "original": original}
-        if self.people:
-            entry["people"] = self.people
-        if self.label == FAKE and self.node.method:
-            entry["method"] = self.node.method
-        more = {key: value for key, value in self.said.items() if key not in entry or value}
-        return entry | more | {"original": original}

@@ -13,16 +13,21 @@ from pathlib import Path
 
 from deepfake_detector.console import ArgumentError, UserError, counted
 from deepfake_detector.videos import layouts
+from deepfake_detector.videos.copies import without_copies
+from deepfake_detector.videos.found import FRAMES, PICTURE, VIDEO, Found
 from deepfake_detector.videos.groups import find_source_groups
-from deepfake_detector.videos.indexes import apply_indexes
-from deepfake_detector.videos.layouts import FRAMES, LAYOUTS, PICTURE, VIDEO, Found, Node
+from deepfake_detector.videos.indexes import IndexReport, apply_indexes
+from deepfake_detector.videos.layouts import LAYOUTS, Node
+from deepfake_detector.videos.matching import Lookup
 from deepfake_detector.videos.metadata import Video, make_video
 from deepfake_detector.videos.names import give_names, know_from_names
 from deepfake_detector.videos.search import PICTURE_CHOICES, contents, left_out_lines
+from deepfake_detector.videos.vocabulary import CLASSES
 
 NO_LABEL = "videos that no folder name and no index file calls real or fake"
-MOST_WORDS = 8  # of each kind in a line
+MAX_WORDS = 8  # of each kind in a line
 SKIPPED = "files in folders of masks, landmarks, sound"
+LABEL_SOURCES = ("index", "folders")
 
 
 @dataclass
@@ -31,71 +36,142 @@ class Listing:
 
     videos: list[Video] = field(default_factory=list)  # sorted by name
     lines: list[str] = field(default_factory=list)  # what was understood, a line for each location
+    notes: list[str] = field(default_factory=list)  # what is contradictory, or not found
     left_out: list[str] = field(default_factory=list)  # lines about files that are left out
     without_label: list[Path] = field(default_factory=list)  # videos among these
 
 
+@dataclass
+class _Location:
+    """A folder while it is read."""
+
+    root: Node
+    videos: list[Found]
+    left_out: dict[str, list[Path]]
+
+
 def read_locations(
-    folders: Sequence[Path | str], layout: str | None = None, pictures: str = "auto"
+    folders: Sequence[Path | str],
+    layout: str | None = None,
+    pictures: str = "auto",
+    labels: str | None = None,
 ) -> Listing:
     """Return the videos of all folders; unusable ones carry their problem.
 
     Each folder is walked once. Class, split and method come from index files (`indexes.py`), then
     from the names of folders (`layouts.py`, `vocabulary.py`); people and originals from index
     files, then from file names (`names.py`). With a `layout`, one of LAYOUTS, a folder must have
-    it. `pictures` says how numbered pictures are read: "auto", "frames" or "single". Raises
-    UserError for a folder without labels, or with contradictory ones, and for a damaged index file.
+    it. `pictures` says how numbered pictures are read: "auto", "frames" or "single". `labels` says
+    what counts if an index file and a folder contradict each other, "index" or "folders"; without
+    it such a video cannot be used. Raises UserError for a folder without labels, or with
+    contradictory ones, and for a damaged index file.
     """
     if pictures not in PICTURE_CHOICES:
         raise ArgumentError("pictures", pictures, f"one of {', '.join(PICTURE_CHOICES)}")
-    listing = Listing()
-    found: dict[tuple[str, ...], Found] = {}
-    for folder in map(Path, folders):
-        place = folder.resolve().parts if folder.is_dir() else ()
-        for video in _read_location(folder, layout, pictures, listing):
-            found.setdefault((*place, *video.parts), video)  # one location may lie in another
-    videos = list(found.values())
+    if labels not in (None, *LABEL_SOURCES):
+        raise ArgumentError("labels", labels, f"one of {', '.join(LABEL_SOURCES)}")
+    listing, found = Listing(), dict[tuple[str, ...], Found]()
+    locations = [_read_location(Path(folder), layout, pictures) for folder in folders]
+    for location in locations:
+        place = location.root.path.resolve().parts
+        for video in location.videos:  # one location may lie in another
+            found.setdefault((*place, *video.parts), video)
+    lookup = Lookup(list(found.values()))
+    for location in locations:
+        report = apply_indexes(location.root, lookup, layout or "folders")
+        _describe(location, lookup.found, report, layout, listing)
+        _choose_labels(lookup.found, location.root, labels, report.used)
+        listing.notes += report.notes
+    listing.notes += lookup.resolve_originals()
+    left_out = set(listing.without_label)
+    videos = [video for video in lookup.found if video.path not in left_out]
     know_from_names(videos)
     give_names(videos)
-    listing.videos = sorted(
-        (make_video(video.path, video.name, video.entry()) for video in videos),
-        key=lambda video: video.name,
-    )
+    made = {video: make_video(video.path, video.name, video.entry(), video.problem)
+            for video in videos}  # fmt: skip
+    kept, notes = without_copies(made)
+    listing.videos = sorted(kept, key=lambda video: video.name)
+    listing.notes += notes
     return listing
 
 
-def _read_location(
-    folder: Path, layout: str | None, pictures: str, listing: Listing
-) -> list[Found]:
-    """Return the videos of one folder, and add to the listing what there is to say about it."""
+def _read_location(folder: Path, layout: str | None, pictures: str) -> _Location:
+    """Return the videos of one folder, before any index file is read."""
     root = layouts.walk(folder)
     if layouts.is_faces_folder(folder):
         raise UserError(f"{folder} is a folder of faces; give the folder that holds their videos")
     if layout is not None:
         layouts.check_layout(root, layout)
-    found: list[Found] = []
-    left_out: dict[str, list[Path]] = defaultdict(list)
+    location = _Location(root, [], defaultdict(list))
     for node in _nodes_of(root, layout):
         if any(above.reading.is_skipped for above in node.lineage):
-            left_out[SKIPPED] += [node.path / name for name in node.files]
+            location.left_out[SKIPPED] += [node.path / name for name in node.files]
             continue
         inside = contents(node, pictures)
         for reason, paths in inside.left_out.items():
-            left_out[reason] += paths
+            location.left_out[reason] += paths
         for path, kind in inside.videos:
             parts = node.parts if kind == FRAMES else (*node.parts, path.name)
-            found.append(Found(folder, parts, node, path, kind))
-    used = apply_indexes(root, found, layout or "folders")
-    kept, without_label = _by_label(found, layout)
-    if not kept and not used:
-        raise UserError(_why_unknown(folder, without_label))
-    listed = {video.path for video in kept} | set(used)
-    left_out = {why: [p for p in paths if p not in listed] for why, paths in left_out.items()}
+            location.videos.append(Found(folder, parts, node, path, kind))
+    return location
+
+
+def _describe(
+    location: _Location,
+    found: Sequence[Found],
+    report: IndexReport,
+    layout: str | None,
+    listing: Listing,
+) -> None:
+    """Add to the listing what a location holds, how it was read, and what is left out of it."""
+    root = location.root
+    of_location = [video for video in found if video.node.root is root]
+    kept, without_label = _by_label(of_location, layout)
+    if not kept and not report.used:
+        raise UserError(_why_unknown(root.path, without_label))
+    listed = {video.path for video in kept} | set(report.used)
+    left_out = {
+        why: [path for path in paths if path not in listed]
+        for why, paths in location.left_out.items()
+    }
     left_out[NO_LABEL] = [video.path for video in without_label]
     listing.without_label += left_out[NO_LABEL]
-    listing.left_out += left_out_lines(folder, left_out)
-    listing.lines.append(_understood(root, layout, kept, used))
-    return kept
+    listing.left_out += left_out_lines(root.path, left_out)
+    listing.lines.append(_understood(root, layout, kept, report.used))
+    frames = [video.path for video in kept if video.kind == FRAMES]
+    if frames:
+        listing.notes.append(
+            f"note: {counted(len(frames), 'folder')} of numbered pictures taken as the frames of "
+            f"one video each, such as {frames[0]}; if they show different people, give --pictures "
+            "single"
+        )
+
+
+def _choose_labels(
+    found: Sequence[Found], root: Node, labels: str | None, used: Sequence[Path]
+) -> None:
+    """Settle, or name, what index files and folders say about the class of the same video.
+
+    Raises UserError if they say the opposite of each other about all videos.
+    """
+    of_location = [video for video in found if video.node.root is root and video.node.label]
+    both = [video for video in of_location if video.said.get("label") in CLASSES]
+    opposite = [video for video in both if video.said["label"] != video.node.label]
+    if labels == "folders":
+        for video in both:
+            video.said["label"] = video.node.label
+    elif labels is None and opposite:
+        if len(opposite) == len(both) > 1:
+            raise UserError(
+                f"{used[0]} says the opposite of the folders for all of "
+                f"{counted(len(both), 'video')}; it may write 1 for real: give --labels folders to "
+                "take the words of the folders, or --labels index to take the file"
+            )
+        for video in opposite:
+            video.problem = (
+                f"{video.said_by['label'].name} says {video.said['label']}, and its folder "
+                f"{video.node.label}; correct one, or give --labels index or --labels folders"
+            )
 
 
 def _why_unknown(folder: Path, without_label: Sequence[Path | Found]) -> str:
@@ -154,8 +230,8 @@ def _understood(root: Node, layout: str | None, kept: Sequence[Found], used: Seq
         "index": [path.name for path in used],
     }
     for name, values in words.items():
-        most = [value for value, _ in Counter(values).most_common(MOST_WORDS)]
-        more = f" and {len(set(values)) - MOST_WORDS} more" if len(set(values)) > MOST_WORDS else ""
+        most = [value for value, _ in Counter(values).most_common(MAX_WORDS)]
+        more = f" and {len(set(values)) - MAX_WORDS} more" if len(set(values)) > MAX_WORDS else ""
         if most:
             parts.append(f"{name} {', '.join(sorted(most))}{more}")
     return (
@@ -195,16 +271,9 @@ def choose_videos(videos: Sequence[Video], num_vids: int | None, seed: int) -> l
         return list(videos)
     chosen = [video for video in videos if video.problem]
     for label in (0, 1):
-        of_class = [v for v in videos if not v.problem and v.label == label and _is_there(v)]
+        of_class = [v for v in videos if not v.problem and v.label == label and v.path.exists()]
         chosen += random.Random(seed).sample(of_class, min(num_vids, len(of_class)))
     return sorted(chosen, key=lambda video: video.name)
-
-
-def _is_there(video: Video) -> bool:
-    try:
-        return video.path.exists()
-    except OSError:
-        return False
 
 
 def take_shard(videos: Sequence[Video], part: int, parts: int) -> list[Video]:

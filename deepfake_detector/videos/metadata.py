@@ -2,8 +2,8 @@
 
     {"a.mp4": {"label": "FAKE", "split": "train", "original": "b.mp4"}, ...}
 
-`read_metadata` reads such a file, `make_video` checks one entry. Any further key of an entry
-(`people`, `group`, `method`, ...) is passed on unchanged.
+`make_video` checks one entry. Any further key of an entry (`group`, `source`, ...) is passed on
+unchanged.
 """
 
 import json
@@ -13,103 +13,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deepfake_detector.console import UserError
+from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
 
 METADATA_NAME = "metadata.json"
-FAKE, REAL = "FAKE", "REAL"
-
-
-def check_is_folder(folder: Path) -> None:
-    """Raise UserError where there is no such folder."""
-    if not folder.is_dir():
-        what = "a file" if folder.exists() else "not there"
-        raise UserError(f"{folder} is {what}; give a folder of videos")
-
-
 # The folder of a video's faces has its name, next to these files.
 RESERVED_NAMES = frozenset({METADATA_NAME, "manifest.csv", "settings.json"})
-RESERVED_HIDDEN = re.compile(r"\.(lock|work-.*|partial\..*|.*\.partial)", re.DOTALL)
+RESERVED_HIDDEN = re.compile(r"\.(lock|work-.*|partial\..*)", re.DOTALL)
 # The folders of further faces of a video are named so: a.mp4#1.
 FURTHER_FACE = re.compile(r"#[0-9]+\Z")
-# File systems allow 255; the folders of further faces have longer names.
-MAX_NAME_BYTES = 250
-JSON_TYPES = {
-    list: "list",
-    str: "text",
-    int: "number",
-    float: "number",
-    bool: "truth value",
-    type(None): "null",
-}
 
 
 @dataclass(frozen=True)
 class Video:
-    """One entry of a metadata.json; `problem` says why it cannot be used, or is empty."""
+    """A video of a location; `problem` says why it cannot be used, or is empty."""
 
     name: str
     path: Path
     entry: Mapping = field(default_factory=dict)
     problem: str = ""
+    content: str = ""  # see content.py; "" if it is not known yet
 
     @property
     def label(self) -> int:
-        """1 = FAKE, 0 = REAL."""
-        return int(self.entry.get("label") == FAKE)
+        """1 = FAKE, 0 = REAL; of a video without a problem."""
+        return int(self.entry["label"] == FAKE)
 
 
-def read_metadata(folder: Path) -> dict[str, dict]:
-    """Return the entries of a folder's metadata.json by video name.
-
-    Raises UserError where the folder or the file is missing, is no JSON or is no JSON object.
-    """
-    check_is_folder(folder)
-    path = folder / METADATA_NAME
-    if not path.is_file():
-        raise UserError(
-            f"{folder} holds no {METADATA_NAME}; it needs one of the form "
-            '{"a.mp4": {"label": "FAKE", "original": "b.mp4"}, "b.mp4": {"label": "REAL"}}'
-        )
-    metadata = read_json(path)
-    if not isinstance(metadata, dict):
-        raise UserError(
-            f"{path} holds a JSON {JSON_TYPES[type(metadata)]}; it must be an object that maps "
-            "video names to entries"
-        )
-    return metadata
+def check_is_folder(folder: Path) -> None:
+    """Raise UserError if there is no such folder."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise UserError(f"{folder} {what}; give a folder of videos")
 
 
-def read_json(path: Path) -> object:
-    """Return the content of a JSON file; raises UserError where it is none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is not valid JSON ({_place_of(error)}); correct it or download it again"
-        ) from error
-
-
-def _place_of(error: ValueError) -> str:
-    """Return what is wrong with a JSON file, and where in it."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}, column {error.colno}: {error.msg}"
-    return "it is no UTF-8"
-
-
-def make_video(path: Path, name: str, entry: object) -> Video:
+def make_video(path: Path, name: str, entry: object, problem: str = "") -> Video:
     """Return the video of an entry of a metadata.json; its problem says whether it is usable."""
-    if isinstance(entry, dict) and "label" in entry:
-        entry = entry | {"label": plain_label(entry["label"])}
-    problem = _problem_of_name(name) or _problem_of_entry(entry)
+    problem = _problem_of_name(name) or problem or _problem_of_entry(entry)
     if problem or not isinstance(entry, dict):
         # JSON can name a video by what no file can hold: half a character, a zero byte.
         name = name.encode(errors="backslashreplace").decode().replace("\0", "\\0")
         return Video(name, path, problem=problem)
     return Video(name, path, entry)
-
-
-def plain_label(label: object) -> object:
-    """Return FAKE or REAL for these words in any case, and anything else as it is."""
-    return label.upper() if isinstance(label, str) and label.upper() in {FAKE, REAL} else label
 
 
 def is_path(name: str) -> bool:
@@ -125,22 +69,24 @@ def _problem_of_name(name: str) -> str:
     if FURTHER_FACE.search(name):
         return "the name ends like that of a further face"
     try:
-        size = len(name.encode())
+        name.encode()
     except UnicodeEncodeError:
         return "the name holds half a character"
-    if size > MAX_NAME_BYTES:
-        return f"the name is longer than {MAX_NAME_BYTES} bytes"
     return ""
 
 
 def _problem_of_entry(entry: object) -> str:
     if not isinstance(entry, dict):
         return f"the entry is {json.dumps(entry)}, not an object"
-    if entry.get("label") is None:
-        return "it has no label, FAKE or REAL"
-    if entry["label"] not in (FAKE, REAL):
-        return f"the label is {entry['label']!r}, not FAKE or REAL"
-    if not isinstance(entry.get("original"), str | None):
+    label, split, original = entry.get("label"), entry.get("split"), entry.get("original")
+    if label is None:
+        fake = ", though it names an original" if original else ""
+        return f"it has no label, FAKE or REAL{fake}"
+    if label not in (FAKE, REAL):
+        return f"the label is {label!r}, not FAKE or REAL"
+    if split not in SPLITS:
+        return f"the split is {split!r}, not one of {', '.join(SPLITS)}"
+    if not isinstance(original, str | None):
         return "the original is not the name of a video"
     people = entry.get("people", [])
     if not isinstance(people, list) or not all(isinstance(person, str) for person in people):

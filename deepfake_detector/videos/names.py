@@ -6,18 +6,20 @@ that their faces get.
     x.mp4  x_fake.mp4         any data set: the part before an underscore
 """
 
-import os
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from deepfake_detector.videos.layouts import PICTURE, Found
-from deepfake_detector.videos.metadata import FAKE, REAL
-from deepfake_detector.videos.vocabulary import METHODS
+from deepfake_detector.videos.found import PICTURE, Found
+from deepfake_detector.videos.text import readable
+from deepfake_detector.videos.vocabulary import FAKE, METHODS, REAL
 
 # Files are often renamed so, when the files of several folders are put into one.
 PREFIX = rf"(?i:(?:.*__)?(?:(?:youtube|actors|original|{'|'.join(sorted(METHODS))})_)?)"
+MAX_NAME_BYTES = 240  # file systems allow 255; a further face has a longer name
 
 
 class Pattern(NamedTuple):
@@ -58,19 +60,11 @@ PATTERNS = (
 )
 # Folders of FaceForensics++ and DFD, where no fakes need be next to the originals.
 FOLDERS_OF_ORIGINALS = frozenset({"youtube", "actors", "original_sequences"})
-HOMES = {"faceforensics": "youtube", "dfd": "actors"}  # of the originals of each family
 PERSON_IN_PATH = re.compile(r"(?<![A-Za-z0-9])id\d{5}(?!\d)")  # VoxCeleb2, and FakeAVCeleb of it
-
-# The names of before a name was the path below the location, in layouts that keep them: faces that
-# are there already are known by these. The groups are what the name is made of.
-NAME_RULES = (
-    r"(?:original|manipulated)_sequences/([^/]+/(?:raw|c0|c23|c40))/videos/([^/]+)",
-    r"(?:celeb-real|celeb-synthesis|youtube-real)/(?:.*/)?([^/]+)",
-)
 
 
 def know_from_names(found: Sequence[Found]) -> None:
-    """Add people and originals by file names, where no index file has said who and which.
+    """Add people and originals by file names, if no index file has said who and which.
 
     Searches in all the videos of one run.
     """
@@ -91,12 +85,12 @@ def know_from_names(found: Sequence[Found]) -> None:
             if pattern:
                 real[pattern.family, pattern.original.format(**words)].append(video)
     for video in found:
-        if video.label == FAKE and not video.original:
+        if video.is_fake and not video.original:
             if video in matches:
                 pattern, words = matches[video]
                 original = pattern.original.format(**words)
                 nearest = _nearest(video, real[pattern.family, original])
-                video.original = nearest or _absent(video, pattern.family, original)
+                video.original = nearest or original + video.path.suffix
             else:
                 video.original = _by_stem(video, real)
 
@@ -114,14 +108,6 @@ def _match(video: Found) -> tuple[Pattern, dict[str, str]] | None:
 def _counts(pattern: Pattern, video: Found, families: set[str]) -> bool:
     folders = {name.lower() for name in video.parts[:-1]}
     return pattern.is_distinct or pattern.family in families or bool(folders & FOLDERS_OF_ORIGINALS)
-
-
-def _absent(video: Found, family: str, original: str) -> str:
-    """Return the name that the original of a fake would have, where it is not in the listing."""
-    name = original + video.path.suffix
-    if family in HOMES and re.fullmatch(NAME_RULES[0], "/".join(video.parts), re.IGNORECASE):
-        return plain_name(HOMES[family], video.node.quality, name)
-    return name
 
 
 def _by_stem(video: Found, real: dict[tuple[object, str], list[Found]]) -> Found | None:
@@ -158,58 +144,45 @@ def _nearest(video: Found, candidates: Sequence[Found]) -> Found | None:
 
 
 def give_names(found: Sequence[Found]) -> None:
-    """Give every video a name that no other has.
+    """Give every video a name that no other has, whatever order the locations came in.
 
-    A name is the path below the location, joined by two underscores, but the file name alone where
-    a metadata.json next to the file lists it, and as in NAME_RULES. Videos that would have the same
-    name get the path, all of them, with the folder name of the location in front if that is still
-    the same, and else a number.
+    A name is the path below the location, joined by two underscores, but the file name alone if a
+    metadata.json next to the file lists it. Videos that would have the same name get the path, all
+    of them, with the folder name of the location in front if that is still the same, and else a
+    number. A name that is too long for a folder ends with a hash.
     """
-    free = dict.fromkeys(video for video in found if not video.name)
+    free = {video: None for video in found if not video.name}
     for video in free:
-        video.name = _short_name(video)
-    for same in _of_one_name(found):
-        for video in same:
-            if video in free:
-                video.name = plain_name(*video.parts)
-    for same in _of_one_name(found):
-        if len({video.location for video in same}) > 1:
-            for video in same:
+        video.name = video.parts[-1] if video.is_in_part else "__".join(video.parts)
+    for prefix in (False, True):
+        for same in _of_one_name(found):
+            for video in same if not prefix or len({v.location for v in same}) > 1 else ():
                 if video in free:
-                    video.name = plain_name(video.location.resolve().name, *video.parts)
-    taken: set[str] = {video.name for video in found if video not in free}
-    for video in free:
-        stem, suffix, number = *os.path.splitext(video.name), 1  # noqa: PTH122
+                    first = [video.location.resolve().name] if prefix else []
+                    video.name = "__".join([*first, *video.parts])
+    taken = {video.name for video in found if video not in free}  # such as "../a.mp4"
+    for video in sorted(free, key=lambda video: str(video.path)):
+        path = Path(_short(readable(video.name).replace("\ufffd", "?")))
+        video.name, number = path.name, 1
         while video.name in taken:
             number += 1
-            video.name = f"{stem}__{number}{suffix}"
+            video.name = f"{path.stem}__{number}{path.suffix}"
         taken.add(video.name)
 
 
 def _of_one_name(found: Sequence[Found]) -> list[list[Found]]:
-    """Return the videos that have the same name, where there are several."""
+    """Return the videos that have the same name, if there are several."""
     by_name = defaultdict(list)
     for video in found:
         by_name[video.name].append(video)
     return [same for same in by_name.values() if len(same) > 1]
 
 
-def _short_name(video: Found) -> str:
-    path = "/".join(video.parts)
-    for rule in NAME_RULES:
-        match = re.fullmatch(rule, path, re.IGNORECASE | re.DOTALL)
-        if match:
-            return plain_name(*"/".join(match.groups()).split("/"))
-    first, *rest = video.parts
-    if rest and first.lower() in {"real", "fake"}:
-        return plain_name(first.lower(), *rest)
-    return video.parts[-1] if video.is_in_part else plain_name(*video.parts)
-
-
-def plain_name(*parts: str) -> str:
-    """Return the parts as one name; bytes that are no UTF-8 become question marks."""
-    name = "__".join(parts)
-    try:
-        return os.fsencode(name).decode("utf-8", errors="replace").replace("\ufffd", "?")
-    except UnicodeEncodeError:  # half a character, which no file has in its name
+def _short(name: str) -> str:
+    """Return a name that file systems take; of a longer one the start, a hash and the suffix."""
+    content = name.encode(errors="surrogatepass")
+    if len(content) <= MAX_NAME_BYTES:
         return name
+    suffix = Path(name).suffix[:20]
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return f"{content[:180].decode(errors='ignore')}__{digest}{suffix}"

@@ -13,7 +13,7 @@ import functools
 import re
 from dataclasses import dataclass
 
-from deepfake_detector.videos.metadata import FAKE, REAL
+FAKE, REAL = "FAKE", "REAL"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -28,9 +28,9 @@ CLASSES = {
         generated"""),
 }
 SPLITS = {
-    "train": _words("train training"),
+    "train": _words("train training trn"),
     "validation": _words("val valid validation dev"),
-    "test": _words("test testing"),
+    "test": _words("test testing tst"),
 }
 # Words that may stand next to those above without a meaning of their own.
 NEUTRAL = _words(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import list_videos
 
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset import splits as splits_module
@@ -19,7 +20,6 @@ from deepfake_detector.face_dataset.splits import (
     what_is_known,
     without_official_splits,
 )
-from deepfake_detector.videos.listing import list_videos
 
 
 def video(name, label=0, original=None, split="train", people=(), video=None):

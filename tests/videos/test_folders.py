@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import write_metadata
+from conftest import list_videos, write_metadata
 
 from deepfake_detector.console import UserError
-from deepfake_detector.videos.listing import list_videos, read_locations, select_videos
+from deepfake_detector.videos.listing import read_locations, select_videos
 from deepfake_detector.videos.metadata import Video
 from deepfake_detector.videos.search import find_videos
 

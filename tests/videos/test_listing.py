@@ -3,17 +3,11 @@
 from pathlib import Path
 
 import pytest
-from conftest import write_metadata
+from conftest import list_videos, write_metadata
 
 from deepfake_detector.console import UserError
 from deepfake_detector.videos import layouts
-from deepfake_detector.videos.listing import (
-    choose_videos,
-    list_videos,
-    parse_shard,
-    read_locations,
-    take_shard,
-)
+from deepfake_detector.videos.listing import choose_videos, parse_shard, read_locations, take_shard
 
 
 def test_videos_come_sorted_with_label_1_for_fake(tmp_path):
