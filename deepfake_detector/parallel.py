@@ -146,6 +146,7 @@ def _yield_as_done(
 ) -> Iterator[tuple[Any, Any]]:
     """Submit at most `ahead` tasks at a time, and yield each with its outcome as it ends."""
     waiting = iter(tasks)
+    deaths: tuple[type[BaseException], ...] = (ProcessExpired, *fatal)
     pending: dict[Future, tuple[Any, float]] = {}
     while True:
         for task in itertools.islice(waiting, ahead - len(pending)):
@@ -159,7 +160,7 @@ def _yield_as_done(
                 outcome = future.result()
             except TimeoutError:
                 outcome = Lost(True, seconds)
-            except (ProcessExpired, *fatal):  # type: ignore[misc]  mypy does not unpack tuples
+            except deaths:
                 outcome = Lost(False, seconds)
             yield task, outcome
 

@@ -15,6 +15,12 @@ from typing import BinaryIO
 
 HEAD_BYTES = 1 << 16
 
+PHOTOGRAPH = (
+    "a HEIC or AVIF photograph, which is stored in parts; convert it to JPEG, or have the phone "
+    "take compatible pictures"
+)
+ENCRYPTED = "encrypted (DRM): only its player can show it"
+PHOTOGRAPH_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
 UNKNOWN = "not a video FFmpeg can decode a frame of"
 SOUND = "sound only, no picture"
 TEXT = "text, not a video"
@@ -80,8 +86,14 @@ def check_is_file(path: Path) -> None:
             # Reading a pipe would block.
             raise UnreadableError("not a file") if path.exists() else MissingError(NO_FILE)
         with path.open("rb") as file:
-            if file.read(16).lstrip().lower().startswith((b"ffconcat", b"#extm3u")):
-                raise UnreadableError(PLAYLIST)
+            head = file.read(HEAD_BYTES)
+        # FFmpeg would draw a text, follow a list, and show one part of a photograph.
+        if head[:16].lstrip().lower().startswith((b"ffconcat", b"#extm3u")):
+            raise UnreadableError(PLAYLIST)
+        if head[4:8] == b"ftyp" and head[8:12] in PHOTOGRAPH_BRANDS:
+            raise UnreadableError(PHOTOGRAPH)
+        if head and _is_text(head):
+            raise UnreadableError(_kind_of_text(head))
     except PermissionError:
         raise UnreadableError("no permission to read it") from None
     except OSError as error:
@@ -104,15 +116,20 @@ def explain(path: Path, words: str) -> str:
     for start, clause in STARTS.items():
         if head.startswith(start):
             return clause
-    if _is_text(head):
-        page = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
-        return "an HTML page, not a video: perhaps what a failed download left" if page else TEXT
     # FFmpeg tries its reader of mp4 on noise as well, for its suffix.
     is_mp4 = head[4:8] in FIRST_ATOMS
     for said, clause in WORDS.items():
         if said in words and (is_mp4 or "moov" not in said):
             return clause
     return f"{UNKNOWN} ({words})" if words else UNKNOWN
+
+
+def _kind_of_text(head: bytes) -> str:
+    for start, clause in STARTS.items():
+        if head.startswith(start):
+            return clause
+    page = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+    return "an HTML page, not a video: perhaps what a failed download left" if page else TEXT
 
 
 def _is_zero_throughout(file: BinaryIO, size: int) -> bool:

@@ -9,13 +9,19 @@ Files are only read. Only frames that decode count, whatever the headers promise
 
 import contextlib
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from deepfake_detector.decoding import diagnosis
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.decoding.pictures import PictureFiles, is_picture, picture_files
+from deepfake_detector.decoding.pictures import (
+    AnimatedPicture,
+    PictureFiles,
+    is_animated,
+    is_picture,
+    picture_files,
+)
 from deepfake_detector.decoding.video_file import VideoFile
 
 FALLBACK_FPS = 30.0  # of a video without a usable frame rate
@@ -25,7 +31,7 @@ PICTURES_FPS = 25.0  # of pictures, which have no clock
 class Reader:
     """An open video; `with` closes it."""
 
-    def __init__(self, source: VideoFile | PictureFiles, fps: float):
+    def __init__(self, source: VideoFile | PictureFiles | AnimatedPicture, fps: float):
         self.fps = fps  # as the header says
         self.ended = False  # whether `frames` has come to the end of the video
         self._source = source
@@ -46,16 +52,12 @@ class Reader:
         """What the decoder or the container said is wrong with the frames read; often nothing."""
         return self._source.damage(self.ended)
 
-    def frames(
-        self, capture_sec: float, fps: float | None, wanted: Collection[int] | None = None
-    ) -> Iterator[Frame]:
+    def frames(self, capture_sec: float, fps: float | None) -> Iterator[Frame]:
         """Yield the frames of the first `capture_sec` seconds, at most `fps` a second (None: all).
 
-        Time counts from the first frame. With `wanted`, only frames of these indices, and no
-        further than the last of them. Can be called once.
+        Time counts from the first frame. Can be called once.
         """
         time_sec, start_sec, last_slot = -1 / self.fps, math.nan, -1
-        last_wanted = max(wanted, default=-1) if wanted is not None else math.inf
         for index, picture in enumerate(self._source.pictures()):
             following_sec = time_sec + 1 / self.fps
             if math.isnan(start_sec):  # nan too where a picture has no clock
@@ -63,14 +65,13 @@ class Reader:
             clock_sec = picture.clock_sec - start_sec
             # A picture without a usable time follows the last one.
             time_sec = clock_sec if time_sec < clock_sec < math.inf else following_sec
-            if time_sec > capture_sec - 1e-6 or index > last_wanted:
+            if time_sec > capture_sec - 1e-6:
                 return
             slot = index if fps is None else math.floor(time_sec * fps + 1e-6)
             if slot == last_slot:
                 continue
             last_slot = slot
-            if wanted is None or index in wanted:
-                yield Frame(index, time_sec, picture.pixels())
+            yield Frame(index, time_sec, picture.pixels())
         self.ended = True
 
 
@@ -95,6 +96,9 @@ def open_video(path: Path) -> Reader:
             raise UnreadableError("a folder without numbered pictures")
         return Reader(PictureFiles(files, PICTURES_FPS), PICTURES_FPS)
     diagnosis.check_is_file(path)
+    if is_picture(path) and is_animated(path):
+        animated = AnimatedPicture(path)
+        return Reader(animated, animated.fps)
     if is_picture(path):
         return Reader(PictureFiles([path], PICTURES_FPS), PICTURES_FPS)
     source = VideoFile(path)

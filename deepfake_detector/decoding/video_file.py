@@ -16,6 +16,8 @@ import av.error
 import av.filter
 import av.logging
 import cv2
+import numpy as np
+from av.sidedata.sidedata import SideData, Type
 from av.stream import Disposition
 
 from deepfake_detector.console import printable
@@ -38,9 +40,8 @@ logging.getLogger("libav").addHandler(logging.NullHandler())
 # in a row are the end.
 FAILURES_AT_THE_END = 100
 # Pixels less off square than that are taken as square, and more off than that as a wrong header.
-LEAST_SQUEEZE, MOST_SQUEEZE = 1.01, 8.0
-MOST_FPS = 1000  # beyond that a header is wrong
-TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+MIN_SQUEEZE, MAX_SQUEEZE = 1.01, 8.0
+MAX_FPS = 1000  # beyond that a header is wrong
 Said = list[tuple[int, str, str]]  # level, name, message, as av.logging has it
 
 
@@ -76,7 +77,7 @@ class VideoFile:
         self._stream.codec_context.thread_count = 1
         squeeze = float(self._stream.sample_aspect_ratio or 1)
         off_square = max(squeeze, 1 / squeeze) if squeeze > 0 else 1.0
-        self._squeeze = squeeze if LEAST_SQUEEZE < off_square < MOST_SQUEEZE else 1.0
+        self._squeeze = squeeze if MIN_SQUEEZE < off_square < MAX_SQUEEZE else 1.0
 
     def close(self) -> None:
         self._container.close()
@@ -86,7 +87,7 @@ class VideoFile:
         """Frames a second as the header says, nan where it says nothing usable."""
         stream = self._stream
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-        return next((float(rate) for rate in rates if rate and 0 < rate <= MOST_FPS), math.nan)
+        return next((float(rate) for rate in rates if rate and 0 < rate <= MAX_FPS), math.nan)
 
     @property
     def header_sec(self) -> float:
@@ -158,6 +159,8 @@ class VideoFile:
         chosen = best if best in streams else streams[0]
         if chosen.codec_context is None:
             raise UnreadableError(f"{diagnosis.UNKNOWN} (its codec is unknown)")
+        if chosen.codec_context.codec_tag == "encv":
+            raise UnreadableError(diagnosis.ENCRYPTED)
         return chosen
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -204,14 +207,28 @@ class VideoFile:
         return Picture(clock_sec, functools.partial(self._pixels, decoded))
 
     def _pixels(self, decoded: av.VideoFrame) -> Pixels:
-        turn = TURNS.get(round(decoded.rotation) % 360)
-        if decoded.format.name in PLANAR_FORMATS and turn is None and self._squeeze == 1.0:
+        matrix = decoded.side_data.get(Type.DISPLAYMATRIX)
+        if decoded.format.name in PLANAR_FORMATS and matrix is None and self._squeeze == 1.0:
             return PlanarPixels(decoded)
         # No pixel is lost: the shorter side is stretched.
         width = round(decoded.width * max(1.0, self._squeeze))
         height = round(decoded.height * max(1.0, 1 / self._squeeze))
         image_bgr = convert(decoded, width, height)
-        return BgrPixels(image_bgr if turn is None else cv2.rotate(image_bgr, turn))
+        return BgrPixels(image_bgr if matrix is None else displayed(image_bgr, matrix))
+
+
+def displayed(image: np.ndarray, matrix: SideData) -> np.ndarray:
+    """Return a decoded picture as the display matrix of its video wants it: turned and mirrored.
+
+    The matrix takes (x, y) to (a x + c y, b x + d y); of an angle in between the nearest quarter
+    turn is taken (https://ffmpeg.org/doxygen/trunk/group__lavu__video__display.html).
+    """
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
+    if abs(b) > abs(a):
+        image, a, d = cv2.transpose(image), c, b
+    if a < 0 or d < 0:
+        image = cv2.flip(image, -1 if a < 0 and d < 0 else int(a < 0))
+    return image
 
 
 def error_words(error: Exception | None, said: Said, last: bool = False) -> str:
