@@ -1,46 +1,62 @@
-"""Opens a page on this machine that takes a video and says whether it is a deepfake.
+"""Opens a page on this machine that takes videos and says which are deepfakes.
 
     python app.py
 
-Goes in: videos or pictures that are dropped on the page, or recorded with the camera. Comes out,
-for each: the verdict of predict.py with its score, what the threshold means, from how many frames
-and seconds; why, with the score over time above the faces that were looked at; JSON, CSV, a page
-and a copy of the video with what was seen drawn in, to take away.
+Input: videos or pictures that are dropped on the page, or recorded with the camera. Output, for
+each: the verdict of predict.py, with what it rests on, the score over time and the faces; an
+annotated copy, CSV, JSON Lines and an HTML page to download.
 
 The page is at http://127.0.0.1:7860, for this machine, and nothing is sent anywhere. With --host
-0.0.0.0 everybody who reaches this machine can use it. What is uploaded is deleted within minutes,
-results a few minutes after the page is closed. Ctrl-C ends it.
+0.0.0.0 everybody who reaches this machine can use it. An upload is deleted when it is judged, and
+results after an hour. Ctrl-C ends the page. Programs can ask for a verdict, too: docs/page.md.
 
 pip install -r requirements-app.txt installs what it needs.
 """
 
 import argparse
-import contextlib
+import asyncio
+import functools
 import os
 import socket
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import TimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from deepfake_detector import endings, libraries
+import numpy as np
+from pebble import ProcessExpired
+
 from deepfake_detector.console import (
     ArgumentError,
     ArgumentParser,
     UserError,
     command,
+    reason_of,
+    require,
     say,
     say_lines,
 )
+from deepfake_detector.faces.extraction import reason_of_loss
 from deepfake_detector.files import temporary_folder
-from deepfake_detector.prediction.task import Task, prepare_task
+from deepfake_detector.parallel import Lost, start_pool
 from deepfake_detector.scoring import calibration, trained_model
-from deepfake_detector.web_app.address import is_this_machine_only, listen, say_address
-from deepfake_detector.web_app.desk import Desk
-from deepfake_detector.web_app.fragments import HEAD, STYLE
-from deepfake_detector.web_app.worker import Worker
+from deepfake_detector.verdicts import annotated_copy, text
+from deepfake_detector.verdicts.options import PredictOptions, Task, prepare_task
+from deepfake_detector.verdicts.reading import read_video
+from deepfake_detector.verdicts.rule import decide
+from deepfake_detector.verdicts.scores import deciding_clip, judge, load_scorer, with_occlusion
+from deepfake_detector.verdicts.verdict import Verdict
 
-SWEEP_SEC = 30.0  # between two looks for files of pages that were closed
+if TYPE_CHECKING:
+    from deepfake_detector.scoring.clip_scorer import ClipScorer
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+GRACE_SEC = 60.0  # for the model and the copy, next to the time limit of a video
+# The worker does without Gradio, and the process of the page without TensorFlow; so both are
+# imported where they are needed.
 
 
 @command
@@ -48,25 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = app_arguments().parse_args(argv)
     if args.upload_mb < 1:
         raise ArgumentError("upload_mb", args.upload_mb, "1 or more")
-    if not args.longest_sec > 0:
-        raise ArgumentError("longest_sec", args.longest_sec, "a number of seconds above 0")
-    libraries.require("gradio", "fastapi", "uvicorn", file="requirements-app.txt")
-    tasks = tasks_of(args.model)
-    task = next(iter(tasks.values()))
-    listening = listen(args.host, args.port)
+    require("gradio", file="requirements-app.txt")
+    tasks = tasks_of(PredictOptions(args.model, timeout_sec=args.timeout_sec))
+    check_address(args.host, args.port)
+    say_lines(text.header_lines(next(iter(tasks.values())))[:-1])
     with temporary_folder("app") as folder:
-        # TensorFlow, in the worker, leaves files in the temporary folder when it is ended.
-        os.environ["TMPDIR"] = str(folder)
-        worker = Worker(task)
-        worker.start()  # and loads TensorFlow while the page opens
-        desk = Desk(tasks, worker, folder, args.longest_sec)
-        server = serve(desk, listening, args)
-        say_lines(trained_model.describe(task.model_path, task.model_settings))
-        say_address(args.host, listening.getsockname()[1], args.no_browser)
-        with endings.interrupts_raised(), contextlib.suppress(KeyboardInterrupt):
-            wait_for_the_end(server, desk)
-        worker.stop()
-        say("the page is closed, and its files are deleted")
+        serve(tasks, folder, args)
     return 0
 
 
@@ -76,9 +79,7 @@ def app_arguments() -> ArgumentParser:
     add = parser.add_argument
     trained_model.add_model_argument(parser)
     add("--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine only)")
-    add(
-        "--port", type=int, default=7860, help="port to listen at; 0 takes a free one (%(default)s)"
-    )
+    add("--port", type=int, help="port to listen at (default: the first free one from 7860 on)")
     add(
         "--upload-mb",
         type=int,
@@ -87,81 +88,168 @@ def app_arguments() -> ArgumentParser:
         help="largest file that is taken (%(default)s)",
     )
     add(
-        "--longest-sec",
+        "--timeout-sec",
         type=float,
-        default=300.0,
-        help="longest video of which all is looked at (%(default)g)",
+        metavar="N",
+        help="seconds before a video is given up (default: by the model's settings)",
     )
     add("--no-browser", action="store_true", help="only print the address, open no browser")
     return parser
 
 
-def tasks_of(model: Path | None) -> dict[str, Task]:
-    """Return a task for each operating point that a model has, its own one first.
+def tasks_of(options: PredictOptions) -> dict[str, Task]:
+    """Return a task for each operating point that the model has, its usual one first.
 
-    Raises UserError where the model cannot be used.
+    Raises UserError if the model cannot be used.
     """
-    usual = prepare_task(model)
+    usual = prepare_task(options)
     problem = trained_model.model_problem(usual.model_path)
     if problem:
         raise UserError(
             f"{usual.model_path} {problem}; give another one with --model, or train it again"
         )
     tasks = {usual.operating_point.name: usual}
-    points = calibration.operating_points(usual.model_settings)
+    points = usual.model_settings.get("operating_points") or {}
     for name in calibration.OPERATING_POINTS:
         if name not in tasks and points.get(name, {}).get("threshold") is not None:
-            tasks[name] = prepare_task(model, name)
+            tasks[name] = prepare_task(replace(options, operating_point=name))
     return tasks
 
 
-def wait_for_the_end(server: threading.Thread, desk: Desk) -> None:
-    """Wait until the server has ended, and clear away what visitors have left behind."""
-    while server.is_alive():
-        server.join(SWEEP_SEC)
-        desk.clear_away()
+def check_address(host: str, port: int | None) -> None:
+    """Raise UserError if nothing can listen there; Gradio would try for minutes."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
+        socket.create_server((address[0], port or 0), family=family).close()
+    except (OSError, OverflowError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        where = f"--host {host}" if port is None else f"--host {host}, --port {port}"
+        raise UserError(f"cannot listen at {where}: {reason}; give another address") from error
 
 
-def serve(desk: Desk, listening: socket.socket, args: argparse.Namespace) -> threading.Thread:
-    """Serve the page in a thread that ends with the process; return it."""
-    # Gradio reads these when it is imported. What is uploaded goes with the folder.
-    os.environ["GRADIO_TEMP_DIR"] = str(desk.uploads)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    import fastapi
-    import gradio as gr
-    import uvicorn
+def serve(tasks: Mapping[str, Task], folder: Path, args: argparse.Namespace) -> None:
+    """Serve the page until the process ends; `folder` takes all files."""
+    # Gradio reads the first when it is imported; TensorFlow leaves files in the second.
+    os.environ.update(GRADIO_TEMP_DIR=str(folder), TMPDIR=str(folder))
+    # Gradio asks the page whether it is there; a proxy could not.
+    os.environ["no_proxy"] = f"{os.environ.get('no_proxy', '')},127.0.0.1,localhost"
+    from starlette.middleware import Middleware
 
-    from deepfake_detector.web_app.layout import THEME, layout
-    from deepfake_detector.web_app.server import SafeHeaders, add_downloads
+    from deepfake_detector.verdicts import web_page
 
-    server = fastapi.FastAPI(openapi_url=None)
-    add_downloads(server, desk)
-    blocks = layout(desk, args.upload_mb)
-    # Or Gradio, which believes that it is not served yet, opens any path that a request names.
-    blocks.has_launched = True
-    gr.mount_gradio_app(
-        server,
-        blocks,
-        path="/",
+    task = next(iter(tasks.values()))
+    prepare = functools.partial(_warm_scorer, task.model_path)
+    worker = Worker(prepare, task.timeout_sec + GRACE_SEC)
+    page = web_page.Page(tasks, worker.judge, worker.explain, folder)
+    blocks = page.layout(args.upload_mb).queue(default_concurrency_limit=1)
+    has_screen = os.name == "nt" or sys.platform == "darwin" or "DISPLAY" in os.environ
+    is_local = args.host in LOCAL_HOSTS
+    _, address, _ = blocks.launch(
         server_name=args.host,
-        server_port=listening.getsockname()[1],
+        server_port=args.port,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        inbrowser=has_screen and not args.no_browser,
+        show_error=True,
         footer_links=[],
         run_history=False,
         max_file_size=args.upload_mb * 2**20,
         ssr_mode=False,
         enable_monitoring=False,
-        theme=THEME,
-        head=HEAD,
-        css=STYLE,
+        theme=web_page.THEME,
+        head=web_page.HEAD,
+        app_kwargs={
+            "openapi_url": None,
+            "middleware": [Middleware(web_page.Guard, hosts=LOCAL_HOSTS if is_local else ())],
+        },
     )
-    # Another site could have its own name point to this machine, and so read what is on the page.
-    hosts = {"127.0.0.1", "localhost", "[::1]"} if is_this_machine_only(args.host) else ()
-    config = uvicorn.Config(SafeHeaders(server, hosts), log_level="warning")
-    thread = threading.Thread(
-        target=uvicorn.Server(config).run, args=([listening],), daemon=True, name="server"
+    say(f"the page is at {address}; Ctrl-C ends it")
+    if not is_local:
+        say(
+            "note: everybody who reaches this machine over the network can use the page, without a "
+            "password, and what they upload comes unencrypted",
+            sys.stderr,
+        )
+    blocks.block_thread()
+
+
+class Worker:
+    """One process with the model, which does one job at a time.
+
+    A video that crashes the decoder takes that process with it and nothing else: the next video
+    gets a new one. A job that is cancelled ends the process, too, so that works at any moment.
+    """
+
+    def __init__(self, prepare: Callable[[], object], limit_sec: float):
+        self._prepare, self._limit_sec = prepare, limit_sec
+        self._pool = start_pool(1, prepare)
+
+    async def judge(
+        self, path: Path, crops: Path, folder: Path, task: Task
+    ) -> tuple[Verdict, np.ndarray | None]:
+        """Return the verdict on an upload, and the clip that decided.
+
+        Crops go into the folder `crops`, and an annotated copy into `folder`, if the task asks for
+        pictures.
+        """
+        judged = await self.run(_judge_upload, path, crops, folder, task)
+        if isinstance(judged, Lost):
+            problem = reason_of_loss(judged, self._limit_sec)
+            return decide(Verdict(str(path), problem=problem), task.rule), None
+        return judged
+
+    async def explain(self, verdict: Verdict, clip: np.ndarray) -> Verdict:
+        """Return the verdict with an occlusion map, or as it is if that fails."""
+        explained = await self.run(_explain, verdict, clip)
+        return verdict if isinstance(explained, Lost) else explained
+
+    async def run(self, job: Callable, *args: object) -> Any:
+        """Return `job(*args)`, or Lost if the process died or took too long."""
+        if not self._pool.active:  # the process died between two jobs
+            self._pool = start_pool(1, self._prepare)
+        try:
+            # Whoever cancels this coroutine cancels the future, and so the job.
+            return await asyncio.wrap_future(
+                self._pool.schedule(job, args=args, timeout=self._limit_sec)
+            )
+        except (TimeoutError, ProcessExpired, BrokenProcessPool) as error:
+            return Lost(isinstance(error, TimeoutError), self._limit_sec)
+
+
+# In the process
+
+
+@functools.cache
+def _warm_scorer(model_path: Path) -> "ClipScorer":
+    """Return the scorer with its graph traced, so that the first video is as fast as the second."""
+    scorer = load_scorer(prepare_task(PredictOptions(model_path)))
+    scorer.score_clips(np.zeros((1, scorer.num_frames, *scorer.img_size, 3), np.uint8))
+    return scorer
+
+
+def _judge_upload(
+    path: Path, crops: Path, folder: Path, task: Task
+) -> tuple[Verdict, np.ndarray | None]:
+    found = read_video(
+        path,
+        crops,
+        task.face_settings,
+        task.model_settings["num_frames"],
+        task.options.whole,
+        task.options.moments,
+        task.timeout_sec,
     )
-    thread.start()
-    return thread
+    scorer = _warm_scorer(task.model_path)
+    verdict, clip = judge(found, scorer, task), None
+    if task.options.jpegs and verdict.score is not None:
+        annotated_copy.draw(verdict, found.clips, annotated_copy.copies_of([path], folder)[path])
+        clip = deciding_clip(verdict, found.clips, scorer)
+    return verdict, clip
+
+
+def _explain(verdict: Verdict, clip: np.ndarray) -> Verdict:
+    return with_occlusion(verdict, clip, _warm_scorer(Path(verdict.model)))
 
 
 if __name__ == "__main__":

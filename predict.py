@@ -1,86 +1,67 @@
 """Predicts which videos are deepfakes: one line per video, FAKE or REAL with its score.
 
-Goes in: videos or pictures, or folders that are searched for them at any depth. They are only read.
-Comes out, per video:
+Input: videos or pictures, or folders that are searched for them at any depth; they are only read.
+Output, per video:
 
     FAKE        P(fake) is at or above the threshold of the model
     REAL        it is below
     UNCERTAIN   it is so close to the threshold that it may be on the other side
     NO FACE     the video was read, and no face was found: there is no score
-    UNREADABLE  the file is missing, no video, or too damaged: there is no score
+    UNREADABLE  the file is missing, not a video, or too damaged: there is no score
 
-    python predict.py holiday.mp4 more_videos/
+    python predict.py holiday.mp4 more_videos/ --json verdicts.jsonl --html verdicts.html
 
-The model is the one that comes with this project, or with --model run/model.keras your own, with
-its settings.json next to it. The first lines say which one it is, and how many real videos it takes
-for fakes at its threshold. UNCERTAIN reaches the further from the threshold the fewer videos the
-model was validated on.
+The first seconds of a video are scored, as many as the model was trained on; if they show no face,
+the first window with a face. Every face in it is scored, and the highest-scoring one decides. With
+--whole all of a video is scored, in windows. Every further window and face is one more chance of a
+false positive: the threshold is for one of each. `face` is the share of frames in which a face was
+detected, `seconds` are those of the video that were looked at. A note says what makes a verdict
+less sure.
 
-The same from Python, with one object per video (see `predict`):
+--json is a log, JSON Lines: its first line is what the verdicts depend on, and each verdict is in
+it as soon as it is there. After a stop, the same command again scores the other videos only.
 
-    for video in predict.predict(videos=["holiday.mp4", "more_videos"]):
-        print(video.path, video.verdict, video.score)
-
-`face` is the share of frames in which a face was detected, `seconds` are those of the video that
-were looked at. Faces are cut out as the model's
-settings say, by the code of processing.py. Every face in a video is scored: the highest-scoring one
-decides, and the line of a video with several faces says which. The first seconds of a video are
-scored, as many as the model was trained on; where they show no face, the first such stretch that
-does, within --search-sec. With --whole all of it is scored, in windows of that length, and the
-highest-scoring window decides. Every further window and face is one more chance of a false
-positive: the model's threshold is for one of each.
-
-A picture is a video of one frame, and a folder of numbered pictures a video without a clock, taken
-as 25 frames a second. With
---faces as-is no face is searched for: the central square of each frame is scored, for pictures that
-are faces already, cut out as those that the model was trained on.
-
-Every verdict says what it rests on: seconds that were looked at of seconds there, frames, faces,
-the model and what it was trained on. Its line has a note where that is thin: a part of the video
-only, few frames, a face in few of them, a still picture, moments that do not agree.
-
---csv writes a row per video with its status, and a score where there is one. --csv-format dfdc
-writes the form of Kaggle's DFDC, `filename,label`, label = P(fake). That needs a number for every
-video: one without a score gets --no-face-score. The name is the path as far as needed to
-distinguish the videos. A name that begins with = + - or @ gets an apostrophe in front, so that it
-stays text in a spreadsheet.
-
---html writes a page for people: each verdict with what it rests on, the faces at every moment, and
-how often the model errs. It is one file that needs no network, about 0.15 MB a video.
-
-With --json, --csv or --html each verdict is kept as soon as it is there, in FILE.unfinished.jsonl.
-After a stop, the same command with --resume scores the other videos only.
-
-Exit code: 0 if all videos were scored, 1 if some could not be or a file could not be written, 2 for
-a wrong argument.
+Exit code: 0 if all videos were scored, 1 if some could not be, 2 for an error.
 """
 
-import deepfake_detector  # noqa: F401  first: from here on Ctrl-C is one line
-
-# isort: split
+import argparse
 import concurrent.futures
 import contextlib
+import functools
 import json
+import math
 import os
 import shutil
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from deepfake_detector.endings import before_the_end
-from deepfake_detector.faces.yunet import check_detector
-
-from deepfake_detector.console import EXIT_INCOMPLETE, UserError, command, progress
-from deepfake_detector.files import temporary_folder
-from deepfake_detector.prediction.arguments import check_arguments, main_arguments
-from deepfake_detector.prediction.judging import judge_faces
-from deepfake_detector.prediction.reading import read_videos
-from deepfake_detector.prediction.scores import load_scorer
-from deepfake_detector.prediction.task import Destinations, Task, prepare_task
-from deepfake_detector.prediction.verdicts import JudgedVideo
-from deepfake_detector.results.outputs import Outputs
-from deepfake_detector.results.video_verdict import VideoVerdict, plain_result
+from deepfake_detector.console import (
+    EXIT_INCOMPLETE,
+    ArgumentParser,
+    UserError,
+    add_output_arguments,
+    add_settings,
+    command,
+    counted,
+    progress,
+    say,
+    say_lines,
+    settings_from,
+)
+from deepfake_detector.face_dataset.settings import SETTINGS_NAME
+from deepfake_detector.faces.extraction import reason_of_loss
+from deepfake_detector.files import begins_with, check_output, temporary_folder, write_text
+from deepfake_detector.parallel import Lost, run_tasks
+from deepfake_detector.verdicts import annotated_copy, page, text
+from deepfake_detector.verdicts.log import VerdictLog, header_of, is_log
+from deepfake_detector.verdicts.options import PredictOptions, Task, prepare_task
+from deepfake_detector.verdicts.reading import Reading, read_video
+from deepfake_detector.verdicts.scores import judge, load_scorer
+from deepfake_detector.verdicts.verdict import VERDICTS, Verdict
 from deepfake_detector.videos import search
 
 # No TensorFlow up here: every process that reads videos imports this file first.
@@ -88,152 +69,202 @@ from deepfake_detector.videos import search
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    args = main_arguments(__doc__).parse_args(argv)
-    check_arguments(args)
+    args = main_arguments().parse_args(argv)
+    if args.explain and args.annotate is None and args.html is None:
+        raise UserError("--explain draws for --annotate or --html; give one of them")
     if args.verbose:  # TensorFlow is still to be imported
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
-    task = prepare_task(
-        args.model,
-        args.operating_point,
-        args.faces,
-        args.whole,
-        args.windows,
-        args.workers,
-        args.timeout_sec,
-        args.search_sec,
-        args.detector,
-    )
+    options = settings_from(args, PredictOptions)
+    options = replace(options, moments=bool(args.json or args.html), jpegs=bool(args.html))
+    task = prepare_task(options)
     paths = search.find_videos(args.videos, args.annotate, args.pictures)
-    to = Destinations(
-        args.csv,
-        args.json,
-        args.annotate,
-        args.csv_format,
-        args.no_face_score,
-        args.explain,
-        args.html,
-    )
-    outputs = Outputs(task, paths, to, args.overwrite)
-
-    started, all_written = time.perf_counter(), True
-    outputs.print_header()
-    try:
-        numbers = outputs.take_up() if args.resume else range(len(paths))
-        with before_the_end(outputs.write_tables):
-            score_videos(task, paths, numbers, to, outputs)
-    finally:  # of an interrupted run, what is done
-        all_written = outputs.write_tables()
-    if all_written:
-        outputs.finish()
-    summary = outputs.summary(time.perf_counter() - started)
-    outputs.print_summary(summary)
+    check_outputs(args, task, paths)
+    say_lines(text.header_lines(task))
+    with temporary_folder("predict") as folder:
+        header = header_of(task, html=options.jpegs, annotate=args.annotate and str(args.annotate))
+        log_path = args.json or folder / "log.jsonl"
+        with VerdictLog(log_path, header, paths, anew=args.overwrite) as log:
+            summary = score_videos(task, paths, folder, log, args.annotate)
+            write_tables(args, task, paths, log)
+    print_summary(summary)
     if args.json_summary:
         print(json.dumps(summary))
-    all_scored = not summary["no_face"] + summary["unreadable"]
-    return 0 if all_scored and all_written else EXIT_INCOMPLETE
+    return EXIT_INCOMPLETE if summary["no_face"] + summary["unreadable"] else 0
+
+
+def main_arguments() -> ArgumentParser:
+    """Return the parser of the command line."""
+    parser = ArgumentParser(__doc__)
+    parser.add_argument("videos", nargs="+", metavar="VIDEO_OR_FOLDER", help="what to score")
+    add_settings(parser, PredictOptions)
+    parser.set_defaults(workers=os.cpu_count() or 1)
+    add = parser.add_argument_group("results").add_argument
+    add("--json", type=Path, metavar="FILE", help="the log: a line per video with everything")
+    add("--csv", type=Path, metavar="FILE", help="a row per video: verdict, score, note")
+    add("--html", type=Path, metavar="FILE", help="a page with each verdict and the faces")
+    add("--annotate", type=Path, metavar="DIR", help="a copy of each video with boxes and scores")
+    add_output_arguments(
+        parser,
+        verbose="what TensorFlow says about the machine",
+        overwrite="a log of other options, and files that predict.py did not write",
+    )
+    return parser
+
+
+def check_outputs(args: argparse.Namespace, task: Task, paths: Sequence[Path]) -> None:
+    """Raise UserError if results cannot be written, or would replace something else."""
+    inputs = [*paths, task.model_path, task.model_path.parent / SETTINGS_NAME]
+    files = (
+        ("--json", args.json, is_log),
+        ("--csv", args.csv, lambda path: begins_with(path, ",".join(text.CSV_COLUMNS))),
+        ("--html", args.html, lambda path: begins_with(path, page.FIRST_LINES)),
+    )
+    for option, path, is_ours in files:
+        if path is not None:
+            check_output(option, path, inputs, is_ours, overwrite=args.overwrite)
+    if args.annotate is not None:
+        check_output("--annotate", args.annotate, is_ours=lambda _: True, is_folder=True)
+        for copy in annotated_copy.copies_of(paths, args.annotate).values():
+            check_output("--annotate", copy, inputs, is_ours=lambda _: True)
 
 
 def score_videos(
-    task: Task, paths: Sequence[Path], numbers: Sequence[int], to: Destinations, outputs: Outputs
-) -> None:
-    """Give the verdicts on the videos of these numbers to `outputs`, as they are done."""
-    if not numbers:
-        return
-    chosen = [paths[number] for number in numbers]
+    task: Task, paths: Sequence[Path], folder: Path, log: VerdictLog, annotate: Path | None
+) -> dict:
+    """Add the verdicts that are missing to the log, and print the lines of all; return what
+    --json-summary prints."""
+    started, counts, waiting = time.perf_counter(), Counter[str](), deque(paths)
+    todo = [path for path in paths if path not in log]
+    copies = annotated_copy.copies_of(paths, annotate) if annotate else {}
+
+    def print_lines() -> None:
+        while waiting and waiting[0] in log:  # in the order of the videos
+            verdict = log[waiting.popleft()]
+            counts[verdict.verdict] += 1
+            say(text.line_of(verdict))
+
+    print_lines()
     with (
-        progress(len(chosen), "scoring", "videos") as advance,
-        contextlib.closing(judge_videos(task, chosen, to.timeline, to.explain)) as verdicts,
+        progress(len(todo), "scoring", "videos") as advance,
+        contextlib.closing(judge_videos(task, todo, folder)) as verdicts,
     ):
-        for order, judged in verdicts:
-            outputs.add(numbers[order], judged)
+        for path, found, verdict in verdicts:
+            if path in copies and verdict.score is not None:
+                problem = annotated_copy.draw(verdict, found.clips, copies[path])
+                if problem:  # the verdict stands without it
+                    say(f"note: {path}: there is no annotated copy: {problem}", sys.stderr)
+            log.add(verdict)  # last: what is in there is not done again
+            print_lines()
             advance()
+    seconds = time.perf_counter() - started
+    return {
+        "videos": len(paths),
+        **{key_of(verdict): counts[verdict] for verdict in VERDICTS},
+        "scored_before": len(paths) - len(todo),
+        "seconds": round(seconds, 2),
+        "videos_per_second": round(len(todo) / seconds, 3),
+        "operating_point": task.operating_point.name,
+        "threshold": task.operating_point.threshold,
+    }
+
+
+def judge_videos(
+    task: Task, paths: Sequence[Path], folder: Path
+) -> Generator[tuple[Path, Reading, Verdict], None, None]:
+    """Yield each video, what reading it gave and its verdict, in the order in which they are done.
+
+    The crops are files in `folder`, deleted when the next verdict is asked for. Raises UserError if
+    the model cannot be opened, and OSError if there is no room for the crops.
+    """
+    if not paths:
+        return
+    with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
+        # TensorFlow takes seconds to start, in which the first videos are read already.
+        loading = meanwhile.submit(load_scorer, task)
+        # videos -> windows -> faces -> clips
+        for path, found in read_videos(task, paths, folder):
+            # clips -> scores -> verdict
+            yield path, found, judge(found, loading.result(), task)
+            if found.folder is not None:
+                shutil.rmtree(found.folder, ignore_errors=True)
+
+
+def read_videos(task: Task, paths: Sequence[Path], folder: Path) -> Iterator[tuple[Path, Reading]]:
+    """Yield each video with what reading it gave, in the order in which they are done."""
+    options = task.options
+    job = functools.partial(
+        read_video,
+        folder=folder,
+        settings=task.face_settings,
+        num_frames=task.model_settings["num_frames"],
+        whole=options.whole,
+        moments=options.moments,
+        timeout_sec=task.timeout_sec,
+    )
+    # A process watches its clock itself; one that hangs is ended. How long a whole video takes is
+    # not known before it is read.
+    limit_sec = math.inf if options.whole else task.timeout_sec
+    for path, found in run_tasks(job, paths, task.machines, limit_sec):
+        if isinstance(found, Lost):
+            problem = reason_of_loss(found, limit_sec)
+            found = Reading(Verdict(str(path), problem=problem, seconds=found.seconds), [])
+        yield path, found
+
+
+def write_tables(
+    args: argparse.Namespace, task: Task, paths: Sequence[Path], log: VerdictLog
+) -> None:
+    """Write the CSV and the HTML file; raises OSError if one cannot be written."""
+    names = dict(zip(map(str, paths), search.shortest_names(paths), strict=True))
+    if args.csv is not None:
+        args.csv.parent.mkdir(parents=True, exist_ok=True)
+        named = ((names[verdict.path], verdict) for verdict in log)
+        write_text(args.csv, text.csv_text(named))
+    if args.html is not None:
+        args.html.parent.mkdir(parents=True, exist_ok=True)
+        page.write_page(args.html, log, task, names)
+
+
+def key_of(verdict: str) -> str:
+    """Return a verdict as a key of the summary: "no_face"."""
+    return verdict.lower().replace(" ", "_")
+
+
+def print_summary(summary: Mapping) -> None:
+    """Print counts by verdict, the seconds and the speed."""
+    counts = [f"{summary[key_of(name)]} {name}" for name in VERDICTS if summary[key_of(name)]]
+    print(
+        f"{counted(summary['videos'], 'video')}: {', '.join(counts)}; "
+        f"{summary['seconds']:.1f} seconds, {summary['videos_per_second']:.2f} videos a second"
+    )
 
 
 def predict(
     model: Path | str | None = None,
     videos: Path | str | Sequence[Path | str] = (),
-    *,
-    operating_point: str | None = None,
-    faces: str | None = None,
-    whole: bool = False,
-    windows: str = "worst",
-    timeline: bool = False,
-    workers: int = 0,
-    timeout_sec: float | None = None,
-    search_sec: float | None = None,
-    pictures: str = "auto",
-    detector: str | None = None,
-) -> list[VideoVerdict]:
+    **options: object,
+) -> list[Verdict]:
     """Return the verdict on each video, in the order of `videos`; the command gives the same.
 
     `model` is the model.keras of a run, or the run folder, or None for the model that comes with
     this project; `videos` is a video, a folder that is searched for videos, or a list of these. A
-    video given twice is in the result once. A video that
-    cannot be read is no error but a verdict, "UNREADABLE", and its `note` says why.
-
-    `operating_point` names the threshold, one of `calibration.OPERATING_POINTS` (default: that of
-    equal errors, or a half where the model has none). `faces` is "all", "main" or "as-is", for
-    pictures and frames that are faces already (default: "all", or "as-is" for a model trained on
-    such). `search_sec` is how many seconds are searched for the first face (default: that of the
-    model). `whole` scores all of a video instead of its first seconds, and `windows`, "worst" or
-    "median", says which of its windows decides. `timeline` also scores each face along the video,
-    once every half second. A video, or with `whole` a window, is given up after `timeout_sec`
-    (default: by the seconds that the model takes, and `search_sec`). `pictures` says whether
-    numbered pictures in a folder are the "frames" of one video or "single" pictures (default:
-    "auto", by the names). `detector` is
-    "yunet=FILE.onnx" for a model whose faces YuNet found.
+    video given twice is scored once. A video that cannot be read gets the verdict "UNREADABLE", and
+    its `note` says why. `options` are further fields of `PredictOptions`, such as `whole=True`;
+    `moments=True` also scores each face along the video.
 
     By default everything happens in this process. With `workers`, that many processes read the
-    videos; each of them imports the calling script, which needs `if __name__ == "__main__":` then.
+    videos; each of them imports the calling script, which then needs `if __name__ == "__main__":`.
 
-    Raises UserError where the model or an option cannot be used, where there is no video, and for
-    an address or a camera in place of one.
+    Raises UserError if the model or an option cannot be used, and if there is no video.
     """
-    places = [videos] if isinstance(videos, (str, Path)) else videos
+    places = [videos] if isinstance(videos, str | Path) else videos
     if not places:
         raise UserError("no videos were given; predict.predict(videos=...) takes them")
-    task = prepare_task(
-        model,
-        operating_point,
-        faces,
-        whole,
-        windows,
-        workers,
-        timeout_sec,
-        search_sec,
-        detector,
-    )
-    paths = search.find_videos(places, pictures=pictures)
-    results = {
-        number: plain_result(judged) for number, judged in judge_videos(task, paths, timeline)
-    }
-    return [results[number] for number in range(len(paths))]
-
-
-def judge_videos(
-    task: Task, paths: Sequence[Path], timeline: bool = False, explain: bool = False
-) -> Generator[tuple[int, JudgedVideo], None, None]:
-    """Yield each video's place in `paths` and its verdict, in the order in which they are done.
-
-    The crops that a verdict refers to are files, deleted when the next verdict is asked for.
-    With `timeline` also score each face along the video; with `explain` also find out what in the
-    deciding face the score rests on. Raises UserError where the model cannot be opened or there is
-    no room for the crops.
-    """
-    check_detector(task.face_settings.detector_file)
-    with (
-        concurrent.futures.ThreadPoolExecutor(1) as meanwhile,
-        temporary_folder("predict") as folder,
-        # videos -> windows -> faces -> clips
-        contextlib.closing(read_videos(task, paths, folder, timeline)) as videos,
-    ):
-        # TensorFlow takes seconds to start, in which the first videos are read already.
-        loading = meanwhile.submit(load_scorer, task.model_path, task.model_settings)
-        for number, found in videos:
-            # clips -> scores -> verdict
-            yield number, judge_faces(paths[number], found, loading.result(), task, explain)
-            if found.folder is not None:
-                shutil.rmtree(found.folder, ignore_errors=True)
+    task = prepare_task(PredictOptions(model, **options))  # type: ignore[arg-type]
+    paths = search.find_videos(places, pictures=task.options.pictures)
+    with temporary_folder("predict") as folder:
+        verdicts = {path: verdict for path, _, verdict in judge_videos(task, paths, folder)}
+    return [verdicts[path] for path in paths]
 
 
 if __name__ == "__main__":

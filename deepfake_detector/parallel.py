@@ -94,12 +94,9 @@ def _run_in_processes(
 ) -> Iterator[tuple[Any, Any]]:
     if getattr(current_process(), "_inheriting", False):
         os._exit(1)  # a worker that runs its script again; the main process says so below
-    # Spawn: OpenCV's threads and locks do not survive a fork.
-    pool = ProcessPool(workers, initializer=_start_worker, context=get_context("spawn"))
+    pool = start_pool(workers)
     timeout_sec = limit_sec + GRACE_SEC if limit_sec < float("inf") else None
     try:
-        with _interrupts_blocked():  # also in the processes, which inherit this
-            pool.active  # noqa: B018  starts them
         yield from _yield_as_done(
             lambda task: pool.schedule(job, args=[task], timeout=timeout_sec), tasks, 2 * workers
         )
@@ -111,6 +108,16 @@ def _run_in_processes(
     finally:
         pool.stop()
         pool.join()
+
+
+def start_pool(workers: int, prepare: Callable[[], object] | None = None) -> ProcessPool:
+    """Return a pool of processes, which have begun to start; each calls `prepare` first."""
+    # Spawn: OpenCV's threads and locks do not survive a fork.
+    context = get_context("spawn")
+    pool = ProcessPool(workers, initializer=_start_worker, initargs=[prepare], context=context)
+    with _interrupts_blocked():  # also in the processes, which inherit this
+        pool.active  # noqa: B018  starts them
+    return pool
 
 
 @contextlib.contextmanager
@@ -127,10 +134,12 @@ def _interrupts_blocked() -> Iterator[None]:
         mask(signal.SIG_SETMASK, before)
 
 
-def _start_worker() -> None:
+def _start_worker(prepare: Callable[[], object] | None) -> None:
     # The workers share the cores already; threads of OpenCV's own would only fight over them.
     cv2.setNumThreads(0)
     threading.Thread(target=_end_with_the_run, daemon=True).start()
+    if prepare is not None:
+        prepare()
 
 
 def _end_with_the_run() -> None:

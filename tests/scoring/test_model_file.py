@@ -14,9 +14,9 @@ import model as networks
 from deepfake_detector.console import UserError
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.networks import catalogue
-from deepfake_detector.prediction.task import prepare_task
 from deepfake_detector.scoring import model_file, trained_model
 from deepfake_detector.training.initial_weights import find_initial_model
+from deepfake_detector.verdicts.options import PredictOptions, prepare_task
 
 SLOW = ("mobilenetv3-small", "resnet50", "convnext-tiny")
 
@@ -84,14 +84,14 @@ def run_folder(folder: Path) -> Path:
 
 def test_a_run_folder_stands_for_its_model(tmp_path):
     run = run_folder(tmp_path / "run")
-    assert prepare_task(run).model_path == run / "model.keras"
+    assert prepare_task(PredictOptions(run)).model_path == run / "model.keras"
     assert trained_model.find_model(run / "model.keras") == run / "model.keras"
 
 
 def test_without_a_model_the_one_that_comes_with_the_project_is_taken(tmp_path, monkeypatch):
     shipped = run_folder(tmp_path / "pretrained")
     monkeypatch.setattr(trained_model, "PRETRAINED", shipped)
-    assert prepare_task(None).model_path == shipped / "model.keras"
+    assert prepare_task(PredictOptions(None)).model_path == shipped / "model.keras"
     described = trained_model.describe(shipped / "model.keras", {})
     assert described == [f"model {shipped / 'model.keras'}, which comes with this project"]
     (shipped / "MODEL_CARD.md").touch()
@@ -107,7 +107,7 @@ def test_without_a_model_the_one_that_comes_with_the_project_is_taken(tmp_path, 
 def test_a_missing_shipped_model_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(trained_model, "PRETRAINED", tmp_path / "pretrained")
     with pytest.raises(UserError, match="comes with this project is not in .*; give another one"):
-        prepare_task(None)
+        prepare_task(PredictOptions(None))
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
@@ -115,7 +115,7 @@ def test_a_folder_without_a_model_is_one_sentence(tmp_path):
         "is a folder without model.keras; give --(model|from) the model.keras of a training, or the"
     )
     with pytest.raises(UserError, match=sentence):
-        prepare_task(tmp_path)
+        prepare_task(PredictOptions(tmp_path))
     with pytest.raises(UserError, match=sentence):
         find_initial_model(str(tmp_path), "baseline")
 
@@ -124,7 +124,7 @@ def test_a_model_without_its_settings_is_told_what_is_missing(tmp_path):
     run = run_folder(tmp_path / "run")
     (run / "settings.json").unlink()
     with pytest.raises(UserError, match="has no settings.json next to it.*copy it from the run"):
-        prepare_task(run / "model.keras")
+        prepare_task(PredictOptions(run / "model.keras"))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_settings_that_are_none_of_a_model_are_refused_with_the_reason(tmp_path,
     run = run_folder(tmp_path / "run")
     (run / "settings.json").write_text(text)
     with pytest.raises(UserError, match=f"is not the file that train.py wrote.*{reason}"):
-        prepare_task(run)
+        prepare_task(PredictOptions(run))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""Which way up the people in a video are: phones and editors turn pictures without saying so.
+
+    orientation = find_orientation(frames, detector)
+    upright = turned(frames, orientation.quarters)
+
+The cascades find faces that are nearly upright, and in a picture that is upside down a chin with a
+neck at times. So a few frames are searched in all four turns: the one in which most frames have a
+face at about the same place shows people upright.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from deepfake_detector.decoding.frame import BgrPixels, Frame
+from deepfake_detector.faces.detector import Detector
+
+NUM_FRAMES = 8  # that are searched
+SMALLEST_FACE = 0.05  # of the longer side
+# Of the frames in which a turn has a face at the same place.
+CLEAR, LIKELY = 0.5, 0.25
+ROTATIONS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """By how many quarters, clockwise, a video has to be turned, and whether that is certain."""
+
+    quarters: int = 0  # 0 to 3
+    is_clear: bool = True
+
+    @property
+    def note(self) -> str:
+        """What to say about it; empty for an upright video."""
+        if not self.is_clear:
+            return "it is not clear which way up the people are"
+        degrees = 90 * self.quarters
+        return f"turned by {degrees} degrees to show the people upright" if degrees else ""
+
+
+def find_orientation(frames: Sequence[Frame], detector: Detector) -> Orientation:
+    """Return how to turn these frames of a video, which lie apart in time.
+
+    It is upright unless another turn has a steady face in most frames, and far more than upright.
+    """
+    shares = [_steady_share(turned(frames, quarters), detector) for quarters in range(4)]
+    best = int(np.argmax(shares))
+    if best == 0 or shares[best] < LIKELY or shares[0] > shares[best] / 2:
+        return Orientation()
+    second = max(share for quarters, share in enumerate(shares) if quarters != best)
+    return Orientation(best) if shares[best] >= max(CLEAR, 2 * second) else Orientation(0, False)
+
+
+def turned(frames: Iterable[Frame], quarters: int) -> Iterator[Frame]:
+    """Yield the frames, turned clockwise by as many quarters."""
+    for frame in frames:
+        if quarters:
+            image_bgr = cv2.rotate(frame.image_bgr, ROTATIONS[quarters - 1])
+            frame = Frame(frame.index, frame.time_sec, BgrPixels(image_bgr))
+        yield frame
+
+
+def _steady_share(frames: Iterable[Frame], detector: Detector) -> float:
+    """Return in which share of the frames the largest face is about where it mostly is, 0..1."""
+    boxes, total = [], 0
+    for frame in frames:
+        total += 1
+        found = detector.search_frame(frame, SMALLEST_FACE * max(frame.size))
+        if len(found):
+            boxes.append(found[np.argmax(found[:, 2])])
+    if not boxes:
+        return 0.0
+    sides = np.array([box[2] for box in boxes])
+    centres = np.array([box[:2] + box[2:] / 2 for box in boxes])
+    side, centre = np.median(sides), np.median(centres, axis=0)
+    near = np.linalg.norm(centres - centre, axis=1) < side
+    alike = np.maximum(sides, side) < 1.6 * np.minimum(sides, side)
+    return float((near & alike).sum() / total)

@@ -1,0 +1,165 @@
+"""The log of verdicts: a JSON Lines file to which each verdict is added as soon as it is there.
+
+    with VerdictLog(Path("verdicts.jsonl"), header_of(task), paths) as log:
+        log.add(verdict)            # at once on the disk
+        for verdict in log: ...     # in the order of the paths
+
+The first line is what the verdicts depend on; each further line is `dataclasses.asdict` of a
+verdict, and which file it was. So the same command again skips what is in the log. Memory holds
+only where the lines are.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from deepfake_detector import __version__
+from deepfake_detector.console import UserError, option_of
+from deepfake_detector.decoding.diagnosis import UnreadableError, is_folder
+from deepfake_detector.decoding.pictures import picture_files
+from deepfake_detector.face_dataset.settings import SETTINGS_NAME
+from deepfake_detector.files import begins_with
+from deepfake_detector.verdicts.options import Task
+from deepfake_detector.verdicts.verdict import Verdict, verdict_of
+
+CONTRACT = 3  # version of the form of the log
+FIRST_KEY = "deepfake_detector"
+REMEDY = "give another path, or --overwrite to begin anew"
+# What a header holds that is not an option of its name.
+OPTIONS = {
+    FIRST_KEY: "the version of this project",
+    "contract": "the version of this project",
+    "model_sha256": "the files of the model",
+    "trained_on": "the files of the model",
+    "faces": "--faces or --search-sec",
+}
+
+
+def header_of(task: Task, **outputs: object) -> dict[str, Any]:
+    """Return what verdicts depend on, next to the videos themselves.
+
+    `outputs` are options without which a verdict, or what is drawn with it, would lack something.
+    """
+    files = (task.model_path, task.model_path.parent / SETTINGS_NAME)
+    return {
+        FIRST_KEY: __version__,
+        "contract": CONTRACT,
+        "model": task.model.path,
+        "model_sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
+        "trained_on": task.model.trained_on,
+        "operating_point": asdict(task.operating_point),
+        "windows": task.options.windows,
+        "faces": asdict(task.face_settings),
+        "whole": task.options.whole,
+        "timeout_sec": task.timeout_sec,
+        "explain": task.options.explain,
+        **outputs,
+    }
+
+
+def is_log(path: Path) -> bool:
+    """Return whether a file was begun as a log by this project; an empty one may have been."""
+    return begins_with(path, f'{{"{FIRST_KEY}": ') or path.stat().st_size == 0
+
+
+class VerdictLog:
+    """The verdicts on these videos, in a file.
+
+    What is there already is kept if its header is the same, and half a line at its end is cut off.
+    Raises UserError if the header differs or a line is damaged, unless `anew`; OSError if it cannot
+    be written.
+    """
+
+    def __init__(
+        self, path: Path, header: Mapping[str, Any], videos: Sequence[Path], anew: bool = False
+    ):
+        self._videos = list(map(str, videos))
+        self._places: dict[str, int] = {}  # where the line of each video begins
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab+")
+        self._file.seek(0)
+        first = b"" if anew else self._file.readline()
+        try:
+            if not first.endswith(b"\n"):
+                self._file.truncate(0)
+                self._append(line_of_json(header))
+            elif first == line_of_json(header).encode():
+                self._read_lines()
+            else:
+                what = (
+                    f"holds verdicts of another run, which differs in {_differences(first, header)}"
+                )
+                raise UserError(f"{path} {what}; {REMEDY}")
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path} was changed and cannot be read; {REMEDY}") from None
+
+    def __enter__(self) -> "VerdictLog":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def __contains__(self, video: Path) -> bool:
+        return str(video) in self._places
+
+    def __iter__(self) -> Iterator[Verdict]:
+        """Yield the verdicts in the order of the videos."""
+        for video in self._videos:
+            if video in self._places:
+                yield self[video]
+
+    def __getitem__(self, video: Path | str) -> Verdict:
+        self._file.seek(self._places[str(video)])
+        return verdict_of(json.loads(self._file.readline())["verdict"])
+
+    def add(self, verdict: Verdict) -> None:
+        """Append a verdict; raises OSError if that fails."""
+        line = line_of_json({"file": _file_facts(Path(verdict.path)), "verdict": asdict(verdict)})
+        self._places[verdict.path] = self._append(line)
+
+    def _append(self, line: str) -> int:
+        """Write a line and return where it begins."""
+        place = self._file.seek(0, 2)
+        self._file.write(line.encode())
+        self._file.flush()
+        return place
+
+    def _read_lines(self) -> None:
+        """Find the lines of these videos whose files are the same as then; the last one counts."""
+        wanted, end = set(self._videos), self._file.tell()
+        for line in iter(self._file.readline, b""):
+            if not line.endswith(b"\n"):
+                break
+            facts = json.loads(line)["file"]
+            video = facts["path"]
+            self._places.pop(video, None)
+            if video in wanted and facts == _file_facts(Path(video)):
+                self._places[video] = end
+            end += len(line)
+        self._file.truncate(end)
+
+
+def _differences(first_line: bytes, header: Mapping[str, Any]) -> str:
+    """Return which options differ from those of a log that begins with this line."""
+    saved, wanted = json.loads(first_line), json.loads(line_of_json(header))
+    names = [name for name in wanted if saved.get(name) != wanted[name]]
+    return ", ".join(dict.fromkeys(OPTIONS.get(name, option_of(name)) for name in names))
+
+
+def line_of_json(entry: Mapping[str, Any]) -> str:
+    return f"{json.dumps(entry)}\n"
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    """Return path, size and time of change of a file, to recognise it; of a folder, those of its
+    pictures."""
+    size = mtime_ns = None
+    with contextlib.suppress(OSError, ValueError, UnreadableError):
+        found = [each.stat() for each in (picture_files(path) if is_folder(path) else [path])]
+        size = sum(stat.st_size for stat in found)
+        mtime_ns = max((stat.st_mtime_ns for stat in found), default=None)
+    return {"path": str(path), "size": size, "mtime_ns": mtime_ns}

@@ -1,0 +1,344 @@
+"""The page of app.py, on Gradio: what is where, and what happens when.
+
+    blocks = Page(tasks, worker.judge, worker.explain, folder).layout(upload_mb=500)
+
+Gradio has the queue, the uploads and what belongs to each tab. An upload is deleted when it is
+judged; Gradio deletes results, which are files in `folder`, after KEPT_SEC.
+"""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+import numpy as np
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+
+from deepfake_detector.files import write_text
+from deepfake_detector.verdicts import page, text
+from deepfake_detector.verdicts.annotated_copy import copies_of
+from deepfake_detector.verdicts.log import header_of, line_of_json
+from deepfake_detector.verdicts.options import Task
+from deepfake_detector.verdicts.rule import decide
+from deepfake_detector.verdicts.verdict import OCCLUSION, Verdict
+
+KEPT_SEC, MAX_RESULTS = 3600, 50  # of the results of a tab
+TITLE = "Is this video a deepfake?"
+HEADING = (
+    f"<header><h1>{TITLE}</h1><p>Drop a video or a picture of a person. It is judged on this "
+    "computer and deleted afterwards.</p></header>"
+)
+NOTHING_YET = (
+    '<div class="verdict-page video nothing-yet"><h2>The verdict comes here</h2><p>FAKE, REAL or '
+    "UNCERTAIN, with the score, what it rests on, and what this detector cannot see.</p></div>"
+)
+# What the operating points promise.
+POINTS = {
+    "equal-error": "equal false positive and false negative rates",
+    "fpr-5": "at most 5 of 100 real videos above it",
+    "fpr-1": "at most 1 of 100 real videos above it",
+    "half": "a score of one half",
+}
+DOWNLOADS = {
+    "verdict.html": "This page (HTML)",
+    "verdicts.csv": "All verdicts (CSV)",
+    "verdicts.jsonl": "All verdicts (JSON Lines)",
+}
+# More than this is not seen in a face, and takes longer.
+CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
+# For screen readers: what happens is read out.
+IS_STATUS = "element.setAttribute('role', 'status')"
+# In the head, because Gradio drops container queries of `css`.
+STYLE = (Path(__file__).parent / "web_page.css").read_text("utf-8")
+HEAD = f"<style>\n{page.STYLE}{STYLE}</style>"
+# Fonts of the system, and none from elsewhere.
+THEME = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+# The page loads what it needs from this server and from nowhere else; Gradio has scripts and styles
+# within the page. Camera and results are blobs.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' "
+    "data:; worker-src 'self' blob:; connect-src 'self' data: blob:; object-src 'none'; base-uri "
+    "'self'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One upload that was judged; the path of its verdict is the name that the visitor knows."""
+
+    verdict: Verdict
+    folder: Path  # of its files
+    clip: np.ndarray | None  # that decided; None without a face
+
+    def copy(self, suffix: str) -> Path | None:
+        """Return the annotated copy, if there is one of this kind."""
+        (path,) = copies_of([Path(self.verdict.path)], self.folder).values()
+        return path if path.suffix == suffix and path.is_file() else None
+
+
+class Page:
+    """The parts of the page, and what happens when a visitor does something.
+
+    `tasks` has a task for each operating point of the model, the usual one first. `judge(path,
+    crops_folder, copy_folder, task)` and `explain(verdict, clip)` are those of the worker; `folder`
+    takes all files. A method returns what is to be shown, by the parts of the page.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        judge: Callable[..., Awaitable[tuple[Verdict, np.ndarray | None]]],
+        explain: Callable[[Verdict, np.ndarray], Awaitable[Verdict]],
+        folder: Path,
+    ):
+        self._tasks, self._judge, self._explain, self._folder = tasks, judge, explain, folder
+
+    def layout(self, upload_mb: int) -> gr.Blocks:
+        """Return the page."""
+        with gr.Blocks(
+            title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(60, KEPT_SEC)
+        ) as blocks:
+            gr.HTML(HEADING)
+            with gr.Row():
+                with gr.Column(scale=2, min_width=300, elem_id="side"):
+                    self._lay_out_inputs(upload_mb)
+                with gr.Column(scale=5, min_width=320):
+                    self._lay_out_results()
+            gr.HTML(page.card_of(next(iter(self._tasks.values()))), apply_default_css=False)
+            self._connect()
+        return blocks
+
+    def _lay_out_inputs(self, upload_mb: int) -> None:
+        with gr.Tab("Files"):
+            label = f"Videos or pictures, up to {upload_mb} MB"
+            self.files = uploads_only(
+                gr.File(label=label, file_count="multiple", height=150, elem_id="files")
+            )
+        with gr.Tab("Camera"):
+            self.camera = uploads_only(
+                gr.Video(
+                    label="A recording",
+                    sources=["webcam"],
+                    include_audio=False,
+                    webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
+                    height=240,
+                )
+            )
+            # Gradio would encode it again, to be sure that it has no sound, which takes minutes and
+            # the program ffmpeg. The browser has recorded none.
+            self.camera.preprocess = lambda recording: recording.path if recording else None
+        self.whole = gr.Checkbox(label="Judge all of a video, not only its start")
+        with gr.Accordion("Threshold", open=False, elem_id="threshold"):
+            names = [(_point_label(name, task), name) for name, task in self._tasks.items()]
+            self.point = gr.Radio(
+                names, value=names[0][1], label="Operating point", elem_id="point"
+            )
+        self.status = gr.HTML(_status("Ready."), elem_id="status", js_on_load=IS_STATUS)
+        self.cancel = gr.Button("Cancel", size="sm", elem_id="cancel")
+        self.number = gr.Radio([], label="Results", elem_id="results")
+        self.results = gr.State([], time_to_live=KEPT_SEC)
+
+    def _lay_out_results(self) -> None:
+        self.section = gr.HTML(NOTHING_YET, elem_id="shown", apply_default_css=False)
+        self.explain = gr.Button("What does the score rest on?", visible=False, elem_id="explain")
+        copy = {"label": "Annotated copy", "show_label": False, "height": 420, "visible": False}
+        self.video = gr.Video(**copy, elem_id="copy")
+        self.picture = gr.Image(**copy, format="png", buttons=["download", "fullscreen"])
+        with gr.Row():
+            self.downloads = {
+                name: gr.DownloadButton(label, visible=False, size="sm")
+                for name, label in DOWNLOADS.items()
+            }
+
+    def _connect(self) -> None:
+        """Say which method does what. There is one job at a time, for everybody in turn."""
+        shown = [self.status, self.results, self.number, self.section, self.explain, self.video]
+        shown += [self.picture, *self.downloads.values()]
+        chosen = [self.number, self.point, self.results]
+        how = [self.whole, self.point, self.results]
+        job: dict[str, Any] = {
+            "outputs": [*shown, self.files, self.camera],
+            "concurrency_id": "worker",
+            "api_visibility": "private",
+            "show_progress_on": self.status,
+        }
+        jobs = [
+            self.files.upload(self.judge, [self.files, *how], trigger_mode="multiple", **job),
+            self.camera.stop_recording(self.judge, [self.camera, *how], **job),
+            self.explain.click(self.show_occlusion, chosen, **job),
+        ]
+        quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        self.cancel.click(
+            lambda: _status("Cancelled. Finished verdicts are in the list."),
+            outputs=self.status,
+            cancels=jobs,
+            queue=False,
+            **quick,
+        )
+        self.number.input(self.show, chosen, shown, **quick)
+        self.point.input(self.use_point, chosen, shown, **quick)
+        # The one call for programs.
+        video = uploads_only(gr.File(label="video", visible=False))
+        gr.Button(visible=False).click(
+            self.verdict,
+            [video, self.point, self.whole],
+            gr.JSON(visible=False),
+            api_name="verdict",
+            concurrency_id="worker",
+        )
+
+    async def judge(
+        self, uploads: Any, whole: bool, point: str, results: list[Result]
+    ) -> AsyncIterator[dict]:
+        """Judge what was uploaded, one file after the other."""
+        paths = [uploads] if isinstance(uploads, str) else uploads or []
+        for order, path in enumerate(map(Path, paths), 1):
+            which = f"{path.name} ({order} of {len(paths)})" if len(paths) > 1 else path.name
+            # The place for files is emptied at once: more may be dropped meanwhile.
+            emptied = {self.files: None, self.camera: None} if order == 1 else {}
+            yield {self.status: _status(f"{which}: looking for faces and scoring"), **emptied}
+            result = await self._judged(path, whole, point)
+            results = [*results, result][-MAX_RESULTS:]
+            words = _status(f"{which}: {text.title_of(result.verdict)}")
+            yield {self.status: words, **self.show(len(results) - 1, point, results)}
+
+    async def verdict(self, video: str, operating_point: str, whole: bool) -> dict:
+        """Return the verdict on an upload as predict.py --json has it, without the path."""
+        result = await self._judged(Path(video), whole, operating_point, jpegs=False)
+        result.folder.rmdir()
+        entry = asdict(result.verdict)
+        del entry["path"]  # gradio_client would try to download what it names
+        return entry
+
+    async def _judged(self, path: Path, whole: bool, point: str, jpegs: bool = True) -> Result:
+        """Return the result of an upload, and delete the upload."""
+        task = self._tasks[point]
+        task = replace(task, options=replace(task.options, whole=whole, moments=True, jpegs=jpegs))
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            with tempfile.TemporaryDirectory(dir=folder) as crops:
+                verdict, clip = await self._judge(path, Path(crops), folder, task)
+        except BaseException:  # it was cancelled
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            path.unlink(missing_ok=True)
+        return Result(replace(verdict, path=path.name), folder, clip)
+
+    async def show_occlusion(
+        self, number: int, point: str, results: list[Result]
+    ) -> AsyncIterator[dict]:
+        """Show the parts of the deciding face that the score rests on."""
+        for result in results[number : number + 1]:  # none if they were deleted meanwhile
+            yield {self.status: _status("finding the parts of the face that the score rests on")}
+            if result.clip is not None:
+                verdict = await self._explain(result.verdict, result.clip)
+                results[number] = replace(result, verdict=verdict)
+        yield {self.status: _status("Ready."), **self.show(number, point, results)}
+
+    def use_point(self, number: int | None, point: str, results: list[Result]) -> dict:
+        """Decide all results at another threshold; the scores stay."""
+        rule = self._tasks[point].rule
+        decided = [replace(each, verdict=decide(each.verdict, rule)) for each in results]
+        pairs = zip(results, decided, strict=True)
+        changed = sum(old.verdict.verdict != new.verdict.verdict for old, new in pairs)
+        words = f"Threshold {rule.threshold:.3g}: {changed} of {len(results)} verdicts changed."
+        return {self.status: _status(words), **self.show(number, point, decided)}
+
+    def show(self, number: int | None, point: str, results: list[Result]) -> dict:
+        """List the results, and show one of them large."""
+        titles = [f"{text.title_of(each.verdict)}  {each.verdict.path}" for each in results]
+        listed = [(title, index) for index, title in enumerate(titles)]
+        shown: dict = {self.results: results, self.number: gr.Radio(listed[::-1], value=number)}
+        if number is None or number >= len(results):
+            return shown
+        result, task = results[number], self._tasks[point]
+        verdict, video, picture = result.verdict, result.copy(".mp4"), result.copy(".png")
+        can_explain = result.clip is not None and OCCLUSION not in verdict.jpegs
+        _write_downloads(result, results, task)
+        return {
+            **shown,
+            self.section: page.verdict_section(verdict, task, verdict.path),
+            self.explain: gr.Button(visible=can_explain),
+            self.video: gr.Video(video, visible=video is not None),
+            self.picture: gr.Image(picture, visible=picture is not None),
+            **{
+                button: gr.DownloadButton(value=result.folder / name, visible=True)
+                for name, button in self.downloads.items()
+            },
+        }
+
+
+def _write_downloads(shown: Result, results: list[Result], task: Task) -> None:
+    """Write DOWNLOADS into the folder of the result that is shown."""
+    name, verdicts = shown.verdict.path, [result.verdict for result in results]
+    entries = [{"verdict": asdict(replace(verdict, jpegs={}))} for verdict in verdicts]
+    contents = (
+        "".join(page.page_parts([shown.verdict], task, {name: name})),
+        text.csv_text((verdict.path, verdict) for verdict in verdicts),
+        "".join(map(line_of_json, [header_of(task), *entries])),
+    )
+    for file, content in zip(DOWNLOADS, contents, strict=True):
+        write_text(shown.folder / file, content)
+
+
+def _point_label(name: str, task: Task) -> str:
+    """Return what an operating point promises, and its threshold."""
+    return f"{POINTS.get(name, name)} (threshold {task.operating_point.threshold:.3g})"
+
+
+def _status(words: str) -> str:
+    return f"<p>{escape(words)}</p>"
+
+
+def uploads_only(part: Any) -> Any:
+    """Return an input that takes files which were uploaded; Gradio would also fetch an address that
+    a request names."""
+    take = part.async_move_resource_to_block_cache
+
+    async def take_upload(path: str) -> str | None:
+        if "://" in str(path):
+            raise gr.Error("an address is not fetched; upload the file", print_exception=False)
+        return await take(path)
+
+    part.async_move_resource_to_block_cache = take_upload
+    return part
+
+
+class Guard:
+    """An ASGI middleware that refuses what pages of other sites ask for.
+
+    Such a page, whose name is made to point to this machine, could read ours (DNS rebinding); so
+    only requests to these `hosts` are answered, if there are any.
+    """
+
+    def __init__(self, app: Any, hosts: Collection[str]):
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_with_policy(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = POLICY
+                headers["Referrer-Policy"] = "no-referrer"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        application = self._app
+        if scope["type"] == "http" and self._is_foreign(Headers(scope=scope), scope["path"]):
+            application = PlainTextResponse("This page does not answer that.", status_code=403)
+        await application(scope, receive, send_with_policy)
+
+    def _is_foreign(self, headers: Headers, path: str) -> bool:
+        host = headers.get("host", "")
+        is_other_host = self._hosts and urlsplit(f"//{host}").hostname not in self._hosts
+        is_other_site = urlsplit(headers.get("origin", f"//{host}")).netloc != host
+        # Gradio would fetch these addresses for anybody.
+        return is_other_host or is_other_site or "/file=http" in path or "/proxy=" in path
