@@ -103,11 +103,6 @@ def tasks_of(options: PredictOptions) -> dict[str, Task]:
     Raises UserError if the model cannot be used.
     """
     usual = prepare_task(options)
-    problem = trained_model.model_problem(usual.model_path)
-    if problem:
-        raise UserError(
-            f"{usual.model_path} {problem}; give another one with --model, or train it again"
-        )
     tasks = {usual.operating_point.name: usual}
     points = usual.model_settings.get("operating_points") or {}
     for name in calibration.OPERATING_POINTS:

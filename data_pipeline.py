@@ -2,13 +2,13 @@
 
     splits = split_tracks(list_faces("faces"), seed=0)
     train = data_pipeline.build_dataset("faces", img_size=(128, 128), batch_size=8, num_frames=8,
-                                        videos=splits["train"], training=True)
+                                        tracks=splits["train"], training=True)
 
-Goes in: what processing.py wrote. Comes out: batches of clips, `(batch, num_frames, height, width,
-3) uint8` RGB 0..255, with labels `(batch, 1) float32`, 1 = fake. Every clip spans the whole video:
-its frames are evenly spaced, and a video shorter than `num_frames` repeats some in order, so that
-no mask is needed. Each face of a video is a clip of its own with the label of the video, although
-perhaps only one of the faces of a fake is forged: the metadata do not say which.
+Input: what processing.py wrote. Output: batches of clips, `(batch, num_frames, height, width, 3)
+uint8` RGB 0..255, with labels `(batch, 1) float32`, 1 = fake. Every clip spans the whole video: its
+frames are evenly spaced, and a video shorter than `num_frames` repeats some in order, so that no
+mask is needed. Each face of a video is a clip with the label of the video, although perhaps only
+one of the faces of a fake is forged: the metadata do not say which.
 
 The way of a clip:
 
@@ -45,8 +45,8 @@ import numpy as np
 import tensorflow as tf
 
 from deepfake_detector.clips.augmentation import NUM_RANDOM
-from deepfake_detector.clips.face_swaps import NOBODY, LookAlikes
-from deepfake_detector.clips.loading import decode_crop, fit_clip
+from deepfake_detector.clips.face_swaps import NO_DONOR, LookAlikes
+from deepfake_detector.clips.loading import Making, decode_crop, fit_clip
 from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND, SWAP, sample_epoch, steps_per_epoch
 from deepfake_detector.clips.sampling import clip_paths
 from deepfake_detector.console import UserError, counted
@@ -57,23 +57,19 @@ CHUNK = 32  # clips whose crops are named at once: few large operations instead 
 
 
 class ClipPlan(NamedTuple):
-    """What is made of which videos: arrays with one row a clip. Further down the pipeline the same
-    of a single clip, as tensors."""
+    """What is made of which tracks: arrays with one row a clip, or the tensors of one clip."""
 
     video: np.ndarray  # () int64, its index
     role: np.ndarray  # () int64: ORIGINAL, SELF_BLEND_TARGET, SELF_BLEND or SWAP, see pairs.py
-    donor: np.ndarray  # () int64, the index of the video that gives a swap its face, or NOBODY
+    donor: np.ndarray  # () int64, the index of the video that gives a swap its face, or NO_DONOR
     pair_seed: np.ndarray  # () int64, of what both clips of a pair have in common
     random_numbers: np.ndarray  # (NUM_RANDOM,) float32 in [0, 1): phase and augmentation
     weight: np.ndarray  # (1,) float32, of the loss
 
-    def take(self, rows: np.ndarray | slice) -> "ClipPlan":
-        """Return the plan of those rows."""
-        return ClipPlan(*(column[rows] for column in self))
-
     def rows_of_batches(self, batch_size: int, rows: slice) -> "ClipPlan":
         """Return the plan of those rows of every batch, in order."""
-        return self.take(np.arange(len(self.video)).reshape(-1, batch_size)[:, rows].ravel())
+        taken = np.arange(len(self.video)).reshape(-1, batch_size)[:, rows].ravel()
+        return ClipPlan(*(column[taken] for column in self))
 
 
 def build_dataset(
@@ -83,10 +79,9 @@ def build_dataset(
     batch_size: int = 16,
     *,
     num_frames: int = 8,
-    videos: Sequence[FaceTrack] | None = None,
+    tracks: Sequence[FaceTrack] | None = None,
     training: bool = False,
     first_epoch: int = 0,
-    first_step: int = 0,
     equal_classes: bool = False,
     self_blend: float = 0.0,
     min_steps: int = 1,
@@ -94,12 +89,12 @@ def build_dataset(
     num_replicas: int = 1,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Return batches of clips of the faces in `file_loc`, or of those `videos` of it.
+    """Return batches of clips of the faces in `file_loc`, or of those `tracks` of it.
 
     See the top of this file for what they hold. `shuffle_buffer` is how many pairs away from its
-    place in the order by name a pair may move; None mixes all. Training begins with batch
-    `first_step` of `first_epoch`, and an epoch has `min_steps` batches or more. `equal_classes`
-    gives the real and the fake clips of scoring the same total weight.
+    place in the order by name a pair may move; None mixes all. Training begins with `first_epoch`,
+    and an epoch has `min_steps` batches or more. `equal_classes` gives the real and the fake clips
+    of scoring the same total weight.
 
     A crop that cannot be read ends the iterator with a `tf.errors.OpError`, which
     `read_errors.explain` puts into a sentence. Raises UserError for training with a class missing
@@ -107,7 +102,7 @@ def build_dataset(
     ValueError for a shard that does not exist.
     """
     own_rows = _rows_of_shard(batch_size, num_replicas, shard)
-    tracks = list_faces(file_loc) if videos is None else list(videos)
+    tracks = list_faces(file_loc) if tracks is None else list(tracks)
     size = (img_size[0], img_size[1])
     if training:
         steps = steps_per_epoch(tracks, batch_size, self_blend, min_steps)
@@ -119,20 +114,22 @@ def build_dataset(
             return plan.rows_of_batches(batch_size, own_rows)
 
         plans = _endless(plan_epoch, first_epoch)
-        plans = plans.skip(first_step * (own_rows.stop - own_rows.start))
     else:
         plan = _plan_once(tracks, batch_size, equal_classes, bool(self_blend))
         plans = tf.data.Dataset.from_tensor_slices(plan.rows_of_batches(batch_size, own_rows))
 
     is_photograph = tf.constant([track.is_photograph for track in tracks])
 
-    def load(
-        paths: tf.Tensor, donor_paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan
-    ) -> tuple[tf.Tensor, ...]:
-        random_numbers = plan.random_numbers if training else ()
-        made = (plan.role, plan.pair_seed, tf.gather(is_photograph, plan.video))
-        donor = (_crops_of_donor(donor_paths), tf.gather(is_photograph, tf.maximum(plan.donor, 0)))
-        clip = fit_clip(stack_crops(paths), size, random_numbers, *made, *donor)
+    def load(paths: tf.Tensor, donor_paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan) -> tuple:
+        making = Making(
+            plan.random_numbers if training else (),
+            plan.role,
+            plan.pair_seed,
+            tf.gather(is_photograph, plan.video),
+            _crops_of_donor(donor_paths),
+            tf.gather(is_photograph, tf.maximum(plan.donor, 0)),  # of the first without a donor
+        )
+        clip = fit_clip(stack_crops(paths), size, making)
         return (clip, label) if training else (clip, label, plan.weight)
 
     dataset = _name_crops(plans, tracks, num_frames)
@@ -144,7 +141,7 @@ def build_dataset(
 def stack_crops(paths: tf.Tensor) -> tf.Tensor:
     """Return the crops of a clip, `(num_frames, height, width, 3) uint8` RGB, from their paths.
 
-    Fails with a `tf.errors.OpError` where one cannot be read or differs in size from the others.
+    Fails with a `tf.errors.OpError` if one cannot be read or differs in size from the others.
     """
     num_frames = paths.shape[0]
     frames = tf.TensorArray(tf.uint8, num_frames, infer_shape=False, element_shape=(None, None, 3))
@@ -155,7 +152,7 @@ def stack_crops(paths: tf.Tensor) -> tf.Tensor:
 
 def _crops_of_donor(paths: tf.Tensor) -> tf.Tensor:
     """Return the crops of who gives a swap its face, `(num_frames or 0, height, width, 3) uint8`;
-    no frame where the paths are empty."""
+    no frame if the paths are empty."""
     if paths[0] == "":  # noqa: SIM108  AutoGraph turns this into a condition of the graph
         crops = tf.zeros((0, 1, 1, 3), tf.uint8)
     else:
@@ -164,7 +161,7 @@ def _crops_of_donor(paths: tf.Tensor) -> tf.Tensor:
 
 
 def check_batch(batch_size: int, num_replicas: int) -> None:
-    """Raise UserError where a batch cannot be shared out evenly to that many devices."""
+    """Raise UserError if a batch cannot be shared out evenly to that many devices."""
     if batch_size < 1 or batch_size % num_replicas:
         raise UserError(
             f"a batch of {counted(batch_size, 'clip')} cannot be shared out evenly to "
@@ -201,7 +198,7 @@ def _plan_epoch(
     num_pairs = -(-num_clips // 2)
     random_numbers = rng.random((num_pairs, NUM_RANDOM), np.float32)
     pair_seeds = rng.integers(SEED_LIMIT, size=num_pairs)
-    donors = np.full(num_clips, NOBODY)
+    donors = np.full(num_clips, NO_DONOR)
     for row in np.flatnonzero(roles == SWAP):
         donors[row] = look_alikes.donor_of(indices[row], rng)
     return ClipPlan(
@@ -234,7 +231,7 @@ def _plan_once(
     return ClipPlan(
         np.array([index for index, _, _ in clips], np.int64),
         np.array([role for _, role, _ in clips], np.int64),
-        np.full(delivered, NOBODY),
+        np.full(delivered, NO_DONOR),
         np.random.default_rng(0).integers(SEED_LIMIT, size=delivered),
         np.full((delivered, NUM_RANDOM), 0.5, np.float32),  # the middle of each share of a video
         np.array(weights, np.float32)[:, None],
@@ -261,12 +258,12 @@ def _name_crops(
     plans: tf.data.Dataset, tracks: Sequence[FaceTrack], num_frames: int
 ) -> tf.data.Dataset:
     """Return `(paths, donor paths, label, plan)` of each clip, `(num_frames,) string` twice and
-    `(1,) float32`. The paths are empty where nobody gives a face."""
+    `(1,) float32`. The donor paths are empty without a donor."""
     nothing = [b""] * num_frames
 
     def paths_of(indices: np.ndarray, phases: np.ndarray) -> np.ndarray:
         return np.array([
-            nothing if index == NOBODY else clip_paths(tracks[index], num_frames, phase)
+            nothing if index == NO_DONOR else clip_paths(tracks[index], num_frames, phase)
             for index, phase in zip(indices, phases, strict=True)
         ], object)  # fmt: skip
 
@@ -285,5 +282,5 @@ def _name_crops(
 
     labels = tf.constant([[track.label] for track in tracks], tf.float32)
     clips = plans.batch(CHUNK).flat_map(named)
-    # Keras asks every device for a batch more where their number is unknown, and counts it.
+    # Keras asks every device for one more batch if their number is unknown, and counts it.
     return clips.apply(tf.data.experimental.assert_cardinality(plans.cardinality()))

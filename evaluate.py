@@ -9,33 +9,29 @@ folders of faces. Output, in the report folder:
     predictions.csv   filename,label,score,face,data: 1 = fake, score = P(fake); a name that a
                       spreadsheet would take for a formula has an apostrophe in front
     charts/           roc.png  precision_recall.png  reliability.png  scores.png  confusion.png
-                      faces.png (most confident correct and most wrong predictions)
 
     python evaluate.py --model run/model.keras --data faces --out report
     python evaluate.py --model run/model.keras --data dfdc celebdf --robustness --out report
 
-Where a video has several faces, its score is that of the highest-scoring face, and `face` in
+If a video has several faces, its score is that of the highest-scoring one, and `face` in
 predictions.csv is the folder of that face.
 
-By default videos are left out that the model was trained or validated on, and others of the same
-originals or people, so the same folder can serve for training and evaluation. Videos are recognised
-by name: in further folders, a video with the name of one of them is left out too, and counts as the
-same original.
+By default only unseen videos are scored: not those that the model was trained or validated on, nor
+others of the same originals or people. So the same folder can serve for training and evaluation.
+Videos are recognised by name, in further folders too.
 
 --robustness scores the same faces again after JPEG and H.264 compression, at half and quarter
-resolution, blurred, noisy and dark. In the DFDC challenge (arXiv:2006.07397) the best entry had an
-accuracy of 82.6 % on the public test videos, and the best one on the hidden videos 65.2 % there.
+resolution, blurred, noisy and dark.
 
 --calibrate finds calibration and operating points on these videos and writes them into the
-settings.json of the model, for the next evaluation and for predict.py. The metrics of this one are
-of before.
-
-With --json-summary the last line printed is one JSON object, the content of metrics.json.
+settings.json of the model, for the next evaluation and for predict.py. This report still shows the
+metrics before calibration.
 """
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake_detector import __version__
@@ -44,10 +40,13 @@ from deepfake_detector.console import (
     ArgumentParser,
     UserError,
     add_output_arguments,
+    add_settings,
     command,
     counted,
     quiet_tensorflow,
     say,
+    setting,
+    settings_from,
 )
 from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.trained_model import add_model_argument
@@ -56,54 +55,63 @@ UNSEEN, ALL = "unseen", "all"
 SPLIT_CHOICES = (UNSEEN, ALL, "train", "validation", "test")
 
 
-def arguments() -> ArgumentParser:
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How to evaluate. Raises UserError for a value out of range."""
+
+    split: str = setting(
+        UNSEEN,
+        "videos to score: those the model has not seen, all, or one of its splits (%(default)s)",
+        choices=SPLIT_CHOICES,
+    )
+    operating_point: str | None = setting(
+        None,
+        "operating point that sets the threshold (default: equal-error, else 0.5)",
+        choices=calibration.OPERATING_POINTS,
+    )
+    robustness: bool = setting(
+        False, "also score altered faces, which takes about four times as long"
+    )
+    calibrate: bool = setting(
+        False,
+        "then calibrate the model on these videos: replaces the calibration and the operating "
+        "points in its settings.json",
+    )
+    strips: int = setting(
+        100,
+        "videos that report.html shows with faces and a score over time, largest errors first; "
+        "each adds 7 KB and eight clips to score",
+    )
+    batch_size: int = setting(16, "clips scored at a time")
+    overwrite: bool = setting(False, "also replace files that evaluate.py did not write")
+
+    def __post_init__(self) -> None:
+        points = calibration.OPERATING_POINTS
+        if self.split not in SPLIT_CHOICES:
+            raise ArgumentError("split", self.split, f"one of {', '.join(SPLIT_CHOICES)}")
+        if self.operating_point not in (None, *points):
+            rule = f"one of {', '.join(points)}"
+            raise ArgumentError("operating_point", self.operating_point, rule)
+        if self.strips < 0:
+            raise ArgumentError("strips", self.strips, "0 or more")
+        if self.batch_size < 1:
+            raise ArgumentError("batch_size", self.batch_size, "at least 1")
+
+
+def main_arguments() -> ArgumentParser:
+    """Return the parser of the command line."""
     parser = ArgumentParser(__doc__)
     add = parser.add_argument
     add_model_argument(parser)
     add("--data", type=Path, nargs="+", required=True, metavar="DIR", help="folders of faces")
     add("--out", type=Path, required=True, metavar="DIR", help="report folder")
-    add(
-        "--split",
-        choices=SPLIT_CHOICES,
-        default=UNSEEN,
-        help="videos to score: those the model has not seen, all, or one of its splits "
-        "(%(default)s)",
-    )
-    add(
-        "--operating-point",
-        choices=calibration.OPERATING_POINTS,
-        help="threshold of the predicted labels (equal-error; half for a model without it)",
-    )
-    add(
-        "--robustness",
-        action="store_true",
-        help="also score altered faces, which takes about four times as long",
-    )
-    add(
-        "--calibrate",
-        action="store_true",
-        help="then calibrate the model on these videos: replaces the calibration and the "
-        "operating points in its settings.json",
-    )
-    add(
-        "--strips",
-        type=int,
-        default=100,
-        metavar="N",
-        help="videos that report.html shows with faces and a score over time, largest errors "
-        "first; each adds 7 KB and eight clips to score (%(default)s)",
-    )
-    add("--batch-size", type=int, default=16, help="clips scored at a time (%(default)s)")
-    add_output_arguments(
-        parser,
-        verbose="messages of TensorFlow",
-        overwrite="files in the report folder that are of no report",
-    )
+    add_settings(parser, EvaluateOptions)
+    add_output_arguments(parser, verbose="messages of TensorFlow")
     return parser
 
 
 if __name__ == "__main__":
-    arguments().parse_args()  # --help and wrong arguments are answered before the slow imports
+    main_arguments().parse_args()  # --help and wrong arguments are answered before the slow imports
 
 with quiet_tensorflow():
     import numpy as np
@@ -114,7 +122,6 @@ with quiet_tensorflow():
     from deepfake_detector.evaluation.timelines import score_timelines
     from deepfake_detector.evaluation.videos import (
         ScoredVideo,
-        count_videos,
         labels_and_scores,
         largest_errors_first,
         score_videos,
@@ -129,10 +136,10 @@ with quiet_tensorflow():
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    options = vars(arguments().parse_args(argv))
-    json_summary, _ = options.pop("json_summary"), options.pop("verbose")
-    result = evaluate(**options)
-    if json_summary:
+    args = main_arguments().parse_args(argv)
+    options = vars(settings_from(args, EvaluateOptions))
+    result = evaluate(args.model, args.data, args.out, **options)
+    if args.json_summary:
         print(json.dumps(result))
     return 0
 
@@ -141,73 +148,46 @@ def evaluate(
     model: Path | str | None,
     data: Path | str | Sequence[Path | str],
     out: Path | str,
-    split: str = UNSEEN,
-    operating_point: str | None = None,
-    robustness: bool = False,
-    calibrate: bool = False,
-    strips: int = 100,
-    batch_size: int = 16,
-    overwrite: bool = False,
+    **options: object,
 ) -> dict:
     """Evaluate a model on folders of faces, print its metrics and write the report folder `out`.
 
-    Returns what metrics.json holds. The arguments are those of the command: `model` is None for the
-    one that comes with this project, `split` is one of SPLIT_CHOICES, `operating_point` one of
-    calibration.OPERATING_POINTS, `calibrate` changes the settings.json of the model afterwards,
-    `strips` is the number of videos shown with faces, and `batch_size` counts clips. `overwrite`
-    also replaces files in `out` that are of no report.
+    Returns what metrics.json holds. `model` is None for the one that comes with this project;
+    `options` are fields of `EvaluateOptions`, such as `split="all"`.
 
-    Raises UserError for an argument out of range, a model or a folder that cannot be read, faces
+    Raises UserError for an option out of range, a model or a folder that cannot be read, faces
     that were not made for the model, a split without videos, and an `out` that cannot be written.
     """
+    chosen = EvaluateOptions(**options)  # type: ignore[arg-type]
     model, out = trained_model.find_model(model), Path(out)
     folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
-    check_options(split, operating_point, strips, batch_size)
     settings = trained_model.read_model_settings(model)
     inputs = [model, model.parent / SETTINGS_NAME, *folders]
-    outputs.check_folder(out, inputs, overwrite)
-    point = calibration.operating_point(settings, operating_point)
+    outputs.check_report_folder(out, inputs, chosen.overwrite)
+    point = calibration.operating_point(settings, chosen.operating_point)
     listed = list_tracks(folders, settings)
-    tracks = choose_split(listed, model, split)
+    tracks = choose_split(listed, model, chosen.split)
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
         network = model_file.load(model, settings)
-    scorer = ClipScorer(network, settings, strategy, batch_size)
+    scorer = ClipScorer(network, settings, strategy, chosen.batch_size)
 
     videos = score_videos(scorer, tracks, folders)
-    result = {"version": __version__, **all_metrics(videos, point)}
-    result["leak_warning"] = leak_warning(listed, split)
-    if robustness:
+    result = {"version": __version__, **all_metrics(videos, point), "leak_warning": None}
+    if chosen.split not in (ALL, "train"):
+        result["leak_warning"] = what_is_known(listed, "in training and here")[1] or None
+    if chosen.robustness:
         result["robustness"] = robustness_table(scorer, tracks)
-    shown = largest_errors_first(videos)[:strips]
+    shown = largest_errors_first(videos)[: chosen.strips]
     timelines = score_timelines(scorer, [video.track for video in shown])
-    strips_of_faces = dict(zip(shown, timelines, strict=True))
-    written = outputs.write(out, videos, strips_of_faces, result, model)
-    outputs.print_metrics(result, written)
-    if calibrate:
-        save_calibration(model, settings, videos)
+    drawn = dict(zip(shown, timelines, strict=True))
+    outputs.print_metrics(result, outputs.write(out, videos, drawn, result, model))
+    if chosen.calibrate:
+        labels, _ = labels_and_scores(videos)
+        raw_scores = np.array([video.raw_score for video in videos])
+        model_file.save_calibration(model, settings, labels, raw_scores)
+        say(f"calibrated on {counted(len(videos), 'video')}: {model.parent / SETTINGS_NAME}")
     return result
-
-
-def save_calibration(model: Path, settings: Mapping, videos: Sequence[ScoredVideo]) -> None:
-    """Calibrate the model on these videos and write that into its settings.json."""
-    labels = np.array([video.track.label for video in videos])
-    raw_scores = np.array([video.raw_score for video in videos])
-    model_file.save_calibration(model, settings, labels, raw_scores)
-    say(f"calibrated on {counted(len(videos), 'video')}: {model.parent / SETTINGS_NAME}")
-
-
-def check_options(split: str, operating_point: str | None, strips: int, batch_size: int) -> None:
-    """Raise UserError for an option that is not one of its choices or out of range."""
-    if split not in SPLIT_CHOICES:
-        raise ArgumentError("split", split, f"one of {', '.join(SPLIT_CHOICES)}")
-    points = calibration.OPERATING_POINTS
-    if operating_point is not None and operating_point not in points:
-        raise ArgumentError("operating_point", operating_point, f"one of {', '.join(points)}")
-    if strips < 0:
-        raise ArgumentError("strips", strips, "0 or more")
-    if batch_size < 1:
-        raise ArgumentError("batch_size", batch_size, "at least 1")
 
 
 def list_tracks(folders: Sequence[Path], settings: Mapping) -> list[FaceTrack]:
@@ -231,13 +211,13 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
 
     A video is unseen if the model was neither trained nor validated on it, if it shares no original
     and no person with a video that was, and if the split did not leave it out. Raises UserError
-    where no video is left.
+    if no video is left.
     """
     if split == ALL:
         return list(tracks)
     if split == UNSEEN and model.parent == trained_model.PRETRAINED:
         # It has no split.json: whoever got it from us has other videos.
-        print("note: all videos are scored; the card of the model says what it was trained on")
+        say("note: all videos are scored; the card of the model says what it was trained on")
         return list(tracks)
     names = read_split(model.parent / trained_model.SPLIT_NAME)
     if split == UNSEEN:
@@ -250,44 +230,33 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
         ]
     else:
         chosen = [track for track in tracks if track.name in names[split]]
-    total = count_videos(tracks)
-    if not chosen:
-        which = f"is in the {split} split of {model.parent}"
-        if split == UNSEEN:
-            which = "is one that the model has not seen"
+    total, kept = (len({track.video_key for track in some}) for some in (tracks, chosen))
+    if not kept:
+        which = f"in the {split} split of {model.parent}"
         raise UserError(
-            f"none of {counted(total, 'video')} {which}; --split all scores every video, also "
-            "those that it was trained on"
+            f"none of {counted(total, 'video')} is {'unseen' if split == UNSEEN else which}; "
+            "--split all scores every video, also those that the model was trained on"
         )
-    left_out = total - count_videos(chosen)
-    if split == UNSEEN and left_out:
-        print(
-            f"note: {left_out} of {counted(total, 'video')} left out: used in training, or of the "
-            "same originals or people"
+    if split == UNSEEN and kept < total:
+        say(
+            f"note: {total - kept} of {counted(total, 'video')} left out: used in training, or of "
+            "the same originals or people"
         )
     return chosen
-
-
-def leak_warning(tracks: Sequence[FaceTrack], split: str) -> str | None:
-    """Return what of these videos is not known, so that people of the training may be scored."""
-    if split in {ALL, "train"}:
-        return None
-    return what_is_known(tracks, "in training and in this evaluation")[1] or None
 
 
 def read_split(path: Path) -> dict[str, set[str]]:
     """Return the names of the face tracks of each split and of those left out, from split.json.
 
-    Raises UserError where it cannot be read.
+    Raises UserError if it cannot be read.
     """
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
-        # Runs of before people were kept apart left nothing out.
-        return {LEFT_OUT: set(names.get(LEFT_OUT, [])), **{s: set(names[s]) for s in SPLITS}}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        what = "is damaged" if path.exists() else "is not there"
+        return {split: set(names[split]) for split in (*SPLITS, LEFT_OUT)}
+    except (OSError, ValueError, TypeError, KeyError):
         raise UserError(
-            f"{path} {what}, which says what the model has seen; --split all scores every video"
+            f"{path} cannot be read, which says what the model has seen; --split all scores every "
+            "video"
         ) from None
 
 
@@ -303,7 +272,7 @@ def all_metrics(videos: Sequence[ScoredVideo], point: OperatingPoint) -> dict:
         "ece_before_calibration": metrics.reliability(labels, raw_scores)["ece"],
         "ece_bins": reliability["num_bins"],
         "intervals": bootstrap.intervals(labels, scores, [v.track.source_group for v in videos]),
-        "groups": groups.tables(videos, point.threshold),
+        "groups": groups.group_metrics(videos, point.threshold),
     }
 
 

@@ -20,7 +20,9 @@ from keras import layers
 
 from deepfake_detector.networks import catalogue, imagenet_weights
 from deepfake_detector.networks.backbones import backbone_encoder
-from deepfake_detector.networks.efficientnet_lite import efficientnet_lite0
+from deepfake_detector.networks.efficientnet_lite import efficientnet_lite
+
+DROPOUT = 0.3  # before the last layer
 
 
 def build_model(
@@ -36,12 +38,12 @@ def build_model(
     one frame has no order, and its network has no LSTM.
 
     `architecture` is one of `catalogue.ARCHITECTURES`, or a network of `keras.applications` in
-    `catalogue.BACKBONES`. `initial` says where the weights of the CNN come from: "random", or
-    "imagenet" for efficientnet-lite0 and the backbones, or for the latter a file of weights.
-    `precision` is one of `catalogue.PRECISIONS`: the mixed ones compute in 16 bits and keep weights
-    in 32 (https://keras.io/api/mixed_precision/).
+    `catalogue.BACKBONES`. `initial` says where the weights of the CNN come from: "random",
+    "imagenet", or for a backbone a file of weights; the baseline has random ones only. `precision`
+    is one of `catalogue.PRECISIONS`: the mixed ones compute in 16 bits and keep weights in 32
+    (https://keras.io/api/mixed_precision/).
 
-    Raises ValueError for other names, and UserError where there are no such weights or a backbone
+    Raises ValueError for other names, and UserError if there are no such weights or a backbone
     cannot be built.
     """
     if precision not in catalogue.PRECISIONS:
@@ -58,7 +60,7 @@ def build_model(
         # (batch, features) of the only frame, or (batch, units)
         x = layers.Flatten(name="only_frame")(x) if num_frames == 1 else lstm(x)
         if not is_baseline:
-            x = layers.Dropout(0.3, name="dropout")(x)
+            x = layers.Dropout(DROPOUT, name="dropout")(x)
         p_fake = layers.Dense(1, activation="sigmoid", dtype="float32", name="p_fake")(x)
         return keras.Model(clip, p_fake, name=f"deepfake_detector_{architecture}")
 
@@ -67,10 +69,10 @@ def _frame_encoder(
     architecture: str, frame_shape: tuple[int, int, int], initial: str
 ) -> keras.Model:
     """Return the CNN from frames `(batch, height, width, 3)` to features `(batch, features)`."""
-    if architecture == "efficientnet-lite0":
-        encoder = efficientnet_lite0(frame_shape)
+    if architecture in catalogue.LITE:
+        encoder = efficientnet_lite(frame_shape, architecture)
         if initial == catalogue.IMAGENET:
-            imagenet_weights.load(encoder)
+            imagenet_weights.load(encoder, architecture)
         return encoder
     if architecture == "baseline":
         return _baseline_encoder(frame_shape)
@@ -85,7 +87,7 @@ def _baseline_encoder(frame_shape: tuple[int, int, int]) -> keras.Model:
     image = keras.Input(frame_shape, dtype="float32", name="frame")
     # In 32 bits under every policy: 16 bits round 1 / 127.5 and most scaled pixels.
     x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale")(image)
-    # Without names of their own, layers are counted by how many a process has made.
+    # Layers without a name are numbered by how many the process has made.
     x = layers.Conv2D(32, (2, 2), activation="relu", name="conv2d")(x)
     x = layers.AveragePooling2D((2, 2), name="average_pooling2d")(x)
     x = layers.Flatten(name="flatten")(x)

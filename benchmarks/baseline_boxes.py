@@ -16,7 +16,6 @@ import numpy as np
 from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.tracker import FaceTracker
-from deepfake_detector.videos.metadata import Video
 
 CAPTURE_SEC = 5.0
 BASELINE_FRAMES = 8  # of each video: the baseline takes 0.1 s a frame and more
@@ -40,39 +39,17 @@ def baseline_box(frame_path: Path, frame_bgr: np.ndarray) -> list[int] | None:
     return None
 
 
-def time_baseline(videos: Sequence[Video], work: Path) -> tuple[float, int]:
+def time_baseline(paths: Sequence[Path], work: Path) -> tuple[float, int]:
     """Return seconds per frame and the number of frames, spread over each video."""
     seconds, count = 0.0, 0
-    for video in videos:
-        with open_video(video.path) as reader:
+    for path in paths:
+        with open_video(path) as reader:
             for frame in reader.frames(CAPTURE_SEC, fps=BASELINE_FRAMES / CAPTURE_SEC):
                 started = time.perf_counter()
                 baseline_box(work / "frame.jpeg", frame.image_bgr)
                 seconds += time.perf_counter() - started
                 count += 1
     return seconds / count, count
-
-
-def time_mtcnn(videos: Sequence[Video], every: int) -> tuple[float, int, int]:
-    """Return seconds, frames looked at, and frames with a face, of MTCNN on every n-th frame.
-
-    Zhang et al. 2016, doi:10.1109/LSP.2016.2603342, in the package `mtcnn`, on the CPU.
-    """
-    from mtcnn import MTCNN  # with TensorFlow, and not installed with ours
-
-    detector = MTCNN(device="CPU:0")
-    seconds, frames, seen = 0.0, 0, 0
-    for video in videos:
-        with open_video(video.path) as reader:
-            for frame in reader.frames(CAPTURE_SEC, None):
-                if frame.index % every:
-                    continue
-                image_rgb = np.ascontiguousarray(frame.image_bgr[:, :, ::-1])
-                started = time.perf_counter()
-                found = detector.detect_faces(image_rgb)
-                seconds += time.perf_counter() - started
-                frames, seen = frames + 1, seen + bool(found)
-    return seconds, frames, seen
 
 
 def compare_boxes(path: Path) -> tuple[dict, dict]:
@@ -87,18 +64,13 @@ def compare_boxes(path: Path) -> tuple[dict, dict]:
             tracker.add_frame(frame)
             if position % 40 < BASELINE_FRAMES // 2:
                 of_baseline[position] = baseline_box(Path(folder) / "frame.jpeg", frame.image_bgr)
-    shots = np.array(tracker.shots)
-    found = tracker.faces()
-    boxes = found[0].boxes if found else np.zeros((len(shots), 4))
-    detected = int(found[0].detected.sum()) if found else 0
-    ours = {
-        "frames": len(shots),
-        "detected": detected,
-        "jitter": jitter_of(dict(enumerate(boxes)), shots),
-    }
+    shots, found = np.array(tracker.shots), tracker.faces()
+    ours = {"frames": len(shots), "detected": 0, "jitter": np.zeros((0, 2))}
+    if found:
+        jitter = jitter_of(dict(enumerate(found[0].boxes)), shots)
+        ours |= {"detected": int(found[0].detected.sum()), "jitter": jitter}
     known = {position: np.array(box) for position, box in of_baseline.items() if box}
-    astray = sum(is_outside(known[position], boxes[position]) for position in known)
-    baseline = {"frames": len(of_baseline), "detected": len(known), "astray": astray}
+    baseline = {"frames": len(of_baseline), "detected": len(known)}
     return ours, baseline | {"jitter": jitter_of(known, shots)}
 
 
@@ -117,9 +89,3 @@ def jitter_of(boxes: dict[int, np.ndarray], shots: np.ndarray) -> np.ndarray:
         centre = np.linalg.norm(off[:2] + off[2:] / 2) / max(1, box[2])
         jitter.append([centre, abs(off[2]) / max(1, box[2])])
     return np.array(jitter).reshape(-1, 2)
-
-
-def is_outside(box: np.ndarray, ours: np.ndarray) -> bool:
-    """Return whether the centre of a box is outside of ours."""
-    centre = box[:2] + box[2:] / 2
-    return bool((centre < ours[:2]).any() or (centre > ours[:2] + ours[2:]).any())

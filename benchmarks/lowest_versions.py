@@ -64,7 +64,7 @@ def requirements(path: Path) -> list[Requirement]:
 
 def lowest_release(python: Path, name: str, requirement: Requirement) -> Version:
     """Return the lowest release of the package `name` that fits, among those that come as a wheel
-    for that Python; raises UserError where there is none."""
+    for that Python; raises UserError if there is none."""
     listed = pip(python, "index", "versions", name, "--only-binary=:all:")
     found = re.search(r"Available versions: (.*)", listed)
     versions = found[1].split(", ") if found else []
@@ -75,7 +75,7 @@ def lowest_release(python: Path, name: str, requirement: Requirement) -> Version
 
 
 def pip(python: Path, *words: str) -> str:
-    """Run pip and return what it prints; raises UserError with its last lines where it fails."""
+    """Run pip and return what it prints; raises UserError with its last lines if it fails."""
     command_line = [str(python), "-m", "pip", "--disable-pip-version-check", *words]
     done = subprocess.run(command_line, capture_output=True, text=True)
     if done.returncode:

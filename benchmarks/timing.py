@@ -1,5 +1,6 @@
 """Times of things that run interleaved, on machines that others use as well."""
 
+import os
 import platform
 import statistics
 import time
@@ -51,11 +52,11 @@ def ratios(seconds: dict[str, Seconds], ours: str) -> list[tuple[str, str]]:
     ]
 
 
-def processor_name() -> str:
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(
-            (line.partition(":")[2].strip() for line in lines if "model name" in line), name
-        )
-    return name
+def machine() -> list[tuple[str, str]]:
+    """Return rows of a table that say where this runs."""
+    name, about = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    for line in about.read_text().splitlines() if about.exists() else ():
+        if "model name" in line:
+            name = line.partition(":")[2].strip()
+    version = f"Python {platform.python_version()}, {platform.system()}"
+    return [("processor", f"{name}, {os.cpu_count()} cores"), ("version", version)]

@@ -15,7 +15,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, fields
-from typing import Any, TextIO, get_args, get_type_hints
+from typing import Any, Literal, TextIO, get_args, get_type_hints
 
 from rich.console import Console
 from rich.progress import (
@@ -228,13 +228,14 @@ def say_lines(lines: Sequence[str]) -> None:
         say(line)
 
 
-def print_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Print two columns, a name and its value, as wide as their text."""
-    table = Table(show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", overflow="fold")
-    for name, value in rows:
-        table.add_row(Text(name), Text(value))  # as they are: a path may hold brackets
+def print_table(title: str, rows: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> None:
+    """Print columns as wide as their text; the first one names the rows."""
+    table = Table(show_header=bool(heads))
+    for number, head in enumerate(heads or [""] * max(map(len, rows), default=0)):
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(head, justify=justify, no_wrap=not number, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))  # as they are: a path may hold brackets
     # Away from a terminal rich assumes 80 columns and would cut paths short.
     console = Console()
     if not console.is_terminal:

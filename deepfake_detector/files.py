@@ -82,7 +82,9 @@ def check_output(
             parent = parent.parent
         if not os.access(parent, os.W_OK) or not (parent.is_dir() or parent == place):
             raise UserError(f"cannot write to {option} {path}: {parent} is not writable")
-        occupied = any(path.iterdir()) if path.is_dir() else path.exists()
+        occupied = path.exists()
+        if path.is_dir():  # what a killed run had not finished is nothing
+            occupied = any(not p.name.startswith(PARTIAL_PREFIX) for p in path.iterdir())
         if occupied and not overwrite and not is_ours(path):
             raise UserError(
                 f"{option} {path} exists and was not written by this command; give another path"

@@ -18,7 +18,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import connection, current_process, get_context, parent_process
+from multiprocessing import (
+    connection,
+    current_process,
+    get_context,
+    parent_process,
+    resource_tracker,
+)
 from typing import Any, NamedTuple
 
 import cv2
@@ -100,11 +106,11 @@ def _run_in_processes(
         yield from _yield_as_done(
             lambda task: pool.schedule(job, args=[task], timeout=timeout_sec), tasks, 2 * workers
         )
-    except BrokenProcessPool as error:
+    except BrokenProcessPool:
         raise UserError(
             "the worker processes end as they start; if a script of yours calls this, put the call "
             'below the line  if __name__ == "__main__":  or leave out workers'
-        ) from error
+        ) from None
     finally:
         pool.stop()
         pool.join()
@@ -127,6 +133,8 @@ def _interrupts_blocked() -> Iterator[None]:
     if mask is None:  # Windows
         yield
         return
+    # Python's tracker of semaphores lets interrupts through again when it starts.
+    resource_tracker.ensure_running()
     before = mask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

@@ -29,8 +29,8 @@ temporary_folders: set[Path] = set()  # of this process; see files.temporary_fol
 
 def runs_a_script() -> bool:
     """Return whether this process was started as a script of this project, and not by one."""
-    main = getattr(sys.modules["__main__"], "__file__", None) or ""
-    return Path(main).resolve().parent == ROOT and parent_process() is None
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    return main is not None and Path(main).resolve().parent == ROOT and parent_process() is None
 
 
 def check_packages() -> None:
@@ -65,6 +65,8 @@ def handle_signals() -> None:
         show_cursor = "\x1b[?25h" if os.isatty(terminal) else ""  # a progress bar hides it
         line = f"{show_cursor}{WORDS[signal.Signals(number)]}; finished work is kept\n"
         os.write(terminal, line.encode())
+        # Workers that start now would complain that all is gone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         _end_now(128 + number)
 
     for number in WORDS:
@@ -74,11 +76,12 @@ def handle_signals() -> None:
 
 def _end_now(code: int) -> None:
     """End this process and those that it started, and remove its temporary folders."""
-    children = active_children()
-    for child in children:
-        child.kill()
-    for child in children:
-        child.join(0.5)
+    for _ in range(2):  # a pool that has lost its workers has started others by now
+        children = active_children()
+        for child in children:
+            child.kill()
+        for child in children:
+            child.join(0.5)
     # Gives back the semaphores of process pools, which Python would complain about.
     getattr(util, "_run_finalizers", lambda priority: None)(0)
     for folder in temporary_folders:

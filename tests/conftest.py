@@ -18,6 +18,7 @@ from filelock import FileLock
 from matplotlib.figure import Figure
 
 import sample_data
+from deepfake_detector.faces.detector import Detector
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 from deepfake_detector.videos.listing import read_locations
@@ -45,6 +46,14 @@ def write_metadata(folder: Path, entries: dict) -> Path:
 
 def list_videos(folders: Sequence[Path | str], layout: str | None = None) -> list[Video]:
     return read_locations(folders, layout).videos
+
+
+def make_files(root: Path, *paths: str) -> Path:
+    """Make empty files, which are enough to look for videos."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root
 
 
 def read_rgb(path: Path) -> np.ndarray:
@@ -159,8 +168,8 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 @pytest.fixture(scope="session")
 def head_frames() -> np.ndarray:
     """One second of a synthetic talking head, `(25, SIZE, SIZE, 3) uint8` RGB."""
-    person = people.random_person(seed=1)
-    frames = draw_frames(person, num_frames=25, frame_size=SIZE, fps=25, seed=1)
+    person = people.random_person(seed=2)
+    frames = draw_frames(person, num_frames=25, frame_size=SIZE, fps=25, seed=2)
     return np.stack(list(frames))
 
 
@@ -280,3 +289,8 @@ def one_head(tmp_path, head_frames) -> Path:
     folder.mkdir()
     sample_data.write_video(folder / "head.mp4", head_frames, fps=25)
     return write_metadata(folder, {"head.mp4": "REAL"})
+
+
+@pytest.fixture
+def detector() -> Detector:
+    return Detector()

@@ -4,11 +4,12 @@ The good one is what `sample_data.write_video` writes (an mp4 with its moov atom
 `write_as` below. Nothing is downloaded, and everything is small.
 """
 
+import io
 import struct
-import wave
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -129,16 +130,6 @@ def mp4_with_frame_rate(mp4: bytes, ticks_a_second: int, ticks_a_frame: int) -> 
     return without_edit_list(mp4)
 
 
-def mp4_with_uneven_frames(mp4: bytes, durations_sec: Sequence[float]) -> bytes:
-    """Show each frame for its own duration, as phones do in the dark."""
-    ticks_a_second = int.from_bytes(read_atom(mp4, MDHD)[12:16], "big")
-    ticks = [round(duration * ticks_a_second) for duration in durations_sec]
-    runs = b"".join(struct.pack(">II", 1, duration) for duration in ticks)
-    mp4 = replace_atom(mp4, (*STBL, "stts"), struct.pack(">II", 0, len(ticks)) + runs)
-    mp4 = replace_atom(mp4, MDHD, patch(read_atom(mp4, MDHD), 16, ">I", sum(ticks)))
-    return without_edit_list(mp4)
-
-
 def without_edit_list(mp4: bytes) -> bytes:
     """The edit list holds the old duration, and frames beyond it would not be shown."""
     return replace_atom(mp4, ("moov", "trak", "edts"), b"", b"free")
@@ -157,12 +148,11 @@ def mp4_with_frame_count(mp4: bytes, count: int) -> bytes:
     return without_edit_list(mp4)
 
 
-def mp4_rotated(mp4: bytes, degrees: int) -> bytes:
-    """Say in the header that players are to turn the picture clockwise by 90, 180 or 270."""
-    cosine, sine = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+def mp4_displayed(mp4: bytes, a: int, b: int, c: int, d: int) -> bytes:
+    """Say in the header that players are to show the pixel (x, y) at (a x + c y, b x + d y)."""
     header = read_atom(mp4, TKHD)
-    turned = [value << 16 for value in (cosine, sine, 0, -sine, cosine, 0, 0, 0)]
-    return replace_atom(mp4, TKHD, patch(header, header.index(UNITY_MATRIX), ">8i", *turned))
+    matrix = [value << 16 for value in (a, b, 0, c, d, 0, 0, 0)]
+    return replace_atom(mp4, TKHD, patch(header, header.index(UNITY_MATRIX), ">8i", *matrix))
 
 
 def avi_with_frame_rate(avi: bytes, microsec_a_frame: int, scale: int, rate: int) -> bytes:
@@ -176,38 +166,12 @@ def avi_with_frame_count(avi: bytes, count: int) -> bytes:
     return patch(avi, avi.index(b"strh") + 40, "<I", count)
 
 
-# Sound without a picture
-
-
-def write_wav(path: Path) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(b"\0\x10" * 8000)
-
-
 def mp4_with_sound_only() -> bytes:
-    """One second of 16 bit PCM at 8 kHz as the only track."""
-    full, samples = struct.pack(">I", 0), b"\0\x10" * 8000
-    ftyp = atom(b"ftyp", b"isom", full, b"isommp42")
-    entry = struct.pack(">6xH8xHHHHI", 1, 1, 16, 0, 0, 8000 << 16)
-    stbl = atom(
-        b"stbl",
-        atom(b"stsd", full, struct.pack(">I", 1), atom(b"twos", entry)),
-        atom(b"stts", full, struct.pack(">III", 1, 8000, 1)),
-        atom(b"stsc", full, struct.pack(">IIII", 1, 1, 8000, 1)),
-        atom(b"stsz", full, struct.pack(">II", 2, 8000)),
-        atom(b"stco", full, struct.pack(">II", 1, len(ftyp) + 8)),
-    )
-    dinf = atom(b"dinf", atom(b"dref", full, struct.pack(">I", 1), atom(b"url ", b"\0\0\0\1")))
-    minf = atom(b"minf", atom(b"smhd", full, full), dinf, stbl)
-    times = struct.pack(">IIII", 0, 0, 8000, 8000)
-    mdhd = atom(b"mdhd", full, times, struct.pack(">HH", 0x55C4, 0))
-    hdlr = atom(b"hdlr", full, b"\0\0\0\0soun", bytes(12), b"sound\0")
-    track_header = struct.pack(">IIIIIIIIHHHH", 3, 0, 0, 1, 0, 1000, 0, 0, 0, 0, 256, 0)
-    tkhd = atom(b"tkhd", track_header, UNITY_MATRIX, struct.pack(">II", 0, 0))
-    movie_header = struct.pack(">IIIIIIH10x", 0, 0, 0, 1000, 1000, 1 << 16, 256)
-    mvhd = atom(b"mvhd", movie_header, UNITY_MATRIX, bytes(24), struct.pack(">I", 2))
-    trak = atom(b"trak", tkhd, atom(b"mdia", mdhd, hdlr, minf))
-    return ftyp + atom(b"mdat", samples) + atom(b"moov", mvhd, trak)
+    """A tenth of a second of silence as the only track."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        sound = container.add_stream("aac", rate=8000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.float32), "fltp", "mono")
+        silence.rate = 8000
+        container.mux([*sound.encode(silence), *sound.encode()])
+    return file.getvalue()

@@ -73,16 +73,6 @@ def test_rooms_import_downwards_only_and_no_script(path):
             assert room == own_room or floor_of(room) < floor_of(own_room), module
 
 
-def test_only_training_puts_data_pipeline_and_model_together():
-    both = {"data_pipeline", "model"}
-    users = [
-        script
-        for script in SCRIPTS
-        if both <= {module.split(".")[0] for module in imports_of(ROOT / f"{script}.py")}
-    ]
-    assert users == ["train"]
-
-
 def test_extraction_and_the_readers_of_predict_need_no_tensorflow():
     script = "import sys, processing, predict; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
@@ -90,11 +80,12 @@ def test_extraction_and_the_readers_of_predict_need_no_tensorflow():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", sorted(SCRIPTS - {"data_pipeline", "model"}))
-def test_help_needs_no_tensorflow(script):
+def test_help_reads_as_the_docstring_and_needs_no_tensorflow(script):
     """TensorFlow takes seconds to start; --help must not wait for it."""
     command = [sys.executable, "-X", "importtime", f"{script}.py", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
+    assert f"python {script}.py" in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"tensorflow", "keras", "matplotlib.figure", "sklearn"}
 

@@ -1,32 +1,20 @@
-"""Files that are whole or not there, and text that stays text in a spreadsheet."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""Files that are whole or not there, outputs that replace nothing, text for a spreadsheet."""
 
 import pytest
 
 from deepfake_detector.console import UserError
-from deepfake_detector.files import temporary_folder, text_cell, written_whole
-
-ROOT = Path(__file__).parents[1]
-
-HOSTILE = ["=1+1.mp4", "+a", "-a.mp4", "@SUM(A1)", "\t=1", "'=1", "''+1", '=cmd|"/c calc"!A1']
-HARMLESS = ["a.mp4", "it's.mp4", "'quoted'", "", "a=b", "1.mp4", "'"]
+from deepfake_detector.files import check_output, temporary_folder, text_cell, written_whole
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_a_name_that_a_spreadsheet_would_run_begins_with_an_apostrophe(text):
-    assert text_cell(text) == f"'{text}"
+def test_names_that_a_spreadsheet_would_run_begin_with_an_apostrophe_and_others_do_not():
+    hostile = ["=1+1.mp4", "+a", "-a.mp4", "@SUM(A1)", "\t=1", "'=1", "''+1", '=cmd|"/c calc"!A1']
+    assert [text_cell(text) for text in hostile] == [f"'{text}" for text in hostile]
+    harmless = ["a.mp4", "it's.mp4", "'quoted'", "", "a=b", "1.mp4", "'"]
+    assert [text_cell(text) for text in harmless] == harmless
 
 
-@pytest.mark.parametrize("text", HARMLESS)
-def test_other_names_stay_as_they_are(text):
-    assert text_cell(text) == text
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.txt"
+def test_a_file_or_folder_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "model.keras"
     path.write_text("old")
     with pytest.raises(ValueError), written_whole(path) as partial:
         partial.write_text("half")
@@ -34,45 +22,48 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert path.read_text() == "old"
     with written_whole(path) as partial:
         partial.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+        assert (path.read_text(), partial.suffix) == ("old", ".keras")
     with pytest.raises(ValueError), written_whole(tmp_path / "export") as partial:
         partial.mkdir()
         (partial / "half").touch()
         raise ValueError
+    assert [(found, found.read_text()) for found in tmp_path.iterdir()] == [(path, "new")]
+
+
+def test_an_output_replaces_neither_an_input_nor_what_is_not_ours(tmp_path):
+    video, notes, folder = tmp_path / "a.mp4", tmp_path / "notes.txt", tmp_path / "folder"
+    video.touch(), notes.write_text("mine"), folder.mkdir()
+    (tmp_path / "link.mp4").symlink_to(video)
+
+    def refused(path, **words) -> str:
+        with pytest.raises(UserError) as told:
+            check_output("--csv", path, [video], **words)
+        return str(told.value)
+
+    assert "is what this command reads" in refused(tmp_path / "link.mp4", overwrite=True)
+    assert "--overwrite to replace it" in refused(notes)
+    assert "is a folder; give the path of a file" in refused(folder, overwrite=True)
+    assert "is a file; give the path of a folder" in refused(notes, is_folder=True)
+    assert "notes.txt is not writable" in refused(notes / "a.csv")
+    for words in ({"overwrite": True}, {"is_ours": lambda path: path.read_text() == "mine"}):
+        check_output("--csv", notes, [video], **words)
+    check_output("--csv", folder, is_folder=True)  # it is empty
+    check_output("--csv", tmp_path / "new" / "a.csv")
+
+
+def test_a_temporary_folder_goes_and_so_do_those_of_killed_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "deepfake-test-dead").mkdir()
+    with temporary_folder("test") as one, temporary_folder("test") as other:
+        assert set(tmp_path.iterdir()) == {one, other}
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_temporary_name_ends_like_the_final_one(tmp_path):
-    with written_whole(tmp_path / "model.keras") as partial:
-        partial.touch()
-        assert partial.suffix == ".keras"
-
-
-def test_results_on_standard_output_emptied_the_file_that_it_went_to(tmp_path):
-    """`predict.py --json /dev/stdout > all.txt` lost the lines that were printed before."""
-    script = (
-        "from pathlib import Path; from deepfake_detector.files import write_text; "
-        "print('before'); write_text(Path('/dev/stdout'), 'result\\n'); print('after')"
-    )
-    with (tmp_path / "all.txt").open("w") as file:
-        subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=file, check=True)
-    assert (tmp_path / "all.txt").read_text() == "before\nresult\nafter\n"
-
-
-def test_without_a_temporary_folder_no_list_of_python_is_shown(monkeypatch):
-    """ "(No usable temporary directory found in ['/tmp', '/var/tmp', ...])"."""
 
     def no_folder(*args, **options):
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.setattr("tempfile.mkdtemp", no_folder)
-    monkeypatch.setenv("TMPDIR", "/full")
-    words = "neither /full nor the current one; .* with TMPDIR"
-    with pytest.raises(UserError, match=words) as told, temporary_folder("predict"):
+    with (
+        pytest.raises(UserError, match="cannot make a folder for .* with TMPDIR"),
+        temporary_folder("test"),
+    ):
         pass
-    assert "[" not in str(told.value)

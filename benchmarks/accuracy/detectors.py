@@ -1,41 +1,35 @@
-"""What the accuracy benchmark compares: train.py, trained models, and two without a network.
+"""What the accuracy benchmark compares: train.py, trained models, and one without a network.
 
 Each of them prepares a fold and returns a `Prepared`, whose `score` takes face tracks and names of
-robustness.ALTERATIONS and returns scores, `(num_tracks,)` for each name. The predecessor is in
-predecessor.py.
+robustness.ALTERATIONS and returns scores, `(num_tracks,)` for each name.
 
 The blur baseline measures how blurred the middle of a face is: a network that finds fakes no better
-measures no more than sharpness. The source, without a pixel, is the score of a network that has
-learned to recognise sources instead of forgeries.
+measures no more than sharpness.
 """
 
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 
 import evaluate
-from benchmarks.accuracy import mesonet
-from benchmarks.accuracy.folds import About, Fold
+import train
+from benchmarks.accuracy.folds import Fold
 from benchmarks.accuracy.sources import Key
 from deepfake_detector.clips.sampling import whole_video_paths
-from deepfake_detector.console import UserError, quiet_tensorflow
+from deepfake_detector.console import UserError
 from deepfake_detector.evaluation import robustness
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.face_dataset.settings import SETTINGS_NAME
 from deepfake_detector.face_dataset.splits import split_tracks
 from deepfake_detector.scoring import calibration, model_file, trained_model
 from deepfake_detector.scoring.clip_scorer import ClipScorer
-from deepfake_detector.training import report
-from deepfake_detector.training.arguments import Arguments, read_arguments
-
-with quiet_tensorflow():
-    import tensorflow as tf
-
-    import train
+from deepfake_detector.videos.metadata import FAKE, METADATA_NAME, REAL
 
 CLEAN = "clean"
 ALTERED = tuple(
@@ -45,10 +39,8 @@ ALTERED = tuple(
 )
 Scores = dict[str, np.ndarray]  # by alteration
 Score = Callable[[Sequence[FaceTrack], Sequence[str]], Scores]
-ScoreCrops = Callable[[np.ndarray], float]
-BATCH_SIZE = 16  # of scoring
 
-NUM_FRAMES = 8  # of detectors that are no model of ours
+BLUR_FRAMES = 8  # of each track
 INNER_FACE = (0.5, 0.54, 0.225, 0.27)  # centre x, y and half axes, in sides of the crop
 
 
@@ -61,9 +53,7 @@ class Prepared:
     """A detector that has seen the training videos of a fold."""
 
     score: Score
-    trained_on: Sequence[FaceTrack] = ()
-    seconds: float = 0.0  # of training
-    threshold: float | None = None  # None for scores that are no probabilities
+    threshold: float | None = None  # None for scores that are not probabilities
     seen: frozenset[Key] = frozenset()  # videos that it must not be tested on
 
 
@@ -73,72 +63,95 @@ Prepare = Callable[[Fold, Path, int], Prepared]  # of a fold, a folder for its t
 # train.py as a user runs it
 
 
-def read_options(words: Sequence[str], seed: int) -> Arguments:
-    """Return what these words ask of train.py; `seed` is used where they name none. Ends with a
-    message where they are wrong."""
-    where = ["--data", "-", "--out", "-"]  # the last one counts, and these two are not used
-    return read_arguments("train.py", ["--seed", str(seed), *words, *where])
-
-
 def prepare_ours(
-    fold: Fold, out: Path, seed: int, face_settings: Mapping, words: Sequence[str]
+    fold: Fold, out: Path, seed: int, validation_share: float, words: Sequence[str]
 ) -> Prepared:
-    """Train on a fold into the run folder `out` as train.py does, or take the finished run there.
+    """Train on a fold as train.py does, or take the finished run, in `out`.
 
-    `words` are arguments of train.py; a --seed among them overrides `seed`. The test videos are not
-    used.
+    `words` are arguments of train.py; a --seed among them overrides `seed`. Raises CannotTrain if
+    it ends with a message.
     """
-    args = read_options(words, seed)
-    settings, options = args.settings, args.options
     try:
-        splits = split_videos(fold.rest, settings.validation_share, settings.seed)
-        train.count_steps(splits["train"], settings)  # says what is missing
+        faces = write_faces(split_videos(fold.rest, validation_share, seed), out / "faces")
     except UserError as error:
         raise CannotTrain(f"{fold.name}: {error}") from error
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    keras.backend.clear_session()
-    strategy = tf.distribute.MirroredStrategy()
-    history = train.train_splits(splits, out, face_settings, settings, options, strategy)
-    model_path = out / trained_model.MODEL_NAME
-    model_file.calibrate(model_path, splits["validation"])
-    score, threshold = scorer_of(model_path, strategy)
-    of_frames = report.history_of_frames(out, {"training": vars(settings)}, history)
-    return Prepared(score, splits["train"], report.seconds_of([*of_frames, *history]), threshold)
+    run = out / "run"
+    where = ["--data", str(faces), "--out", str(run), "--test-share", "0"]
+    if train.main(["--seed", str(seed), *words, *where]):
+        raise CannotTrain(f"{fold.name}: train.py said why")
+    return prepare_model(run, [])
 
 
 def split_videos(
-    faces: Sequence[FaceTrack], validation_share: float, seed: int
+    tracks: Sequence[FaceTrack], validation_share: float, seed: int
 ) -> dict[str, list[FaceTrack]]:
     """Return the splits for a training, as train.py chooses them from videos.
 
     Photographs are all trained on, without people of the validation videos: thousands of them would
     make the validation slow, and its threshold one for photographs.
     """
-    splits = split_tracks([f for f in faces if f.num_frames > 1], validation_share, 0, seed)
-    held_out = set().union(*(face.group_keys for face in splits["validation"]))
-    photographs = [f for f in faces if f.num_frames == 1 and held_out.isdisjoint(f.group_keys)]
-    return splits | {"train": splits["train"] + photographs}
+    splits = split_tracks([t for t in tracks if not t.is_photograph], validation_share, 0, seed)
+    held_out = set().union(*(track.group_keys for track in splits["validation"]))
+    photographs = [t for t in tracks if t.is_photograph and held_out.isdisjoint(t.group_keys)]
+    return {"train": splits["train"] + photographs, "validation": splits["validation"]}
 
 
-def scorer_of(model_path: Path, strategy: "tf.distribute.Strategy") -> tuple[Score, float]:
-    """Return what scores faces with a model as evaluate.py does, calibrated where it is, and the
-    threshold that its training chose."""
+def write_faces(splits: dict[str, list[FaceTrack]], folder: Path) -> Path:
+    """Write a folder of faces with these as its official splits: links to the folders of crops.
+
+    Names and source groups are those of the tracks, which may come from several folders.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    sources = sorted({Path(track.folder).parent for tracks in splits.values() for track in tracks})
+    shutil.copy(sources[0] / SETTINGS_NAME, folder)
+    metadata = {}
+    for split, tracks in splits.items():
+        for track in tracks:
+            number = sources.index(Path(track.folder).parent)
+            name, video = (f"{number}-{of}" for of in (track.name, track.video))
+            (folder / name).symlink_to(Path(track.folder).resolve())
+            metadata[name] = {
+                "label": FAKE if track.label else REAL,
+                "split": split,
+                "original": f"original of {track.source_group}",  # of all that were made from it
+                "video": video,
+                "people": list(track.people),
+                "method": track.method,
+                "source": track.collection,
+                "synthetic": track.is_synthetic,
+            }
+    (folder / METADATA_NAME).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
+    return folder
+
+
+# Detectors that do not train here
+
+
+def prepare_model(model_path: Path, tracks: Sequence[FaceTrack]) -> Prepared:
+    """Return a trained model, which is tested only on videos that evaluate.py takes for unseen.
+
+    If its split.json is next to it, other videos of `tracks` are left out. Raises UserError if it
+    is missing or was trained on other faces.
+    """
+    model_path = trained_model.find_model(model_path)
     settings = trained_model.read_model_settings(model_path)
-    with strategy.scope():
-        model = model_file.load(model_path, settings)
-    scorer = ClipScorer(model, settings, strategy, BATCH_SIZE)
+    for folder in sorted({Path(track.folder).parent for track in tracks}):
+        trained_model.check_faces(folder, settings)
+    seen: frozenset[Key] = frozenset()
+    if tracks and (model_path.parent / trained_model.SPLIT_NAME).exists():
+        unseen = evaluate.choose_split(tracks, model_path, evaluate.UNSEEN)
+        seen = frozenset(t.video_key for t in tracks) - {t.video_key for t in unseen}
+    scorer = ClipScorer(model_file.load(model_path, settings), settings)
 
     def score(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> Scores:
-        if not alterations:
-            return {}
         paths = whole_video_paths(tracks, scorer.num_frames)
-        alter = None if tuple(alterations) == (CLEAN,) else alter_as(alterations)
-        raw_scores = scorer.score_paths(paths, tracks, alter, len(alterations))
-        scores = (calibrated(scorer, raw) for raw in raw_scores.T)
+        raw = scorer.score_paths(paths, tracks, alter_as(alterations), len(alterations))
+        # NaN, of a training that diverged, counts as 0.5.
+        scores = (scorer.calibrated(np.nan_to_num(of, nan=0.5)) for of in raw.T)
         return dict(zip(alterations, scores, strict=True))
 
-    return score, calibration.operating_point(settings).threshold
+    return Prepared(score, calibration.operating_point(settings).threshold, seen)
 
 
 def alter_as(names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
@@ -146,85 +159,18 @@ def alter_as(names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
     return lambda crops: np.stack([robustness.ALTERATIONS[name](crops) for name in names])
 
 
-def calibrated(scorer: ClipScorer, raw_scores: np.ndarray) -> np.ndarray:
-    """Return calibrated scores; NaN, of a training that diverged, counts as 0.5."""
-    missing = np.isnan(raw_scores)
-    if missing.any():
-        print(f"{int(missing.sum())} of {len(raw_scores)} scores are NaN and count as 0.5")
-    return scorer.calibrated(np.where(missing, 0.5, raw_scores))
+def score_blur(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> Scores:
+    """Return how blurred each track is, see `blur_of`."""
+    scores = {name: np.zeros(len(tracks)) for name in alterations}
+    for index, crop_paths in enumerate(whole_video_paths(tracks, BLUR_FRAMES)):
+        crops = np.stack([_read(os.fsdecode(path)) for path in crop_paths])
+        for name, altered in zip(alterations, alter_as(alterations)(crops), strict=True):
+            scores[name][index] = blur_of(altered)
+    return scores
 
 
-# Detectors that do not train here
-
-
-def prepare_model(model_path: Path, faces: Sequence[FaceTrack]) -> Prepared:
-    """Return a trained model, which is tested only on videos that evaluate.py takes for unseen:
-    where its split.json is next to it, others are left out.
-
-    Raises UserError where there is no such model, or it was trained on other faces.
-    """
-    model_path = trained_model.find_model(model_path)
-    settings = trained_model.read_model_settings(model_path)
-    for folder in sorted({Path(face.folder).parent for face in faces}):
-        trained_model.check_faces(folder, settings)
-    seen: frozenset[Key] = frozenset()
-    if (model_path.parent / trained_model.SPLIT_NAME).exists():
-        unseen = evaluate.choose_split(faces, model_path, evaluate.UNSEEN)
-        seen = frozenset(f.video_key for f in faces) - {f.video_key for f in unseen}
-    score, threshold = scorer_of(model_path, tf.distribute.get_strategy())
-    return Prepared(remembered(score, faces), threshold=threshold, seen=seen)
-
-
-def prepare_mesonet(weights_path: Path, faces: Sequence[FaceTrack]) -> Prepared:
-    """Return MesoNet with these weights; the score of a video is the mean over its frames."""
-    score_frames = mesonet.load(weights_path)
-
-    def score_crops(crops: np.ndarray) -> float:
-        return float(score_frames(crops).mean())
-
-    score = remembered(each_track(score_crops, NUM_FRAMES), faces)
-    return Prepared(score, threshold=mesonet.THRESHOLD)
-
-
-def prepare_blur(faces: Sequence[FaceTrack]) -> Prepared:
-    """Return the blur baseline."""
-    return Prepared(remembered(each_track(blur_of, NUM_FRAMES), faces))
-
-
-def remembered(score: Score, faces: Sequence[FaceTrack]) -> Score:
-    """Return a score that is computed once for all faces: no fold changes it."""
-    known: dict[str, dict[str, float]] = {}  # by alteration and folder of the face
-
-    def look_up(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> Scores:
-        missing = [name for name in alterations if name not in known]
-        for name, scores in score(faces, missing).items():
-            folders = (face.folder for face in faces)
-            known[name] = dict(zip(folders, scores.tolist(), strict=True))
-        return {
-            name: np.array([known[name][track.folder] for track in tracks]) for name in alterations
-        }
-
-    return look_up
-
-
-def each_track(score_crops: ScoreCrops, num_frames: int) -> Score:
-    """Return what scores face tracks by `num_frames` crops of each, which are read once for all
-    alterations."""
-
-    def score(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> Scores:
-        scores = {name: np.zeros(len(tracks)) for name in alterations}
-        for index, crop_paths in enumerate(whole_video_paths(tracks, num_frames)):
-            if alterations:
-                crops = np.stack([_read(Path(os.fsdecode(path))) for path in crop_paths])
-            for name in alterations:
-                scores[name][index] = score_crops(robustness.ALTERATIONS[name](crops))
-        return scores
-
-    return score
-
-
-def _read(path: Path) -> np.ndarray:
-    crop_bgr = cv2.imread(str(path))
+def _read(path: str) -> np.ndarray:
+    crop_bgr = cv2.imread(path)
     if crop_bgr is None:
         raise UserError(f"{path} cannot be read; run processing.py to make the faces again")
     return cv2.cvtColor(crop_bgr, cv2.COLOR_BGR2RGB)
@@ -243,26 +189,5 @@ def blur_of(crops: np.ndarray) -> float:
     details = []
     for crop in crops:
         grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        high_pass = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
-        details.append(np.median(high_pass[inside]))
+        details.append(np.median(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0))[inside]))
     return -float(np.mean(details))
-
-
-# Source: not even a pixel
-
-
-def prepare_source(fold: Fold, about: Mapping[Key, About]) -> Prepared:
-    """Return what scores a video by the share of fakes among the training videos of its source."""
-    labels: dict[str | None, list[int]] = {}
-    for face in fold.rest:
-        labels.setdefault(about[face.video_key].source, []).append(face.label)
-    shares = {source: float(np.mean(of_source)) for source, of_source in labels.items()}
-    otherwise = float(np.mean([face.label for face in fold.rest]))
-
-    def score(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> Scores:
-        scores = np.array(
-            [shares.get(about[track.video_key].source, otherwise) for track in tracks]
-        )
-        return {name: scores for name in alterations}
-
-    return Prepared(score, fold.rest)

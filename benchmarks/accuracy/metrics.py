@@ -1,29 +1,23 @@
-"""The metrics of an experiment: by fold, by source, by method, and by what is known of the files.
+"""The metrics of an experiment: by fold, by source and by method.
 
 Every fold and seed has a network of its own. An AUC is therefore the share of pairs of a real and a
 fake video *that one network scored* in the right order, and the mean over the seeds. Only `pooled`
 compares the scores of different networks of one seed, as if they were one detector.
 """
 
+import functools
 import statistics
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy.folds import LEAST_OF_CLASS, About
-from benchmarks.accuracy.sources import Key
+from benchmarks.accuracy.folds import About
 from deepfake_detector.evaluation.bootstrap import LEVEL, RESAMPLES, weighted_aucs
-from deepfake_detector.face_dataset.boxes import BOXES_NAME, read_boxes
-from deepfake_detector.face_dataset.face_tracks import FaceTrack
-from deepfake_detector.face_dataset.manifest import read_manifest
 from deepfake_detector.scoring import metrics
 
-# Of people, in the rarer class: intervals of 5 hold the true AUC in 87 of 100 data sets, not in 95
-# (python -m benchmarks.interval_coverage).
-LEAST_GROUPS = 5
+# Of people, in the rarer class: intervals of 5 hold the true AUC in 87 of 100 data sets, not in 95.
+MIN_GROUPS = 5
 Choice = Callable[[About], bool]
 
 
@@ -35,10 +29,7 @@ class FoldScores:
     name: str  # of the fold
     tested: list[About]
     scores: Mapping[str, np.ndarray]  # by alteration of the faces, (num_tested,); the first is none
-    trained: list[About]
-    train_scores: np.ndarray  # (num_trained,)
     threshold: float | None  # of a detector whose scores are probabilities
-    seconds: float  # of training
 
 
 @dataclass(frozen=True)
@@ -54,33 +45,26 @@ class Cell:
 def of_detector(results: Sequence[FoldScores]) -> dict:
     """Return all metrics of a detector, ready for JSON.
 
-    `folds`, `sources` and `methods` hold a `row` for each; that of a method compares its fakes with
-    all real videos of their folds. `pooled` is one row of all videos, `mean` the mean of the folds'
-    AUCs with `by_seed`, and `training` the AUC in training.
+    `folds`, `sources` and `methods` hold a `row` for each: that of a source is an AUC within it,
+    that of a method compares its fakes with all real videos of their folds. `pooled` is one row of
+    all videos, and `mean` the mean of the folds' AUCs with `by_seed`.
     """
     names = dict.fromkeys(result.name for result in results)
     videos = [video for result in results for video in result.tested]
     folds = {name: row([r for r in results if r.name == name]) for name in names}
+    sources = sorted({video.source for video in videos if video.source})
+    methods = sorted({video.method for video in videos if video.method})
     return {
         "mean": mean_of_folds(folds),
         "pooled": row(results, pooled=True),
         "folds": folds,
-        "sources": {
-            source: row(results, of_source(source))
-            for source in sorted({video.source for video in videos if video.source})
-        },
-        "methods": {
-            method: row_of_method(results, method)
-            for method in sorted({video.method for video in videos if video.method})
-        },
-        "training": auc_in_training(results),
-        "predicts": predicts(results),
-        "minutes": [result.seconds / 60 for result in results],
+        "sources": {name: row(results, functools.partial(is_of, name)) for name in sources},
+        "methods": {name: row_of_method(results, name) for name in methods},
     }
 
 
-def of_source(source: str) -> Choice:
-    return lambda video: video.source == source
+def is_of(source: str, video: About) -> bool:
+    return video.source == source
 
 
 def row_of_method(results: Sequence[FoldScores], method: str) -> dict:
@@ -100,7 +84,7 @@ def row(
     first = [result for result in results if result.seed == results[0].seed]
     labels = [v.label for result in first for v in result.tested if choice(v)]
     clean, *altered = results[0].scores
-    cells = test_cells(results, clean, choice, pooled)
+    cells = cells_of(results, clean, choice, pooled)
     return {
         "real": labels.count(0),
         "fake": labels.count(1),
@@ -110,7 +94,7 @@ def row(
             for seed in dict.fromkeys(cell.seed for cell in cells)
         ],
         "interval": interval(cells),
-        "altered": {name: auc(test_cells(results, name, choice, pooled)) for name in altered},
+        "altered": {name: auc(cells_of(results, name, choice, pooled)) for name in altered},
         **at_threshold(results, clean, choice),
     }
 
@@ -147,7 +131,7 @@ def mean_of_folds(rows: Mapping[str, Mapping]) -> dict:
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean without the missing values; None where all are missing."""
+    """Return the mean without the missing values; None if all are missing."""
     known = [value for value in values if value is not None]
     return statistics.mean(known) if known else None
 
@@ -155,44 +139,30 @@ def mean(values: Iterable[float | None]) -> float | None:
 # AUCs of pairs
 
 
-def test_cells(
+def cells_of(
     results: Sequence[FoldScores], alteration: str, choice: Choice, pooled: bool = False
 ) -> list[Cell]:
     """Return the chosen test videos, those of one network together, or `pooled` those of a seed."""
-    cells = [
-        _cell(result.seed, result.tested, result.scores[alteration], choice) for result in results
-    ]
-    return _joined(cells) if pooled else cells
-
-
-def _cell(
-    seed: int,
-    videos: Sequence[About],
-    scores: np.ndarray,
-    choice: Choice,
-    mark: Choice = lambda video: bool(video.label),
-) -> Cell:
-    """Return the chosen videos; `mark` says which are to have the higher scores."""
-    chosen = np.array([choice(video) for video in videos], bool)
-    kept = [video for video in videos if choice(video)]
-    marks = np.array([mark(video) for video in kept], int)
-    return Cell(seed, marks, scores[chosen], np.array([video.group for video in kept], str))
-
-
-def _joined(cells: Sequence[Cell]) -> list[Cell]:
+    cells = []
+    for result in results:
+        kept = [video for video in result.tested if choice(video)]
+        chosen = np.array([choice(video) for video in result.tested], bool)
+        labels = np.array([video.label for video in kept], int)
+        groups = np.array([video.group for video in kept], str)
+        cells.append(Cell(result.seed, labels, result.scores[alteration][chosen], groups))
+    if not pooled:
+        return cells
     joined = []
     for seed in dict.fromkeys(cell.seed for cell in cells):
         same = [cell for cell in cells if cell.seed == seed]
-        columns = (
-            [getattr(cell, name) for cell in same] for name in ("labels", "scores", "groups")
-        )
+        columns = ([getattr(cell, of) for cell in same] for of in ("labels", "scores", "groups"))
         joined.append(Cell(seed, *map(np.concatenate, columns)))
     return joined
 
 
 def auc(cells: Sequence[Cell]) -> float | None:
     """Return the share of pairs within cells that are in the right order, the mean over seeds; None
-    where there is no pair."""
+    if there is no pair."""
     names = _groups(cells)
     (value,) = pair_aucs(cells, names, np.ones((1, len(names))))
     return None if np.isnan(value) else float(value)
@@ -201,12 +171,12 @@ def auc(cells: Sequence[Cell]) -> float | None:
 def interval(cells: Sequence[Cell], seed: int = 0) -> list[float] | None:
     """Return the 95 % bootstrap interval of `auc` over groups of people, `[low, high]`.
 
-    A resample has the same groups in all cells. None where the real or the fake videos are of fewer
-    than LEAST_GROUPS groups.
+    A resample has the same groups in all cells. None if the real or the fake videos are of fewer
+    than MIN_GROUPS groups.
     """
     names = _groups(cells)
     of_class = (np.concatenate([c.groups[c.labels == label] for c in cells]) for label in (0, 1))
-    if min(len(set(groups.tolist())) for groups in of_class) < LEAST_GROUPS:
+    if min(len(set(groups.tolist())) for groups in of_class) < MIN_GROUPS:
         return None
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
@@ -220,7 +190,7 @@ def _groups(cells: Sequence[Cell]) -> np.ndarray:
 
 
 def pair_aucs(cells: Sequence[Cell], names: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return `auc` for each resample, `(resamples,)`; NaN where it has no pair.
+    """Return `auc` for each resample, `(resamples,)`; NaN if it has no pair.
 
     `counts`, `(resamples, num_groups)`, says how often a resample contains a group of `names`.
     """
@@ -234,85 +204,3 @@ def pair_aucs(cells: Sequence[Cell], names: np.ndarray, counts: np.ndarray) -> n
         pairs[cell.seed] = pairs.get(cell.seed, 0.0) + real * fake
     with np.errstate(invalid="ignore"):
         return np.mean([right[seed] / pairs[seed] for seed in pairs], axis=0)
-
-
-# Whether a network has learned where videos come from
-
-
-def predicts(results: Sequence[FoldScores]) -> dict[str, float | None]:
-    """Return how well the score predicts where a video is from, by name; 0.5 is right.
-
-    An AUC of pairs of videos of one label that one network scored, one of them of the source, for
-    sources of LEAST_OF_CLASS such videos. The last is of real training videos: of those that are
-    tested, against the extra ones.
-    """
-    first = next(iter(results[0].scores))
-    found: dict[str, float | None] = {}
-    for label, word in ((0, "real"), (1, "fake")):
-        same = {v for r in results for v in r.tested if v.label == label}
-        counts = Counter(video.source for video in same if video.source)
-        for source in sorted(name for name, count in counts.items() if count >= LEAST_OF_CLASS):
-            cells = [
-                _cell(r.seed, r.tested, r.scores[first], same.__contains__, of_source(source))
-                for r in results
-            ]
-            found[f"{word}, {source}"] = auc(cells)
-    found["real, not extra"] = auc(
-        [
-            _cell(r.seed, r.trained, r.train_scores, lambda v: not v.label, lambda v: not v.extra)
-            for r in results
-        ]
-    )
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def auc_in_training(results: Sequence[FoldScores]) -> float | None:
-    """Return the AUC of the training videos without the extra ones."""
-    return auc([_cell(r.seed, r.trained, r.train_scores, lambda v: not v.extra) for r in results])
-
-
-# What is known of the files without their pixels
-
-FILE_PROPERTIES = ("width", "height", "fps", "face width")
-
-
-def file_properties(faces: Sequence[FaceTrack]) -> dict[Key, dict[str, float]]:
-    """Return frame size and rate of each video and the median width of its face box, as far as
-    manifest.csv and boxes.csv say."""
-    manifests: dict[Path, dict] = {}
-    found: dict[Key, dict[str, float]] = {}
-    for face in faces:
-        folder = Path(face.folder)
-        if folder.parent not in manifests:
-            manifests[folder.parent] = read_manifest(folder.parent)
-        saved = manifests[folder.parent].get(face.video, {})
-        texts = {name: saved.get(name) or "" for name in FILE_PROPERTIES}
-        known = {name: float(text) for name, text in texts.items() if text}
-        if (folder / BOXES_NAME).exists():
-            widths = [float(crop.box_xywh[2]) for crop in read_boxes(folder)]
-            if widths:
-                known["face width"] = statistics.median(widths)
-        found[face.video_key] = known
-    return found
-
-
-def aucs_of_files(
-    faces: Sequence[FaceTrack], about: Mapping[Key, About]
-) -> dict[str, tuple[float | None, float | None]]:
-    """Return the AUC of the label by each of FILE_PROPERTIES, without and with the extra videos.
-
-    Over all videos at once. Where it is far from 0.5, a network can learn that property instead of
-    the forgery.
-    """
-    known = file_properties(faces)
-    result = {}
-    for name in FILE_PROPERTIES:
-        named = [key for key, of_file in known.items() if name in of_file]
-        values = np.array([known[key][name] for key in named])
-        own = np.array([not about[key].extra for key in named], bool)
-        labels = np.array([about[key].label for key in named], int)
-        result[name] = (
-            metrics.roc_auc(labels[own], values[own]),
-            metrics.roc_auc(labels, values),
-        )
-    return result

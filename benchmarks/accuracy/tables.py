@@ -5,11 +5,9 @@ They read what `metrics.of_detector` returns. A dash is for what cannot be compu
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.accuracy import folds
-from benchmarks.accuracy.folds import Fold, Videos, count_videos
+from benchmarks.accuracy.folds import NOT_NAMED, Fold, Videos, count_videos
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
-Found = Mapping[str, Mapping]  # metrics by the name of a detector
 SECTIONS = {"folds": "tested", "sources": "source", "methods": "method"}
 
 
@@ -21,60 +19,47 @@ def markdown(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
     return "\n".join(lines) + "\n"
 
 
-def of_folds(title: str, dealt: Sequence[Fold], videos: Videos) -> str:
+def of_folds(title: str, folds: Sequence[Fold], videos: Videos) -> str:
     """Return what each fold is tested and trained on."""
     rows = []
-    for fold in dealt:
-        extras = [face for face in fold.rest if videos.about[face.video_key].extra]
-        own = [face for face in fold.rest if not videos.about[face.video_key].extra]
-        groups = {videos.about[face.video_key].group for face in fold.test}
+    for fold in folds:
+        extras = [track for track in fold.rest if videos.about[track.video_key].extra]
+        own = [track for track in fold.rest if not videos.about[track.video_key].extra]
+        groups = {videos.about[track.video_key].group for track in fold.test}
         tested = f"{_counts(fold.test)} of {len(groups)} groups"
         trained = f"{_counts(own)}, {count_videos(extras)} extra real"
         rows.append((fold.name, tested, trained, str(fold.left_out)))
-    return markdown(
-        title, ("fold", "tested on", "trained on", "left out: people of the test"), rows
-    )
+    columns = ("fold", "tested on", "trained on", "left out: people of the test")
+    return markdown(title, columns, rows)
 
 
-def _counts(faces: Sequence[FaceTrack]) -> str:
-    real, fake = (count_videos(face for face in faces if face.label == label) for label in (0, 1))
+def _counts(tracks: Sequence[FaceTrack]) -> str:
+    real, fake = (count_videos(t for t in tracks if t.label == label) for label in (0, 1))
     return f"{real} real, {fake} fake"
 
 
 def of_sources(videos: Videos) -> str:
-    """Return the number of videos, groups and methods of each source."""
+    """Return the number of videos and groups of each source."""
     own = [known for known in videos.about.values() if not known.extra]
     rows = []
-    for source in [*folds.all_sources(videos.about), None]:
-        of_source = [known for known in own if known.source == source]
-        if of_source:
-            labels = [known.label for known in of_source]
-            groups = {known.group for known in of_source}
-            counts = (labels.count(0), labels.count(1), len(groups))
-            rows.append((source or folds.NOT_NAMED, *map(str, counts)))
+    for source in sorted({known.source or "" for known in own}):
+        of_source = [known for known in own if (known.source or "") == source]
+        labels = [known.label for known in of_source]
+        groups = {known.group for known in of_source}
+        counts = (labels.count(0), labels.count(1), len(groups))
+        rows.append((source or NOT_NAMED, *map(str, counts)))
     return markdown("sources of the videos", ("source", "real", "fake", "groups"), rows)
-
-
-def of_files(aucs: Mapping[str, tuple[float | None, float | None]]) -> str:
-    rows = [(name, shown(own), shown(joined)) for name, (own, joined) in aucs.items()]
-    columns = ("AUC of the label by", "videos tested", "with the extra videos")
-    return markdown("files: what is known without pixels", columns, rows)
 
 
 def of_detector(title: str, found: Mapping) -> str:
     """Return all metrics of one detector."""
     altered = list(found["mean"]["altered"])
     columns = ("", "real", "fake", "AUC (95 %)", "log loss", "FPR", "TPR", *altered)
-    mean, training = found["mean"], found["training"]
+    mean = found["mean"]
     rows = [("mean of the folds", "", "", with_seeds(mean), "", "", "", *_altered(mean))]
     rows.append(("all videos pooled", *_cells(found["pooled"])))
     rows += [(head, *_cells(row)) for head, row in _sections(found)]
-    rows.append(_row_of_auc("in training", training, len(columns)))
-    for name, auc in found["predicts"].items():
-        rows.append(_row_of_auc(f"predicts {name}", auc, len(columns)))
-    minutes = found["minutes"]
-    total = f"{title}; {sum(minutes):.1f} minutes of training, {max(minutes):.1f} at most"
-    return markdown(total, columns, rows)
+    return markdown(title, columns, rows)
 
 
 def _sections(found: Mapping) -> list[tuple[str, Mapping]]:
@@ -88,10 +73,6 @@ def _sections(found: Mapping) -> list[tuple[str, Mapping]]:
     return rows
 
 
-def _row_of_auc(name: str, auc: float | None, width: int) -> tuple[str, ...]:
-    return (name, "", "", shown(auc), *[""] * (width - 4))
-
-
 def _cells(row: Mapping) -> tuple[str, ...]:
     rates = (row["log_loss"], row["false_positive_rate"], row["true_positive_rate"])
     counts = (str(row["real"]), str(row["fake"]))
@@ -102,7 +83,7 @@ def _altered(row: Mapping) -> list[str]:
     return [shown(auc) for auc in row["altered"].values()]
 
 
-def comparison(title: str, found_by_name: Found) -> str:
+def comparison(title: str, found_by_name: Mapping[str, Mapping]) -> str:
     """Return the detectors next to each other."""
     every = list(found_by_name.values())
     rows = [["mean of the folds", *(with_seeds(found["mean"]) for found in every)]]
@@ -117,24 +98,22 @@ def comparison(title: str, found_by_name: Found) -> str:
         by_head = [dict(_sections(found)).get(head) for found in every]
         known = next(row for row in by_head if row)
         counts = f"{known['real']} real, {known['fake']} fake"
-        rows.append(
-            [f"{head} ({counts})", *(with_interval(row) if row else "-" for row in by_head)]
-        )
-    rows.append(["in training", *(shown(found["training"]) for found in every)])
-    rows.append(["minutes of training", *(f"{sum(found['minutes']):.1f}" for found in every)])
+        cells = (with_interval(row) if row else "-" for row in by_head)
+        rows.append([f"{head} ({counts})", *cells])
     return markdown(title, ("AUC", *found_by_name), rows)
 
 
 def with_seeds(row: Mapping) -> str:
-    """Return an AUC, with those of the seeds where there are several."""
+    """Return an AUC, and those of the seeds if there are several."""
     seeds = row["by_seed"]
     return shown(row["roc_auc"]) + (f" ({', '.join(map(shown, seeds))})" if len(seeds) > 1 else "")
 
 
 def with_interval(row: Mapping) -> str:
-    low_and_high = row["interval"]
-    text = shown(row["roc_auc"])
-    return text + (f" ({low_and_high[0]:.2f} to {low_and_high[1]:.2f})" if low_and_high else "")
+    low_high = row["interval"]
+    return shown(row["roc_auc"]) + (
+        f" ({low_high[0]:.2f} to {low_high[1]:.2f})" if low_high else ""
+    )
 
 
 def shown(value: float | None) -> str:

@@ -8,6 +8,8 @@ place: in sides of the crop, the eyes lie near y = 0.42, the mouth near 0.67 and
 (means over 4,000 crops).
 """
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 
@@ -29,7 +31,8 @@ def random_mask(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.resize(_softened(mask, rng), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _random_kind(rng: np.random.Generator, shares: dict[str, float]) -> str:
+def random_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
+    """Return one of the names, each with the probability that it has in `shares`."""
     return str(rng.choice(list(shares), p=list(shares.values())))
 
 
@@ -40,7 +43,7 @@ def _oval(rng: np.random.Generator) -> np.ndarray:
     """Return an uneven oval between an ellipse and a rounded box, 0 or 1; often only its lower
     part, or a smaller one."""
     y, x = np.mgrid[0:GRID, 0:GRID].astype(np.float32) / (GRID - 1)
-    kind = _random_kind(rng, OVAL_SHARES)
+    kind = random_kind(rng, OVAL_SHARES)
     shrink = rng.uniform(0.55, 0.8) if kind == "small" else 1.0
     x = (x - rng.normal(0.5, 0.015)) / (rng.uniform(0.19, 0.29) * shrink)
     y = (y - rng.normal(0.54, 0.02)) / (rng.uniform(0.24, 0.34) * shrink)
@@ -63,7 +66,7 @@ def _oval(rng: np.random.Generator) -> np.ndarray:
 
 def _outline(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the outline of a face or of a part of it, 0..1; often cut where the skin ends."""
-    kind = _random_kind(rng, OUTLINE_SHARES)
+    kind = random_kind(rng, OUTLINE_SHARES)
     points = _corners(kind, rng) + rng.normal(0, 0.012, 2)
     points += rng.normal(0, 0.008, points.shape)
     tilt, scale = rng.normal(0, 0.06), rng.uniform(0.92, 1.1)

@@ -1,7 +1,7 @@
 """Face swaps for training: the face of one real person put onto another who looks alike.
 
     look_alikes = LookAlikes(tracks)
-    donor = look_alikes.donor_of(3, rng)        # an index of `tracks`, or NOBODY
+    donor = look_alikes.donor_of(3, rng)        # an index of `tracks`, or NO_DONOR
     fake = swap(frames, donor_frames, rng)
 
 A self-blend has the right face in the wrong quality. In a swap another face meets the rest of the
@@ -22,7 +22,7 @@ from deepfake_detector.clips.self_blending import random_detail, random_generato
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.images import Change
 
-NOBODY = -1
+NO_DONOR = -1
 NUM_CANDIDATES = 100  # of whom the most alike gives the face
 GREY_SIDE = 20  # pixels of a face that are compared
 SKIN_SPREAD = (80, 12, 12)  # of Y, Cr and Cb, in grey levels: differences count in these units
@@ -30,10 +30,10 @@ SKIN_WEIGHT = 0.3  # of the differences of skin next to those of light and pose
 GENERATED_SHARE, DETAIL_SHARE = 0.3, 0.35  # of the donors: as from a generator, otherwise altered
 ALIGN_SIDE = 64  # pixels of the pictures that are aligned
 ALIGN_STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-3)
-MOST_TURNED, MOST_SHIFTED = 0.3, 0.25  # of a face laid onto another; the shift in sides of a crop
+MAX_TURN, MAX_SHIFT = 0.3, 0.25  # of a face laid onto another; the shift in sides of a crop
 GAIN_RANGE = (0.6, 1.6)  # of the contrast of a donor
 
-Look = tuple[np.ndarray, np.ndarray]
+Appearance = tuple[np.ndarray, np.ndarray]
 
 
 class LookAlikes:
@@ -45,11 +45,11 @@ class LookAlikes:
     def __init__(self, tracks: Sequence[FaceTrack]) -> None:
         self.tracks = tracks
         self._reals = [index for index, track in enumerate(tracks) if track.label == 0]
-        self._looks: dict[int, Look | None] = {}
+        self._looks: dict[int, Appearance | None] = {}
 
     def donor_of(self, target: int, rng: np.random.Generator) -> int:
         """Return the index of the most alike of some random real faces of other people and other
-        sources than those of track `target`; NOBODY where there is none that can be read."""
+        sources than those of track `target`; NO_DONOR where there is none that can be read."""
         count = min(NUM_CANDIDATES, len(self._reals))
         candidates = [self._reals[i] for i in rng.permutation(len(self._reals))[:count]]
         own, own_look = self.tracks[target].group_keys, self._look(target)
@@ -59,9 +59,9 @@ class LookAlikes:
             if own_look and own.isdisjoint(self.tracks[index].group_keys)
             if (look := self._look(index))
         }
-        return min(distances, key=distances.__getitem__, default=NOBODY)
+        return min(distances, key=distances.__getitem__, default=NO_DONOR)
 
-    def _look(self, index: int) -> Look | None:
+    def _look(self, index: int) -> Appearance | None:
         if index not in self._looks:
             track = self.tracks[index]
             self._looks[index] = _read_look(track.crop_path(track.num_frames // 2))
@@ -97,7 +97,7 @@ def swap(frames: np.ndarray, donor: np.ndarray, rng: np.random.Generator) -> np.
 # Who looks alike
 
 
-def _read_look(path: str) -> Look | None:
+def _read_look(path: str) -> Appearance | None:
     """Return what a crop looks like: light and shade of the face, `(GREY_SIDE**2,) float32` of mean
     0 and length 1, and the colour of the skin, `(3,)`. None where it cannot be read."""
     try:
@@ -118,7 +118,7 @@ def _read_look(path: str) -> Look | None:
     return shade / (np.linalg.norm(shade) + 1e-3), cheeks / SKIN_SPREAD
 
 
-def _distance(look: Look, other: Look) -> float:
+def _distance(look: Appearance, other: Appearance) -> float:
     (shade, skin), (other_shade, other_skin) = look, other
     return (
         2 - 2 * float(shade @ other_shade) + SKIN_WEIGHT * float(((skin - other_skin) ** 2).sum())
@@ -140,7 +140,7 @@ def _alignment(target: np.ndarray, donor: np.ndarray) -> np.ndarray:
     except cv2.error:  # it did not converge
         return nothing
     turned, shift = np.abs(found - nothing)[:, :2].max(), found[:, 2] / ALIGN_SIDE
-    if turned > MOST_TURNED or np.abs(shift).max() > MOST_SHIFTED:
+    if turned > MAX_TURN or np.abs(shift).max() > MAX_SHIFT:
         return nothing
     height, width = target.shape[:2]
     return np.column_stack([found[:, :2], shift * (width, height)])

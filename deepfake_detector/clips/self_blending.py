@@ -11,14 +11,13 @@ little flicker in where the face lies.
 """
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from deepfake_detector import images
-from deepfake_detector.clips.face_masks import random_mask
+from deepfake_detector.clips.face_masks import random_kind, random_mask
 from deepfake_detector.images import Change
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
@@ -109,7 +108,7 @@ def random_colour(rng: np.random.Generator) -> Change:
 
 def random_detail(rng: np.random.Generator) -> Change:
     """Return an alteration of resolution, sharpness, compression or noise."""
-    kind = _random_kind(rng, DETAIL_SHARES)
+    kind = random_kind(rng, DETAIL_SHARES)
     if kind == "resolution":
         factor = np.exp(rng.uniform(np.log(1.3), np.log(3.5)))
         down, up = (INTERPOLATIONS[i] for i in (rng.integers(3), rng.integers(2)))
@@ -147,10 +146,6 @@ def random_generator(rng: np.random.Generator) -> Change:
         return np.clip(large + 2 * amplitude * lattice[..., None], 0, 255).astype(np.uint8)
 
     return generate
-
-
-def _random_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
-    return str(rng.choice(list(shares), p=list(shares.values())))
 
 
 # Where it lies

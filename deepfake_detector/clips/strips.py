@@ -32,11 +32,12 @@ def write_contact_sheets(faces_folder: Path, tracks: Sequence[FaceTrack]) -> lis
     """
     for old in faces_folder.glob("contact_sheet_*.jpeg"):
         old.unlink()
-    pages: list[Path] = []
-    for start in range(0, len(tracks), TRACKS_A_PAGE):
+    pages = []
+    for number, start in enumerate(range(0, len(tracks), TRACKS_A_PAGE)):
         strips = [_labelled_strip(track) for track in tracks[start : start + TRACKS_A_PAGE]]
-        pages.append(faces_folder / f"contact_sheet_{len(pages):03d}.jpeg")
-        pages[-1].write_bytes(jpeg(np.vstack(strips), quality=85))
+        page = faces_folder / f"contact_sheet_{number:03d}.jpeg"
+        page.write_bytes(jpeg(np.vstack(strips), quality=85))
+        pages.append(page)
     return pages
 
 
@@ -53,20 +54,14 @@ def _labelled_strip(track: FaceTrack) -> np.ndarray:
         if averaged[position]:
             cv2.rectangle(tile, (1, 1), (TILE - 2, TILE - 2), RED_BGR, 3)
         tiles.append(tile)
-    rest = np.full((TILE, (CROPS_A_TRACK - len(tiles)) * TILE, 3), 255, np.uint8)
-    return np.hstack([_name_tile(track, sum(averaged)), *tiles, rest])
-
-
-def _name_tile(track: FaceTrack, num_averaged: int) -> np.ndarray:
-    tile = np.full((TILE, NAME_WIDTH, 3), 255, np.uint8)
-    # OpenCV's fonts know ASCII only.
-    name = track.name.encode("ascii", "replace").decode()
-    counts = f"{counted(track.num_frames, 'frame')}, {num_averaged} averaged"
-    lines = [name[:34], name[34:68], counts]
-    for row, (line, colour) in enumerate(zip(lines, (BLACK_BGR, BLACK_BGR, GREY_BGR), strict=True)):
-        place = (6, 30 + 22 * row)
-        cv2.putText(tile, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
-    return tile
+    strip = np.full((TILE, NAME_WIDTH + CROPS_A_TRACK * TILE, 3), 255, np.uint8)
+    strip[:, NAME_WIDTH : NAME_WIDTH + len(tiles) * TILE] = np.hstack(tiles)
+    name = track.name.encode("ascii", "replace").decode()  # OpenCV's fonts know ASCII only
+    counts = f"{counted(track.num_frames, 'frame')}, {sum(averaged)} averaged"
+    for row, line in enumerate([name[:34], name[34:68], counts]):
+        place, colour = (6, 30 + 22 * row), GREY_BGR if line is counts else BLACK_BGR
+        cv2.putText(strip, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+    return strip
 
 
 def spread_faces(track: FaceTrack, count: int = 8) -> list[np.ndarray]:
@@ -80,7 +75,7 @@ def spread_faces(track: FaceTrack, count: int = 8) -> list[np.ndarray]:
 
 
 def strip_jpeg(track: FaceTrack, count: int, side: int) -> bytes:
-    """Return a strip of `count` crops of `side` pixels as a JPEG; empty where none can be read."""
+    """Return a strip of `count` crops of `side` pixels as a JPEG; empty if none can be read."""
     crops = spread_faces(track, count)
     if not crops:
         return b""

@@ -40,6 +40,9 @@ class Reader:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._source.close()
 
     @property

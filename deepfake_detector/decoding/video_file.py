@@ -207,7 +207,7 @@ class VideoFile:
         return Picture(clock_sec, functools.partial(self._pixels, decoded))
 
     def _pixels(self, decoded: av.VideoFrame) -> Pixels:
-        matrix = decoded.side_data.get(Type.DISPLAYMATRIX)
+        matrix = decoded.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
         if decoded.format.name in PLANAR_FORMATS and matrix is None and self._squeeze == 1.0:
             return PlanarPixels(decoded)
         # No pixel is lost: the shorter side is stretched.
@@ -223,7 +223,7 @@ def displayed(image: np.ndarray, matrix: SideData) -> np.ndarray:
     The matrix takes (x, y) to (a x + c y, b x + d y); of an angle in between the nearest quarter
     turn is taken (https://ffmpeg.org/doxygen/trunk/group__lavu__video__display.html).
     """
-    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
+    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
     if abs(b) > abs(a):
         image, a, d = cv2.transpose(image), c, b
     if a < 0 or d < 0:

@@ -1,5 +1,5 @@
 """Evaluation: what evaluate.py says about a model.
 
-In: a trained model and face tracks. Out: scored videos, their metrics with intervals, and a report
-folder. Open `videos.py` first, then `outputs.py`, which writes and prints everything.
+Input: a trained model and face tracks. Output: scored videos, their metrics with intervals, and a
+report folder. Open `videos.py` first, then `outputs.py`, which writes and prints everything.
 """

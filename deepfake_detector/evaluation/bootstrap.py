@@ -8,8 +8,8 @@ The percentile bootstrap of Efron and Tibshirani, An Introduction to the Bootstr
 fail together and are not independent. It does not consider that one person may be in several
 originals.
 
-An interval knows only the videos there are: where all of them are ordered correctly, that of the
-AUC is 1 to 1.
+An interval knows only these videos: if all of them are ordered correctly, that of the AUC is 1 to
+1.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,9 @@ from deepfake_detector.scoring import metrics
 
 LEVEL, RESAMPLES = 0.95, 2000
 # Of each class. The intervals of the AUC contained the true value in 87 of 100 synthetic data sets
-# of 5 originals, in 90 of 10, in 93 to 96 of 20 and more
-# (python -m benchmarks.interval_coverage).
-LEAST_ORIGINALS = 10
-MOST_COUNTS = 4_000_000  # in memory at a time: 32 MB of float64
+# of 5 originals, in 90 of 10, in 93 to 96 of 20 and more (docs/accuracy.md).
+MIN_ORIGINALS = 10
+MAX_COUNTS = 4_000_000  # in memory at a time: 32 MB of float64
 
 
 def intervals(
@@ -33,28 +32,28 @@ def intervals(
     source_groups: Sequence[str] | np.ndarray,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    least_originals: int = LEAST_ORIGINALS,
+    min_originals: int = MIN_ORIGINALS,
 ) -> dict:
     """Return 95 % intervals of ROC AUC and log loss, `[low, high]`, and how they were made.
 
     `labels`, 1 = fake, and `scores`, 0..1, are `(num_videos,)`, and `source_groups` name the
-    original of each video. Both intervals are None, with a `reason`, where the real or the fake
-    videos are of fewer than `least_originals` originals; that of the AUC is None with one class.
+    original of each video. Both intervals are None, with a `reason`, if the real or the fake
+    videos are of fewer than `min_originals` originals; that of the AUC is None with one class.
     """
     labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
     names, groups = np.unique(np.asarray(source_groups, str), return_inverse=True)
     result = {"level": LEVEL, "resampled": "originals", "originals": len(names)}
     result |= {"resamples": resamples, "seed": seed, "roc_auc": None, "log_loss": None}
     least = min((len(set(groups[labels == label])) for label in set(labels.tolist())), default=0)
-    if least < least_originals:
+    if least < min_originals:
         found = counted(least, "original")
         reason = f"too few for an interval: videos of {found} in the rarer class, and it takes "
-        return result | {"reason": f"{reason}{least_originals}"}
+        return result | {"reason": f"{reason}{min_originals}"}
     loss_sums = np.bincount(groups, metrics.log_losses(labels, scores))  # (num_groups,)
     sizes = np.bincount(groups)
     rng = np.random.default_rng(seed)
     aucs, losses = [], []
-    at_once = max(1, MOST_COUNTS // len(labels))
+    at_once = max(1, MAX_COUNTS // len(labels))
     for start in range(0, resamples, at_once):
         # Several times as fast as NumPy's multinomial.
         counts = np.stack(

@@ -1,7 +1,7 @@
 """Metrics of groups of videos: by method, source folder, number of faces, folder of faces.
 
-tables = groups.tables(videos, threshold=0.5)
-tables["method"][0]     # {"name": "Deepfakes", "real": 0, "fake": 40, "roc_auc": 0.81, ...}
+found = groups.group_metrics(videos, threshold=0.5)
+found["method"][0]     # {"name": "Deepfakes", "real": 0, "fake": 40, "roc_auc": 0.81, ...}
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from deepfake_detector.scoring import metrics
 RESAMPLES = 500  # a table may have hundreds of rows
 
 
-def tables(videos: Sequence[ScoredVideo], threshold: float) -> dict[str, list[dict]]:
+def group_metrics(videos: Sequence[ScoredVideo], threshold: float) -> dict[str, list[dict]]:
     """Return a list of rows each for "method", "location", "faces" and "data", sorted by name.
 
     A table without information is empty: one without a named method, or with a single group. That

@@ -30,13 +30,11 @@ DARK_FACTOR = 0.35
 H264_CRF = 35  # of 0..51; 23 is the encoder's default, video sites use up to 30
 SEED = 0
 
-Alteration = Callable[[np.ndarray], np.ndarray]
-
 
 def robustness_table(scorer: ClipScorer, tracks: Sequence[FaceTrack]) -> list[dict]:
     """Return a row for each of ALTERATIONS: `name`, `roc_auc` and `log_loss` of the videos.
 
-    Each alteration has its own highest-scoring faces. Raises UserError where a crop cannot be read.
+    Each alteration has its own highest-scoring faces. Raises UserError if a crop cannot be read.
     """
     paths = whole_video_paths(tracks, scorer.num_frames)
     raw_scores = scorer.score_paths(
@@ -68,19 +66,15 @@ def _noise(shape: tuple[int, ...]) -> np.ndarray:
     return np.rint(rng.standard_normal(shape, np.float32) * NOISE_SIGMA).astype(np.int16)
 
 
-def dark(crops: np.ndarray) -> np.ndarray:
-    return np.rint(crops * np.float32(DARK_FACTOR)).astype(np.uint8)
-
-
 def each_frame(
     alter: Callable[..., np.ndarray], *arguments: object, **options: object
-) -> Alteration:
+) -> images.Change:
     """Return what applies `alter(crop, *arguments, **options)` to each crop of a clip."""
     return lambda crops: np.stack([alter(crop, *arguments, **options) for crop in crops])
 
 
 # Crops in and out, `(num_frames, height, width, 3) uint8` RGB.
-ALTERATIONS: Mapping[str, Alteration] = {
+ALTERATIONS: Mapping[str, images.Change] = {
     "clean": lambda crops: crops,
     "JPEG quality 75": each_frame(images.compress, 75),
     "JPEG quality 50": each_frame(images.compress, 50),
@@ -89,7 +83,7 @@ ALTERATIONS: Mapping[str, Alteration] = {
     "quarter resolution": each_frame(images.resampled, 4),
     "blur": each_frame(cv2.GaussianBlur, (0, 0), BLUR_SIGMA),
     "noise": noisy,
-    "dark": dark,
+    "dark": each_frame(images.colour(DARK_FACTOR, 0.0)),
 } | (
     # The frames of a clip lie further apart than those of a video, so prediction from one to the
     # next helps the encoder less.

@@ -16,8 +16,7 @@ from deepfake_detector.face_dataset.settings import (
     SETTINGS_NAME,
     check_is_folder_of_faces,
 )
-from deepfake_detector.videos.groups import find_source_groups
-from deepfake_detector.videos.metadata import METADATA_NAME
+from deepfake_detector.videos.metadata import METADATA_NAME, find_source_groups
 from deepfake_detector.videos.text import readable
 from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
 

@@ -50,6 +50,7 @@ from deepfake_detector.videos.metadata import METADATA_NAME, Video
 WORK_PREFIX = ".work-"
 # Statuses that a later run keeps; it tries videos of any other status again.
 SETTLED = frozenset({"ok", "no_face"})
+PLACE = ("filename", "location", "file", "changed_ns")  # columns that a move changes
 
 
 @contextlib.contextmanager
@@ -73,13 +74,8 @@ def write_index(save_path: Path, rows: Mapping[str, dict], wanted: Sequence[Vide
 
 
 def is_settled(video: Video, row: Mapping | None, save_path: Path) -> bool:
-    """Return whether an earlier run has finished this very video, by its content.
-
-    A video that has been deleted since then keeps its faces.
-    """
+    """Return whether an earlier run has finished this video; `row` is one of `prepare`."""
     if video.problem or row is None or row["status"] not in SETTLED:
-        return False
-    if stamp_of(video.path) is not None and row["content"] != video.content:
         return False
     folders = face_names(video.name, int(row["faces"] or 0))
     return row["status"] != "ok" or all((save_path / name).is_dir() for name in folders)
@@ -113,7 +109,7 @@ def remove_faces(save_path: Path, name: str, trash: Path) -> None:
 class Prepared:
     """A folder of faces that is ready for a run."""
 
-    manifest: dict[str, dict]  # rows of earlier runs, by the names of the videos of today
+    manifest: dict[str, dict]  # rows that still hold, by the names that their videos have today
     videos: list[Video]  # with their content, as far as it had to be known
     notes: list[str]  # what is not wanted any more, or was renamed
 
@@ -126,28 +122,29 @@ def prepare(
 ) -> Prepared:
     """Make the folder, store the settings, and find out which of all `videos` it holds already.
 
-    Faces of a video that was renamed or moved get its new name. What no location holds any more
-    leaves metadata.json. `overwritten` names videos whose faces are removed, and then those of
-    earlier calls go, too. Raises UserError if the folder cannot be written to, holds something else
-    than faces, faces of other settings, or those of another video of the same name.
+    Faces of a video that was renamed or moved get its new name. Those of other content, and those
+    that no location holds any more, leave metadata.json. `overwritten` names videos whose faces
+    are removed, and then those of earlier calls go, too. Raises UserError if the folder cannot be
+    written to, holds something else than faces, faces of other settings, or those of another video
+    of the same name.
     """
     if save_path == Path() or save_path.resolve() in {v.path.parent.resolve() for v in videos}:
         what = "the current folder" if save_path == Path() else f"{save_path}, a folder of videos"
         raise UserError(f"--save-path is {what}; give a folder of its own, such as faces")
     check_output("--save-path", save_path, (), _holds_faces, is_folder=True, remedy="")
+    names = {video.name for video in videos}
     try:
         save_path.mkdir(parents=True, exist_ok=True)
         with index_lock(save_path):
             remove_dead_folders(save_path, f"{WORK_PREFIX}*")
             manifest = read_manifest(save_path)
+            kept = names - set(overwritten) if overwritten else set(manifest)
+            check_settings(save_path, settings, any(name in kept for name in manifest))
             if overwritten:
-                kept = {video.name for video in videos} - set(overwritten)
                 manifest = remove_others(save_path, manifest, kept)
-            if manifest:
-                check_settings(save_path, settings)
             videos = with_contents(videos, manifest)
-            manifest, notes = with_present_names(save_path, videos, manifest)
             check_names(save_path, videos, manifest)
+            manifest, notes = with_present_names(save_path, videos, manifest)
             write_text(save_path / SETTINGS_NAME, text_of_settings(settings, __version__))
             write_index_locked(save_path, manifest, videos)
     except OSError as error:
@@ -166,15 +163,16 @@ def _holds_faces(folder: Path) -> bool:
     )
 
 
-def check_settings(save_path: Path, settings: FaceSettings) -> None:
-    """Raise UserError if faces of other settings would be mixed with the new ones."""
+def check_settings(save_path: Path, settings: FaceSettings, keeps_faces: bool) -> None:
+    """Raise UserError if faces of other settings, or of another version, would be mixed with the
+    new ones."""
     if not (save_path / SETTINGS_NAME).exists():
         return
     differences = setting_differences(read_settings(save_path), asdict(settings))
-    if differences:
+    if differences and keeps_faces:
         raise UserError(
-            f"{save_path} holds faces made with {differences}; give the same settings, another "
-            "--save-path, or --overwrite to make the faces again"
+            f"{save_path} holds faces made with {differences}; give the same settings or another "
+            "--save-path, or make all faces again with --overwrite"
         )
 
 
@@ -199,41 +197,6 @@ def with_contents(videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> l
     return found
 
 
-def with_present_names(
-    save_path: Path, videos: Sequence[Video], manifest: Mapping[str, dict]
-) -> tuple[dict[str, dict], list[str]]:
-    """Return the rows by the names that their videos have today, and notes on what has changed.
-
-    The folders of a video of the same content and another name are renamed.
-    """
-    names = {video.name for video in videos}
-    free = {row["content"]: name for name, row in sorted(manifest.items())
-            if name not in names and row["content"]}  # fmt: skip
-    rows, renamed = dict(manifest), []
-    for video in videos:
-        old = free.get(video.content) if video.content else None
-        row = rows.get(video.name)
-        if old is None or video.problem or (row and row["content"] == video.content):
-            continue
-        if row is None or not Path(row["location"], row["file"]).exists():
-            rename_faces(save_path, old, video.name)
-            del free[video.content]
-            row = rows.pop(old)
-            place, moved = new_row(video), ("filename", "location", "file", "changed_ns")
-            rows[video.name] = row | {name: place[name] for name in moved}
-            renamed.append((old, video.name))
-    gone = sorted(rows.keys() - names)
-    notes = []
-    if renamed:
-        old, new = renamed[0]
-        notes.append(f"note: {counted(len(renamed), 'video')} known under another name, such as "
-                     f"{new}, before {old}")  # fmt: skip
-    if gone:
-        notes.append(f"note: {counted(len(gone), 'video')} of earlier calls are in none of the "
-                     f"locations of this one and not used any more, such as {gone[0]}")  # fmt: skip
-    return rows, notes
-
-
 def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> None:
     """Raise UserError if another video of the same name, which still exists, has its faces here."""
     for video in videos:
@@ -246,6 +209,43 @@ def check_names(save_path: Path, videos: Sequence[Video], manifest: Mapping[str,
                 f"{save_path} holds the faces of another {video.name}, {other}; give both "
                 "locations in one call, or another --save-path"
             )
+
+
+def with_present_names(
+    save_path: Path, videos: Sequence[Video], manifest: Mapping[str, dict]
+) -> tuple[dict[str, dict], list[str]]:
+    """Return the rows by the names that their videos have today, and notes on what has changed.
+
+    The folders of a video of the same content and another name are renamed. Rows of other content
+    than their video has today are left out. A video that has been deleted keeps its row.
+    """
+    names = {video.name for video in videos}
+    free = {row["content"]: name for name, row in sorted(manifest.items())
+            if name not in names and row["content"]}  # fmt: skip
+    rows, renamed = dict(manifest), []
+    for video in videos:
+        if stamp_of(video.path) is None:
+            continue
+        row = rows.pop(video.name, None)
+        if row is None or row["content"] != video.content:
+            old = None if video.problem else free.pop(video.content, None)
+            if old is None:
+                continue
+            rename_faces(save_path, old, video.name)
+            row = rows.pop(old)
+            renamed.append(f"{video.name}, before {old}")
+        place = new_row(video)
+        rows[video.name] = row | {name: place[name] for name in PLACE}
+    gone = sorted(rows.keys() - names)
+    notes = []
+    if renamed:
+        notes.append(f"note: {counted(len(renamed), 'video')} known under another name, such as "
+                     f"{renamed[0]}")  # fmt: skip
+    if gone:
+        are = "is" if len(gone) == 1 else "are"
+        notes.append(f"note: {counted(len(gone), 'video')} of earlier calls {are} in none of the "
+                     f"locations of this one and not used any more, such as {gone[0]}")  # fmt: skip
+    return rows, notes
 
 
 def rename_faces(save_path: Path, old: str, new: str) -> None:

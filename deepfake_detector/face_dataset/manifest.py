@@ -36,6 +36,7 @@ MANIFEST_FIELDS = [
     "detected",
     "averaged",
     "seconds",
+    "turned",
     "file",
     "changed_ns",
     "content",

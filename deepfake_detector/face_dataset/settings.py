@@ -92,7 +92,7 @@ def as_option(name: str, value: object) -> str:
     """Return a setting as it is typed: "--margin 0.3", "no --fps"."""
     options = {each.name: each.metadata.get("option") for each in fields(FaceSettings)}
     option = options.get(name) or option_of(name)
-    return f"no {option}" if value in (None, False) else f"{option} {_shown(value)}"
+    return f"no {option}" if value is None or value is False else f"{option} {_shown(value)}"
 
 
 def _shown(value: object) -> str:
@@ -137,8 +137,8 @@ def check_contract(settings: Mapping, path: Path) -> None:
     """Raise UserError if faces, or the faces of a model, are those of another version."""
     if settings.get("contract") != CONTRACT:
         raise UserError(
-            f"{path} was written by another version of this project, whose faces differ; make the "
-            "faces again with processing.py, and train again"
+            f"{path} was written by another version of this project, whose faces differ; make "
+            "faces in another folder with processing.py, and train again"
         )
 
 

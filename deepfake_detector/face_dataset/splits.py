@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from deepfake_detector.console import UserError, counted
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
-from deepfake_detector.videos.groups import connected_groups
+from deepfake_detector.videos.metadata import connected_groups
 
 SPLITS = ("train", "validation", "test")
 LEFT_OUT = "left_out"  # next to the splits: videos that are in none

@@ -19,11 +19,11 @@ import cv2
 
 from deepfake_detector.console import one_line
 from deepfake_detector.decoding.diagnosis import MissingError, UnreadableError
-from deepfake_detector.decoding.reader import Reader, open_video
 from deepfake_detector.face_dataset.folder import put_faces, remove_faces
 from deepfake_detector.face_dataset.manifest import new_row
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.following import FaceSearch, FaceWindow, TimeLimit, TooSlowError
+from deepfake_detector.faces.orientation import orientation_note
 from deepfake_detector.parallel import Lost
 from deepfake_detector.videos.content import content_of
 from deepfake_detector.videos.metadata import Video
@@ -79,11 +79,10 @@ def _extract(
     video: Video, save_path: Path, folder: Path, settings: FaceSettings, limit: TimeLimit
 ) -> dict:
     """Find the faces, put their folders in place and return the columns of the manifest."""
-    with open_video(video.path) as reader:
-        search = FaceSearch(video.path, reader, settings, folder, limit)
+    with FaceSearch(video.path, settings, folder, limit) as search:
         *_, window = search.windows()
-        properties = _properties(reader, search, window)
-    if not window.faces:
+        properties = _properties(search, window)
+    if not window.faces or not search.orientation.is_clear:
         return properties | {"status": "no_face", "detected": 0}
     put_faces(save_path, video.name, window.folders, folder)
     sources = Counter(crop.source for face in window.faces for crop in face)
@@ -93,13 +92,16 @@ def _extract(
     return properties | counts | {"faces": len(window.faces), "status": "ok"}
 
 
-def _properties(reader: Reader, search: FaceSearch, window: FaceWindow) -> dict:
+def _properties(search: FaceSearch, window: FaceWindow) -> dict:
     """Return the columns of the manifest that describe the file."""
     height, width = window.frame_size
+    degrees = search.orientation.degrees
+    notes = [search.no_face_note, orientation_note(degrees), search.reader.damage]
     return {
-        "fps": f"{reader.fps:.2f}",
+        "fps": f"{search.reader.fps:.2f}",
         "width": width,
         "height": height,
-        "reason": "; ".join(filter(None, [search.no_face_note, reader.damage])),
+        "turned": degrees or "",
+        "reason": "; ".join(filter(None, notes)),
         "frames_read": search.num_frames,
     }

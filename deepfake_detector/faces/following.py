@@ -1,7 +1,6 @@
 """Looks through a video for faces, window by window, and cuts them out.
 
-    with open_video(path) as reader:
-        search = FaceSearch(path, reader, FaceSettings(), folder, TimeLimit(270))
+    with FaceSearch(path, FaceSettings(), folder, TimeLimit(270)) as search:
         for window in search.windows():
             ...                             # FaceWindow: its times, and the crops of each face
 
@@ -12,6 +11,7 @@ that one or all of them.
 
 import contextlib
 import functools
+import itertools
 import math
 import shutil
 import threading
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.decoding.reader import Reader, open_video
+from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.face_dataset.boxes import Crop, crop_names, write_boxes
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.crop_buffer import CropBuffer
@@ -35,8 +35,12 @@ from deepfake_detector.faces.crops import (
     write_crop,
 )
 from deepfake_detector.faces.detector import Detector
+from deepfake_detector.faces.orientation import NUM_FRAMES, Orientation, find_orientation, turned
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import FaceBoxes
+
+WINDOW_NAME = "window_{:05d}"  # of the folder of a window
+SURE_SHARE = 0.98  # of the frames of a face; if it is detected in more, it is upright
 
 
 class TooSlowError(Exception):
@@ -80,38 +84,76 @@ class FaceWindow:
 
 
 class FaceSearch:
-    """Looks through an open video for faces. Crops go into new folders in `folder`."""
+    """Looks through a video for faces; `with` closes it. Crops go into new folders in `folder`.
+
+    Raises UnreadableError if it is not a video.
+    """
 
     def __init__(
         self,
         path: Path,
-        reader: Reader,
         settings: FaceSettings,
         folder: Path,
         limit: TimeLimit,
         watch: Callable[[Iterator[Frame]], Iterator[Frame]] = iter,
     ):
+        self.reader = open_video(path)
         self.num_frames = 0  # looked at
-        self._path, self._reader, self._settings = path, reader, settings
+        self.orientation = Orientation()
+        self._path, self._settings = path, settings
         self._folder, self._limit = folder, limit
         self._watch = watch  # what else looks at the frames
         self._end_sec, self._last_sec = 0.0, 0.0  # of the windows and of the frames looked at
         self._first_face_sec: float | None = None  # start of the first window with a face
 
+    def __enter__(self) -> "FaceSearch":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.reader.close()
+
     def windows(self, whole: bool = False) -> Iterator[FaceWindow]:
         """Yield the windows up to the first one with a face, at most `search_sec` seconds.
 
-        With `whole` yield all windows, each with a time limit of its own. Raises UnreadableError
-        if no frame can be read or a second reading differs, TooSlowError, and OSError if crops
-        cannot be written.
+        With `whole` yield all windows, each with a time limit of its own. If the first one shows no
+        steady face, it is found out which way up people are, and the video read again with that
+        turn. Raises UnreadableError if no frame can be read or a second reading differs,
+        TooSlowError, and OSError if crops cannot be written.
         """
+        for number, window in enumerate(self._windows(whole)):
+            if number == 0 and self._is_doubtful(window):
+                self.orientation = self._find_orientation(len(window.times_sec))
+                if self.orientation.quarters:
+                    shutil.rmtree(self._folder / WINDOW_NAME.format(0), ignore_errors=True)
+                    self.reader.close()
+                    self.reader, self.num_frames = open_video(self._path), 0
+                    self._first_face_sec = None
+                    yield from self._windows(whole)
+                    return
+            yield window
+
+    def _is_doubtful(self, window: FaceWindow) -> bool:
+        if self._settings.faces == AS_IS:
+            return False
+        main = window.faces[0] if window.faces else []
+        return sum(crop.source == "detected" for crop in main) <= SURE_SHARE * len(main)
+
+    def _find_orientation(self, num_frames: int) -> Orientation:
+        """Return the orientation of the first `num_frames` frames, of which a few are looked at."""
+        chosen = {(2 * number + 1) * num_frames // (2 * NUM_FRAMES) for number in range(NUM_FRAMES)}
+        frames = itertools.islice(self._frames(self._settings.search_end_sec), num_frames)
+        few = [frame for position, frame in enumerate(frames) if position in chosen]
+        return find_orientation(few, _detector(threading.get_ident()))
+
+    def _windows(self, whole: bool) -> Iterator[FaceWindow]:
         search_end_sec = math.inf if whole else self._settings.search_end_sec
-        frames = self._limit.watch(self._reader.frames(search_end_sec, self._settings.fps))
+        frames = self.reader.frames(search_end_sec, self._settings.fps)
+        frames = self._limit.watch(turned(frames, self.orientation.quarters))
         # Squares that were not kept are cut in a second reading, which follows behind.
-        with contextlib.closing(self._frames_again(search_end_sec)) as frames_again:
+        with contextlib.closing(self._frames(search_end_sec)) as frames_again:
             of_windows = split(self._watch(frames), self._settings.capture_sec)
             for number, (start_sec, of_window) in enumerate(of_windows):
-                folder = self._folder / f"window_{number:05d}"
+                folder = self._folder / WINDOW_NAME.format(number)
                 is_late = number > 0 and not whole
                 window = self._window(start_sec, of_window, frames_again, folder, is_late)
                 self.num_frames += len(window.times_sec)
@@ -132,12 +174,12 @@ class FaceSearch:
             start = f"{self._first_face_sec:.1f} seconds"
             later = self._first_face_sec > 0
             return f"no face in the first {start}; faces from {start} on" if later else ""
-        if not self._reader.ended:
+        if not self.reader.ended:
             return f"no face in the first {self._end_sec:.1f} seconds"
         if self.num_frames == 1:
             return "no face in its only frame"
         its = "its " if self._settings.fps is None else ""
-        length_sec = self._last_sec + 1 / min(self._reader.fps, self._settings.fps or math.inf)
+        length_sec = self._last_sec + 1 / min(self.reader.fps, self._settings.fps or math.inf)
         return f"no face in any of {its}{self.num_frames} frames ({length_sec:.1f} seconds)"
 
     def _window(
@@ -165,10 +207,10 @@ class FaceSearch:
             shutil.rmtree(folder, ignore_errors=True)
         return FaceWindow(start_sec, tracker.times_sec, buffer.frame_sizes[-1], crops)
 
-    def _frames_again(self, end_sec: float) -> Generator[Frame, None, None]:
-        """Yield the frames of the video, which is not opened before the first is asked for."""
+    def _frames(self, end_sec: float) -> Generator[Frame, None, None]:
+        """Yield the frames again, upright; the video is opened when the first is asked for."""
         with open_video(self._path) as reader:
-            yield from reader.frames(end_sec, self._settings.fps)
+            yield from turned(reader.frames(end_sec, self._settings.fps), self.orientation.quarters)
 
 
 def split(frames: Iterator[Frame], window_sec: float) -> Iterator[tuple[float, Iterator[Frame]]]:

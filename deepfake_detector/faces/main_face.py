@@ -1,7 +1,8 @@
 """Joins tracklets into faces, and chooses the main face of a video.
 
 The main face is the one that is large for a long time: the chain of tracklets, disjoint in time,
-with the largest sum of box sides. A face that turns away and comes back leaves several tracklets.
+with the largest sum of box sides. A face that turns away and comes back leaves several tracklets. A
+face ends at a cut, because boxes do not identify people across it.
 """
 
 from collections import Counter
@@ -32,7 +33,8 @@ def find_faces(
 ) -> list[FaceBoxes]:
     """Return the boxes of the main face and, with `which` "all", of the further faces.
 
-    The main face has a box in every frame, a further one from its first detection to its last.
+    The main face has a box in every frame of its shot, a further one from its first detection to
+    its last.
     """
     all_times_sec, all_shots = np.asarray(times_sec), np.asarray(shots)
     found = []
@@ -41,9 +43,10 @@ def find_faces(
             (detection for tracklet in face for detection in tracklet.detections),
             key=lambda detection: detection.position,
         )
-        first = detections[0].position if number else 0
-        window = slice(first, detections[-1].position + 1 if number else None)
-        boxes, detected = boxes_of(detections, first, all_times_sec[window], all_shots[window])
+        first, end = detections[0].position, detections[-1].position + 1
+        if number == 0:
+            first, end = np.searchsorted(all_shots, [face[0].shot, face[0].shot + 1]).tolist()
+        boxes, detected = boxes_of(detections, first, all_times_sec[first:end])
         found.append(FaceBoxes(first, boxes, detected))
     return found
 
@@ -54,12 +57,9 @@ def choose_faces(
     """Return the tracklets of each face: the main one, and with `which` "all" the further ones.
 
     A tracklet needs three detections (fewer in a shot of fewer than five frames), and more where
-    no plain look at a whole frame saw it. Each of the best tracklets is joined with those that fill
-    its pauses. In the same shot these must be close to it, because a shirt or a hand is often
-    detected just when the face turns away. In another shot any face at least a quarter as large
-    will do. The best of these chains is the main face.
-
-    A further face stays within one shot, because boxes do not identify people across a cut.
+    no plain look at a whole frame saw it. Each of the best tracklets is joined with those of its
+    shot that fill its pauses. These must be close to it, because a shirt or a hand is often
+    detected just when the face turns away. The best of these chains is the main face.
     """
     candidates = _candidates(tracklets, times_sec, shots)
     if not candidates:
@@ -106,7 +106,7 @@ def _further_faces(
     needed_sec = min(FURTHER_FACE_SEC, (times_sec[-1] - times_sec[0]) / 2)
     faces, rest = [], list(candidates)
     while rest:
-        chain = _chain(rest[0], [tracklet for tracklet in rest if tracklet.shot == rest[0].shot])
+        chain = _chain(rest[0], rest)
         rest = [tracklet for tracklet in rest if tracklet not in chain]
         first, last = min(t.first for t in chain), max(t.last for t in chain)
         detections = sum(len(tracklet.detections) for tracklet in chain)
@@ -121,9 +121,9 @@ def _further_faces(
 
 
 def _chain(best: Tracklet, candidates: Sequence[Tracklet]) -> list[Tracklet]:
-    """Return `best` and the candidates that fill its pauses."""
+    """Return `best` and the candidates of its shot that fill its pauses."""
     chosen = [best]
-    for tracklet in candidates:
+    for tracklet in (candidate for candidate in candidates if candidate.shot == best.shot):
         disjoint = all(
             tracklet.last < other.first or other.last < tracklet.first for other in chosen
         )
@@ -134,11 +134,8 @@ def _chain(best: Tracklet, candidates: Sequence[Tracklet]) -> list[Tracklet]:
 
 def _takes_over(tracklet: Tracklet, chosen: list[Tracklet]) -> bool:
     """Return whether a tracklet can be the face of the chosen ones, before or after them."""
-    neighbours = [other for other in chosen if other.shot == tracklet.shot]
-    if not neighbours:
-        return tracklet.median_side > chosen[0].median_side / 4
     nearest = min(
-        neighbours, key=lambda t: min(abs(t.first - tracklet.last), abs(t.last - tracklet.first))
+        chosen, key=lambda t: min(abs(t.first - tracklet.last), abs(t.last - tracklet.first))
     )
     ends = (nearest.detections[-1], tracklet.detections[0])
     if tracklet.last < nearest.first:

@@ -21,6 +21,7 @@ NUM_FRAMES = 8  # that are searched
 SMALLEST_FACE = 0.05  # of the longer side
 # Of the frames in which a turn has a face at the same place.
 CLEAR, LIKELY = 0.5, 0.25
+NEAR_WIDE = (0.2, 1.3)  # reach and growth, see Detector.search_near
 ROTATIONS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
 
@@ -32,12 +33,16 @@ class Orientation:
     is_clear: bool = True
 
     @property
-    def note(self) -> str:
-        """What to say about it; empty for an upright video."""
-        if not self.is_clear:
-            return "it is not clear which way up the people are"
-        degrees = 90 * self.quarters
-        return f"turned by {degrees} degrees to show the people upright" if degrees else ""
+    def degrees(self) -> int | None:
+        """The turn in degrees, clockwise; None if it is not clear."""
+        return 90 * self.quarters if self.is_clear else None
+
+
+def orientation_note(degrees: int | None) -> str:
+    """Return what to say about the turn of a video; "" for an upright one."""
+    if degrees is None:
+        return "it is not clear which way up the people are"
+    return f"turned by {degrees} degrees to show the people upright" if degrees else ""
 
 
 def find_orientation(frames: Sequence[Frame], detector: Detector) -> Orientation:
@@ -69,7 +74,9 @@ def _steady_share(frames: Iterable[Frame], detector: Detector) -> float:
         total += 1
         found = detector.search_frame(frame, SMALLEST_FACE * max(frame.size))
         if len(found):
-            boxes.append(found[np.argmax(found[:, 2])])
+            largest = found[np.argmax(found[:, 2])]
+            # The whole frame was searched in coarse steps; next to a face they are fine.
+            boxes += list(detector.search_near(frame, largest, *NEAR_WIDE)[:1])
     if not boxes:
         return 0.0
     sides = np.array([box[2] for box in boxes])

@@ -3,7 +3,7 @@
 Outliers go; frames without a detection get the average of the boxes around them; all boxes are
 smoothed in time. Arrays in, arrays out.
 
-    boxes, detected = boxes_of(without_outliers(detections), first, times_sec, shots)
+    boxes, detected = boxes_of(without_outliers(detections), first, times_sec)
 """
 
 from collections.abc import Sequence
@@ -40,11 +40,11 @@ def without_outliers(detections: Sequence[Detection]) -> list[Detection]:
 
 
 def boxes_of(
-    detections: Sequence[Detection], first: int, times_sec: np.ndarray, shots: np.ndarray
+    detections: Sequence[Detection], first: int, times_sec: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a box for each of the frames `first`, `first + 1`, ..., and which were detected.
 
-    `times_sec` and `shots` are those of these frames, `(num_frames,)`; boxes are `(num_frames, 4)
+    The frames are of one shot, their `times_sec` `(num_frames,)`; boxes are `(num_frames, 4)
     float32`, detected `(num_frames,) bool`. At least one detection must lie in these frames.
     """
     boxes = np.zeros((len(times_sec), 4), np.float32)
@@ -53,26 +53,20 @@ def boxes_of(
         if 0 <= detection.position - first < len(times_sec):
             boxes[detection.position - first] = detection.box_xywh
             detected[detection.position - first] = True
-    boxes = smooth(average_missing(boxes, detected, times_sec, shots), times_sec, shots)
+    boxes = smooth(average_missing(boxes, detected, times_sec), times_sec)
     # To one decimal, as in boxes.csv, so that its boxes give the very same crops.
     return np.round(boxes, 1), detected
 
 
-def average_missing(
-    boxes: np.ndarray, detected: np.ndarray, times_sec: np.ndarray, shots: np.ndarray
-) -> np.ndarray:
+def average_missing(boxes: np.ndarray, detected: np.ndarray, times_sec: np.ndarray) -> np.ndarray:
     """Return the boxes, with an average in every frame that has no detection.
 
     The mean of the last three detected boxes before the frame and the mean of the first three
     after it are averaged with weights that fall linearly with the time to the frame. At the start
-    and at the end of the video only one side counts. Boxes of the same shot are preferred; a shot
-    without any takes those of its neighbours. `detected` must hold at least one True.
+    and at the end only one side counts. `detected` must hold at least one True.
     """
-    averaged = boxes.copy()
+    averaged, known = boxes.copy(), np.flatnonzero(detected)
     for position in np.flatnonzero(~detected):
-        known = np.flatnonzero(detected & (shots == shots[position]))
-        if not len(known):
-            known = np.flatnonzero(detected)
         split = np.searchsorted(known, position)
         before, after = known[:split][-NEIGHBOUR_DETECTIONS:], known[split:][:NEIGHBOUR_DETECTIONS]
         if not len(before) or not len(after):
@@ -87,18 +81,17 @@ def average_missing(
     return averaged
 
 
-def smooth(boxes: np.ndarray, times_sec: np.ndarray, shots: np.ndarray) -> np.ndarray:
+def smooth(boxes: np.ndarray, times_sec: np.ndarray) -> np.ndarray:
     """Return the boxes averaged with a Gaussian in time, `(num_frames, 4) float32`.
 
-    So crops do not shake. Boxes of different shots are not mixed, and frames much further apart
-    than 0.08 s keep their own box.
+    So crops do not shake. Frames much further apart than 0.08 s keep their own box.
     """
     totals, weights = boxes.astype(np.float64), np.ones((len(boxes), 1))
     for apart in range(1, len(boxes)):  # all pairs of frames at this distance, both ways
         away_sec = times_sec[apart:] - times_sec[:-apart]
         if away_sec.min() > SMOOTHING_REACH_SEC:
             break
-        near = (away_sec <= SMOOTHING_REACH_SEC) & (shots[apart:] == shots[:-apart])
+        near = away_sec <= SMOOTHING_REACH_SEC
         share = (near * np.exp(-0.5 * (away_sec / SMOOTHING_SEC) ** 2))[:, None]
         totals[:-apart] += share * boxes[apart:]
         totals[apart:] += share * boxes[:-apart]

@@ -13,7 +13,9 @@ worker. A graph is traced once per scorer.
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,10 +26,26 @@ from deepfake_detector.clips.loading import load_clip
 from deepfake_detector.clips.sampling import whole_video_paths
 from deepfake_detector.console import UserError, progress
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.images import Change
 from deepfake_detector.scoring import calibration
-from deepfake_detector.scoring.distributed import gather, timed
 
-Alteration = Callable[[np.ndarray], np.ndarray]
+
+def timed(batches: Iterable) -> Iterator[tuple[Any, float]]:
+    """Yield each batch with the seconds that were spent waiting for it."""
+    iterator, end = iter(batches), object()
+    while True:
+        started = time.perf_counter()
+        batch = next(iterator, end)
+        if batch is end:
+            return
+        yield batch, time.perf_counter() - started
+
+
+def gather(*values: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Within `strategy.run`, return the rows of all replicas, in the order of the global batch."""
+    context = tf.distribute.get_replica_context()
+    # An argument of a function has no device yet, and what has none cannot be gathered.
+    return tuple(context.all_gather(tf.identity(rows), axis=0) for rows in values)
 
 
 class ClipScorer:
@@ -64,14 +82,14 @@ class ClipScorer:
 
     def score_tracks(self, tracks: Sequence[FaceTrack]) -> np.ndarray:
         """Return the raw score of each face track, `(num_tracks,) float64`, of one clip that spans
-        the whole video. Raises UserError where a crop cannot be read."""
+        the whole video. Raises UserError if a crop cannot be read."""
         return self.score_paths(whole_video_paths(tracks, self.num_frames), tracks)[:, 0]
 
     def score_paths(
         self,
         paths: np.ndarray,
         tracks: Sequence[FaceTrack],
-        alter: Alteration | None = None,
+        alter: Change | None = None,
         num_variants: int = 1,
         description: str = "scoring",
     ) -> np.ndarray:
@@ -80,7 +98,7 @@ class ClipScorer:
         `paths`, `(num_clips, num_frames)`, are crops of `tracks`. `alter` makes `num_variants`
         clips, `(num_variants, num_frames, side, side, 3) uint8`, of the crops of one clip,
         `(num_frames, side, side, 3) uint8` RGB, before they are resized for the model; each crop is
-        read once for all variants. Raises UserError where a crop cannot be read.
+        read once for all variants. Raises UserError if a crop cannot be read.
         """
         num_clips = len(paths) * num_variants
         if not num_clips:
@@ -133,7 +151,7 @@ class ClipScorer:
     def load(self, paths: Sequence[Sequence[str]]) -> np.ndarray:
         """Return clips by the paths of their crops, `(num_clips, num_frames, *img_size, 3) uint8`.
 
-        Raises a `tf.errors.OpError` where a crop cannot be read.
+        Raises a `tf.errors.OpError` if a crop cannot be read.
         """
         return self._load(tf.constant(paths, tf.string)).numpy()
 
@@ -173,7 +191,7 @@ class ClipScorer:
         )
 
     def _clips(
-        self, paths: np.ndarray, alter: Alteration | None, num_variants: int
+        self, paths: np.ndarray, alter: Change | None, num_variants: int
     ) -> "tf.data.Dataset":
         """Return a data set of clips, `(num_frames, *img_size, 3) uint8`, all variants of the first
         clip first."""

@@ -10,7 +10,7 @@ from sklearn import metrics as sklearn_metrics
 from deepfake_detector.scoring import calibration
 
 LOG_LOSS_CLIP = 1e-7  # a score of exactly 0 or 1 on the wrong side would cost infinitely much
-MOST_BINS, VIDEOS_A_BIN = 15, 10
+MAX_BINS, VIDEOS_A_BIN = 15, 10
 
 
 def video_metrics(
@@ -70,7 +70,7 @@ def decided_metrics(
 
 
 def has_both(labels: np.ndarray) -> bool:
-    """Say whether there are real and fake videos."""
+    """Return whether there are real and fake videos."""
     return len(set(labels.tolist())) == 2
 
 
@@ -123,7 +123,7 @@ def reliability(labels: np.ndarray, scores: np.ndarray, num_bins: int | None = N
     `high`, `videos` and, where there are any, the mean `score` and the share `fake`.
     """
     if num_bins is None:
-        num_bins = int(np.clip(len(labels) // VIDEOS_A_BIN, 2, MOST_BINS))
+        num_bins = int(np.clip(len(labels) // VIDEOS_A_BIN, 2, MAX_BINS))
     counts = np.bincount(labels, minlength=2)
     weights = (1 / np.maximum(counts, 1))[labels] / 2  # (num_videos,)
     edges = np.linspace(0, 1, num_bins + 1)

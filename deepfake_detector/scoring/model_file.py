@@ -5,11 +5,9 @@ model = load(Path("run/model.keras"), settings)
 """
 
 import json
-import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -21,11 +19,11 @@ from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.networks.folding import fold_time
 from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.clip_scorer import ClipScorer
-from deepfake_detector.scoring.trained_model import model_problem, read_model_settings
+from deepfake_detector.scoring.trained_model import read_model_settings
 from deepfake_detector.scoring.video_scores import highest_scoring_tracks
 
-# What Keras 3.9 to 3.15 write about every layer that has it, with the defaults. Keras 3.8 refuses
-# arguments that it does not know.
+# What Keras 3.15 writes about layers, with the defaults. Keras 3.14 and earlier, which TensorFlow
+# 2.21 runs with, refuse a file with an argument that they do not know.
 NEWER_ARGUMENTS = {
     "input_axes": None,
     "output_axes": None,
@@ -37,54 +35,37 @@ NEWER_ARGUMENTS = {
 
 
 def save(network: keras.Model, path: Path) -> None:
-    """Write a model as a .keras file, whole, that Keras 3.8 and every later version opens.
+    """Write a model as a .keras file, whole, that Keras 3.10 and every later version opens."""
 
-    benchmarks/keras_versions.py shows it.
-    """
-    with written_whole(path) as plain:
-        network.save(plain)
-        with (
-            written_whole(plain) as partial,
-            zipfile.ZipFile(plain) as source,
-            zipfile.ZipFile(partial, "w") as target,
-        ):
-            for entry in source.infolist():
-                with source.open(entry) as old, target.open(entry.filename, "w") as new:
-                    if entry.filename == "config.json":
-                        new.write(json.dumps(_without_newer_arguments(json.load(old))).encode())
-                    else:
-                        shutil.copyfileobj(old, new)
+    def without_newer_arguments(node: dict) -> dict:
+        return {
+            name: value
+            for name, value in node.items()
+            if name not in NEWER_ARGUMENTS or value != NEWER_ARGUMENTS[name]
+        }
 
-
-def _without_newer_arguments(node: Any) -> Any:
-    """Return a Keras configuration without arguments that Keras 3.8 does not know, where they have
-    their default values."""
-    if isinstance(node, list):
-        return [_without_newer_arguments(part) for part in node]
-    if not isinstance(node, dict):
-        return node
-    kept = {
-        name: _without_newer_arguments(value)
-        for name, value in node.items()
-        if name not in NEWER_ARGUMENTS or value != NEWER_ARGUMENTS[name]
-    }
-    # An operation takes either arguments or a name there; Keras finds it by the name outside.
-    if str(kept.get("module")).startswith("keras.src.ops") and len(kept["config"]) > 1:
-        kept["config"].pop("name", None)
-    return kept
+    with written_whole(path) as partial:
+        network.save(partial)
+        with zipfile.ZipFile(partial) as parts:
+            contents = {name: parts.read(name) for name in parts.namelist()}
+        config = json.loads(contents["config.json"], object_hook=without_newer_arguments)
+        contents["config.json"] = json.dumps(config).encode()
+        with zipfile.ZipFile(partial, "w") as parts:
+            for name, content in contents.items():
+                parts.writestr(name, content)
 
 
 def open_model(model_path: Path) -> keras.Model:
-    """Return the model as it was saved; raises UserError for a file that is none.
+    """Return the model as it was saved; raises UserError if the file is not a model.
 
     Keras's safe mode is on: it refuses a file that asks for code of its own to be run
     (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
     """
     try:
         return keras.models.load_model(model_path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        is_no_zip = model_path.suffix == ".keras" and model_problem(model_path)
-        reason = "it is damaged, or no .keras file" if is_no_zip else shortened(str(error))
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        is_whole = model_path.suffix != ".keras" or zipfile.is_zipfile(model_path)
+        reason = shortened(str(error)) if is_whole else "it is damaged, or not a .keras file"
         raise UserError(f"{model_path} cannot be opened as a Keras model: {reason}") from error
 
 
@@ -99,7 +80,7 @@ def load(model_path: Path, settings: Mapping) -> keras.Model:
 def open_checked(model_path: Path, settings: Mapping) -> keras.Model:
     """Return the model as it was saved, once it takes the clips of `settings`, its settings.json.
 
-    Raises UserError for a file that is no model, or one that does not fit its settings.
+    Raises UserError for a file that is not a model, or one that does not fit its settings.
     """
     model = open_model(model_path)
     expected = (settings["num_frames"], *settings["img_size"], 3)
@@ -115,18 +96,17 @@ def _size(shape: Sequence[int]) -> str:
     return f"{counted(shape[0], 'frame')} of {' x '.join(map(str, shape[1:-1]))} pixels"
 
 
-def calibrate(model_path: Path, videos: Sequence[FaceTrack]) -> dict:
-    """Calibrate a finished model on its validation videos and return its completed settings.json.
+def calibrate(model_path: Path, tracks: Sequence[FaceTrack]) -> dict:
+    """Return the settings.json of a finished model with its calibration and operating points.
 
-    What comes in is a calibration and operating points, see `calibration.calibrate`. Settings that
-    have them already stay as they are.
+    If it has none yet, they are found on `tracks`, those of its validation videos, and written.
     """
     settings = read_model_settings(model_path)
     if not settings.get("calibration"):
-        scores = ClipScorer(load(model_path, settings), settings).score_tracks(videos)
-        deciding = highest_scoring_tracks(videos, scores)
-        labels = np.array([videos[index].label for index in deciding])
-        settings = save_calibration(model_path, settings, labels, scores[deciding])
+        scores = ClipScorer(load(model_path, settings), settings).score_tracks(tracks)
+        highest = highest_scoring_tracks(tracks, scores)
+        labels = np.array([tracks[index].label for index in highest])
+        settings = save_calibration(model_path, settings, labels, scores[highest])
     return settings
 
 

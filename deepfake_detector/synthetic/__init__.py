@@ -1,5 +1,5 @@
 """Synthetic people: talking heads and face swaps between them, drawn from random numbers.
 
-In: a seed. Out: frames, `(num_frames, height, width, 3) uint8` RGB. Open `people.py` first;
+Input: a seed. Output: frames, `(num_frames, height, width, 3) uint8` RGB. Open `scene.py` first;
 `sample_data.py` makes a labelled data set of them.
 """

@@ -1,14 +1,11 @@
-"""What happens between the steps and epochs of a training, as callbacks of Keras.
+"""What happens at the end of each epoch of a training, as callbacks of Keras.
 
-All of them get what they know of earlier epochs from the history, so that a run that goes on where
-it stopped behaves as one that never did.
+All of them get what they know of earlier epochs from the history, so that a run that goes on after
+a stop behaves as one that was never stopped.
 """
 
 import importlib.util
-import math
-import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import keras
 
@@ -17,7 +14,7 @@ from deepfake_detector.scoring.trained_model import MODEL_NAME
 from deepfake_detector.training import devices, run_folder
 from deepfake_detector.training.loop import Trainer
 from deepfake_detector.training.run_folder import RunState
-from deepfake_detector.training.settings import RunOptions, Stage
+from deepfake_detector.training.settings import Stage
 
 MONITOR = "val_loss"
 
@@ -26,86 +23,59 @@ def all_callbacks(
     trainer: Trainer,
     stage: Stage,
     state: RunState,
-    options: RunOptions,
+    tensorboard: bool = False,
     own: Sequence[keras.callbacks.Callback] = (),
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks of a training, with the user's `own` after the usual ones.
 
-    Only early stopping and `own` are for all workers, the others are for the chief.
+    Early stopping and `own` are for all workers, the others only for the chief. Raises UserError
+    if TensorBoard is wanted and not installed.
     """
-    history = trainer.progress.history
-    stop = PatientStop(stage.settings.patience, history, state.extended_after)
-    if not devices.is_chief(trainer.strategy):
-        return [stop, *own]
-    writers = [SaveModel(trainer, stage.folder, stage.keep_last)]
-    if options.tensorboard:
-        writers.append(tensorboard_logs(stage.folder / "tensorboard"))
+    callbacks: list[keras.callbacks.Callback] = [Patience(state, stage.settings.patience)]
+    is_chief = devices.is_chief(trainer.strategy)
+    if tensorboard and is_chief:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise UserError("--tensorboard needs another package: pip install tensorboard")
+        logs = stage.folder / "tensorboard"
+        callbacks.append(keras.callbacks.TensorBoard(logs, write_graph=False))
+    callbacks.extend(own)
     # What is not in the saved state is done again after a stop: it has to be saved last.
-    return [stop, *writers, *own, SaveState(trainer, stage.folder, state, options)]
+    return [*callbacks, SaveEpoch(trainer, stage, state)] if is_chief else callbacks
 
 
-def tensorboard_logs(folder: Path) -> keras.callbacks.Callback:
-    """Return what writes logs for TensorBoard; raises UserError where that is not installed."""
-    if importlib.util.find_spec("tensorboard") is None:
-        raise UserError("--tensorboard needs a package of its own: pip install tensorboard")
-    return keras.callbacks.TensorBoard(folder, write_graph=False)
+def best_epoch(history: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """Return the metrics of the epoch with the lowest validation loss, the first one of equals."""
+    return min(history, key=lambda epoch: epoch[MONITOR])
 
 
-class PatientStop(keras.callbacks.EarlyStopping):
-    """EarlyStopping that knows the `history` of the run it goes on with.
+class Patience(keras.callbacks.Callback):
+    """Stops after so many epochs without a better validation loss, counted again from the epoch at
+    which the user asked for more."""
 
-    After epoch `extended_after`, at which the user asked for more epochs, its patience starts
-    again.
-    """
-
-    def __init__(
-        self, patience: int, history: Sequence[Mapping[str, float]], extended_after: int = 0
-    ):
-        super().__init__(MONITOR, mode="min", patience=patience)
-        self._history, self._extended_after = list(history), extended_after
+    def __init__(self, state: RunState, patience: int):
+        super().__init__()
+        self._state, self._patience = state, patience
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
-        super().on_train_begin(logs)
-        for epoch_metrics in self._history:
-            self.on_epoch_end(epoch_metrics["epoch"] - 1, epoch_metrics)
-            if epoch_metrics["epoch"] <= self._extended_after:
-                self.wait, self.model.stop_training = 0, False
-
-
-class SaveModel(keras.callbacks.Callback):
-    """Saves the network in the run folder `out` whenever validation is best, or after every epoch
-    with `keep_last`."""
-
-    def __init__(self, trainer: Trainer, out: Path, keep_last: bool = False):
-        super().__init__()
-        self._trainer, self._out, self._keep_last = trainer, out, keep_last
-        history = trainer.progress.history
-        self._best = min((epoch[MONITOR] for epoch in history), default=math.inf)
+        history = self._state.history
+        if history:
+            since = max(best_epoch(history)["epoch"], self._state.extended_after)
+            self.model.stop_training |= len(history) - since >= self._patience
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        loss = (logs or {})[MONITOR]
-        if self._keep_last or loss < self._best:
-            self._best = loss
-            self._trainer.save(self._out / MODEL_NAME)
+        self.on_train_begin()
 
 
-class SaveState(keras.callbacks.Callback):
-    """Keeps history.csv and the state up to date: after each epoch, and every few minutes."""
+class SaveEpoch(keras.callbacks.Callback):
+    """Saves the model if it is the best one so far, or after single frames, and the state."""
 
-    def __init__(self, trainer: Trainer, out: Path, state: RunState, options: RunOptions):
+    def __init__(self, trainer: Trainer, stage: Stage, state: RunState):
         super().__init__()
-        self._trainer, self._out, self._state = trainer, out, state
-        self._pause_sec = 60 * options.checkpoint_minutes
-        self._saved_at = time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
-        if time.monotonic() - self._saved_at >= self._pause_sec:
-            self._save()
+        self._trainer, self._stage, self._state = trainer, stage, state
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        run_folder.write_history(self._out, self._trainer.progress.history)
-        self._save()
-
-    def _save(self) -> None:
-        run_folder.save_state(self._out, self._trainer, self._state)
-        self._saved_at = time.monotonic()
+        history, folder = self._state.history, self._stage.folder
+        # With few people to validate on, single frames are best by chance before much is learned.
+        if self._stage.is_first or best_epoch(history) is history[-1]:
+            self._trainer.save(folder / MODEL_NAME)
+        run_folder.save_state(folder, self._trainer.variables, self._state)

@@ -2,7 +2,7 @@
 
 `cluster_strategy` finds a cluster by TF_CONFIG or the variables of a Slurm step with several tasks.
 `choose_precision` returns the number format that the GPUs are fastest with. `explained_errors` says
-what to do where they fail.
+what to do if they fail.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def cluster_strategy() -> tf.distribute.Strategy | None:
     With TF_CONFIG, or as one of several tasks of a Slurm step: MultiWorkerMirroredStrategy, which
     waits until all workers are there. Call it before any other operation of TensorFlow.
 
-    Raises UserError for a TF_CONFIG that describes no cluster.
+    Raises UserError for a TF_CONFIG that does not describe a cluster.
     """
     if os.environ.get("TF_CONFIG"):
         _check_tf_config(os.environ["TF_CONFIG"])
@@ -51,17 +51,14 @@ def cluster_strategy() -> tf.distribute.Strategy | None:
 
 
 def _check_tf_config(text: str) -> None:
-    """Raise UserError where TF_CONFIG does not name the workers and which of them this one is."""
+    """Raise UserError unless TF_CONFIG names the workers and which of them this one is."""
     try:
         config = json.loads(text)
-        workers, task = config["cluster"]["worker"], config["task"]
-        known = task["type"] in config["cluster"] and 0 <= int(task["index"]) < len(
-            config["cluster"][task["type"]]
-        )
-        known = known and len(workers) > 0
-    except (ValueError, TypeError, KeyError):
-        known = False
-    if not known:
+        task = config["task"]
+        is_known = task["index"] in range(len(config["cluster"][task["type"]]))
+    except (ValueError, TypeError, LookupError):
+        is_known = False
+    if not is_known or not config["cluster"].get("worker"):
         raise UserError(
             f"TF_CONFIG is {text}; it must name the workers and which of them this one is, as in "
             '{"cluster": {"worker": ["host1:8888", "host2:8888"]}, "task": {"type": "worker", '
@@ -94,7 +91,7 @@ def _slurm_cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Say whether this process writes the run folder: the only process, or the first worker."""
+    """Return whether this process writes the run folder: the only process, or the first worker."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:
         return True
@@ -104,7 +101,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """Return the devices of a strategy in words, such as "8 GPUs of 2 workers"."""
+    """Return the devices of a strategy, such as "8 GPUs of 2 workers"."""
     replicas = strategy.num_replicas_in_sync
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     text = f"{replicas} {kind}{'s' if replicas > 1 else ''}"
@@ -131,8 +128,8 @@ def choose_precision(asked: str = "auto") -> str:
 
 
 @contextlib.contextmanager
-def explained_errors(videos: Sequence[FaceTrack], batch_size: int) -> Iterator[None]:
-    """Turn a lost worker, too little memory or an unreadable crop of `videos` into a UserError."""
+def explained_errors(tracks: Sequence[FaceTrack], batch_size: int) -> Iterator[None]:
+    """Turn a lost worker, too little memory or an unreadable crop of `tracks` into a UserError."""
     try:
         yield
     except WORKER_LOST as error:
@@ -146,4 +143,4 @@ def explained_errors(videos: Sequence[FaceTrack], batch_size: int) -> Iterator[N
             f"out of memory with {counted(batch_size, 'clip')} a batch; lower {lower}"
         ) from error
     except tf.errors.OpError as error:
-        raise UserError(read_errors.explain(error, videos)) from error
+        raise UserError(read_errors.explain(error, tracks)) from error

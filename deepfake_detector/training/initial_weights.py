@@ -1,84 +1,73 @@
-"""The weights of another model as the first ones of a training, also from frames to clips.
+"""First weights from another model, also for a training on clips from one on frames.
 
-path = find_initial_model("head/model.keras", "efficientnet-lite0")
-set_network_weights(network, read_weights(path, "efficientnet-lite0", face_settings))
+weights, initial = find_weights(settings, face_settings)
+set_network_weights(network, weights)
 """
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, say
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
-from deepfake_detector.networks import catalogue
-from deepfake_detector.scoring import model_file, trained_model
+from deepfake_detector.networks.catalogue import BACKBONES, IMAGENET, PRETRAINED, RANDOM
+from deepfake_detector.scoring import model_file
 from deepfake_detector.scoring.trained_model import find_model, read_model_settings
+from deepfake_detector.training.settings import TrainSettings
 
 OPEN_GATE = 5.0  # before the sigmoid: 0.993
 LINEAR_SCALE = 0.05  # of a logit: the tanh of the LSTM is nearly linear up to a logit of 10
 
 
-def find_initial_model(initial: str, architecture: str) -> Path | None:
-    """Return the .keras file of the model that a training begins with, or None without one.
+def find_initial_model(settings: TrainSettings) -> Path | None:
+    """Return the .keras file of the model that a training begins with; None if its first weights
+    are those of ImageNet, random ones, or from a file of a network of keras.applications.
 
-    `initial` is that of TrainSettings. Where it names weights of a network of keras.applications
-    alone, there is no model. Raises UserError where the model is missing.
+    Raises UserError if the model does not exist.
     """
-    if initial in (catalogue.IMAGENET, catalogue.RANDOM):
+    initial = settings.initial
+    if initial in (IMAGENET, RANDOM):
         return None
-    if initial == catalogue.PRETRAINED:
-        shipped = trained_model.PRETRAINED
-        if not shipped.exists():
-            raise UserError(
-                f"the pretrained model is missing: it belongs in {shipped}; put it there, or give "
-                "--from imagenet or --from random"
-            )
-        return find_model(shipped)
     path = Path(initial)
-    if architecture in catalogue.BACKBONES and path.is_file() and not _holds_detector(path):
+    is_run = path.is_dir() or (path.parent / SETTINGS_NAME).exists()
+    if settings.architecture in BACKBONES and path.exists() and not is_run:
         return None
-    return find_model(initial, "--from")
+    return find_model(None if initial == PRETRAINED else path, "--from")
 
 
-def _holds_detector(path: Path) -> bool:
-    """Say whether a file is a model of train.py, and not weights of a frame encoder alone."""
-    try:
-        with zipfile.ZipFile(path) as parts:
-            return b'"TimeDistributed"' in parts.read("config.json")
-    except (zipfile.BadZipFile, KeyError):
-        return False
+def find_weights(
+    settings: TrainSettings, face_settings: Mapping
+) -> tuple[list[np.ndarray] | None, str]:
+    """Return all weights of another model for `set_network_weights`, or None, and where the CNN
+    gets its weights from without them (`build_model`).
 
-
-def read_weights(path: Path, architecture: str, face_settings: Mapping) -> list[np.ndarray]:
-    """Return the weights of a .keras file for a network of `architecture`, and print a note where
-    they were trained on other faces.
-
-    Raises UserError where the file is of another architecture, or it or the settings.json next to
-    it cannot be read.
+    Prints a note if the model was trained on other faces. Raises UserError if it is of another
+    architecture, or cannot be read.
     """
-    if (path.parent / SETTINGS_NAME).exists():
-        settings = read_model_settings(path)
-        found = settings.get("training", {}).get("architecture", architecture)
-        if found != architecture:
-            raise UserError(
-                f"{path} is a model of {found}, this training is one of {architecture}; give "
-                f"--architecture {found}, or another --from"
-            )
-        differences = setting_differences(settings["faces"], face_settings, by="these faces")
-        if differences:
-            print(f"note: {path} was trained on other faces: {differences}")
-    return model_file.open_model(path).get_weights()
+    path = find_initial_model(settings)
+    if path is None:
+        return None, settings.initial
+    found = read_model_settings(path)
+    architecture = found.get("training", {}).get("architecture", settings.architecture)
+    if architecture != settings.architecture:
+        raise UserError(
+            f"{path} is a model of {architecture}, this training is one of "
+            f"{settings.architecture}; give --architecture {architecture}, or another --from"
+        )
+    differences = setting_differences(found["faces"], face_settings, by="these faces")
+    if differences:
+        say(f"note: {path} was trained on other faces: {differences}")
+    return model_file.open_model(path).get_weights(), RANDOM
 
 
 def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
-    """Set all weights, or those of the frame encoder where only they fit.
+    """Set all weights, or those of the frame encoder if only they fit.
 
-    Where they come from a model of one frame, a network of clips then gives a clip the mean logit
-    of its frames. Where they come from a model of clips, a network of one frame gets a new last
-    layer (`begin_at_zero`). Raises UserError where not even the encoder fits.
+    With those of a model of one frame, a network of clips then gives a clip the mean logit of its
+    frames. With those of a model of clips, a network of one frame gets a new last layer
+    (`begin_at_zero`). Raises UserError if not even the encoder fits.
     """
     encoder = network.get_layer("frames")
     of_encoder, of_head = weights[: len(encoder.weights)], weights[len(encoder.weights) :]

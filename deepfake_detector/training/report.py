@@ -15,11 +15,10 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
 from deepfake_detector.pages import save_figure
 from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_settings
-from deepfake_detector.training.callbacks import MONITOR
-from deepfake_detector.training.run_folder import read_history
+from deepfake_detector.training.callbacks import best_epoch
+from deepfake_detector.training.run_folder import STATE_NAME, History, Splits, read_state
 from deepfake_detector.training.settings import FRAMES_FOLDER
 
-History = Sequence[Mapping[str, float]]
 BOTH = {"training": "", "validation (held-out originals)": "val_"}
 CHARTS = {
     "acc_per_epoch": ("accuracy at 0.5", {name: f"{of}accuracy" for name, of in BOTH.items()}),
@@ -28,96 +27,60 @@ CHARTS = {
 }
 
 
-def print_splits(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
+def print_splits(splits: Splits) -> None:
     """Print how many videos, originals and people each split has, and how many are left out."""
-    rows = []
-    for split in SPLITS:
-        tracks = splits[split]
-        real, fake = (
-            count_videos(track for track in tracks if track.label == label) for label in (0, 1)
-        )
-        originals = counted(len({track.source_group for track in tracks}), "original")
-        text = f"{real} real, {fake} fake, {originals}"
-        people = {person for track in tracks for person in track.people}
-        if people:
-            text += f", {counted(len(people), 'person', 'people')}"
-        rows.append((split, text))
-    claim, warning = what_is_known([track for split in SPLITS for track in splits[split]])
-    print_table(f"videos by split; {claim}", rows)
+    tracks = [track for split in SPLITS for track in splits[split]]
+    claim, warning = what_is_known(tracks)
+    title = f"videos by split; {claim}"
+    print_table(title, [(split, _counts(splits[split])) for split in SPLITS])
     if warning:
         print(f"note: {warning}; a videos.csv can say it, see docs/data.md")
     left_out = count_videos(splits[LEFT_OUT])
     if left_out:
         print(f"{counted(left_out, 'video')} left out: people of two splits are on them")
-        if any(track.split != "train" for split in SPLITS for track in splits[split]):
+        if any(track.split != "train" for track in tracks):
             print(
                 "--ignore-official-split splits all videos at random, also those whose split the "
                 "metadata names"
             )
 
 
-def print_result(out: Path, history: History, run_settings: Mapping) -> None:
-    """Write the charts of a finished training, and print its best epoch and where to find it."""
-    best, of_frames = best_epoch(history), history_of_frames(out, run_settings, history)
-    calibration = run_settings["calibration"]
-    versions = f"{tf.__version__}, {keras.__version__}, {platform.python_version()}"
+def _counts(tracks: Sequence[FaceTrack]) -> str:
+    real, fake = (count_videos(t for t in tracks if t.label == label) for label in (0, 1))
+    text = f"{real} real, {fake} fake, "
+    text += counted(len({track.source_group for track in tracks}), "original")
+    people = {person for track in tracks for person in track.people}
+    return f"{text}, {counted(len(people), 'person', 'people')}" if people else text
+
+
+def print_result(out: Path, history: History, saved: Mapping) -> None:
+    """Write the charts of a finished training, and print its best epoch and where to find it.
+
+    `saved` is the settings.json of the run.
+    """
+    best, of_frames, calibration = best_epoch(history), frame_history(out), saved["calibration"]
     epochs = f"{len(of_frames)} of single frames, then " if of_frames else ""
-    rows = [
-        ("epochs", f"{epochs}{len(history)} of clips"),
-        ("best epoch of clips", str(best["epoch"])),
-        ("validation log loss", f"{best['val_loss']:.4f}"),
-        ("validation accuracy", f"{best['val_accuracy']:.4f}"),
-        ("validation AUC", f"{best['val_auc']:.4f}"),
-        (
-            "calibration of the logits",
-            calibration.get("reason")
-            or f"slope {calibration['slope']:.3f}, offset {calibration['offset']:.3f}",
-        ),
-        *(
-            (f"operating point {name}", _operating_point(point))
-            for name, point in run_settings["operating_points"].items()
-        ),
-        ("seconds", f"{seconds_of([*of_frames, *history]):.0f}"),
-        ("TensorFlow, Keras, Python", versions),
-        ("model", str(out / MODEL_NAME)),
-        *(("chart", str(path)) for path in write_charts(out, history, of_frames)),
-    ]
-    print_table("trained", rows)
-
-
-def summary(out: Path, history: History) -> dict:
-    """Return what --json-summary prints."""
-    settings = read_model_settings(out / MODEL_NAME)
-    of_frames = history_of_frames(out, settings, history)
-    return {
-        "version": __version__,
-        "model": str(out / MODEL_NAME),
-        "frame_epochs": len(of_frames),
-        "epochs": len(history),
-        "best": best_epoch(history),
-        "seconds": round(seconds_of([*of_frames, *history]), 2),
-        "calibration": settings["calibration"],
-        "operating_points": settings["operating_points"],
-    }
-
-
-def history_of_frames(out: Path, run_settings: Mapping, of_clips: History) -> History:
-    """Return the metrics per epoch of the training on single frames before that on clips; none
-    where there was no such training, or where its history.csv is damaged."""
-    if not run_settings["training"].get("frame_epochs"):  # earlier versions had no such stage
-        return []
-    found = read_history(out / FRAMES_FOLDER)
-    return found if all(epoch.keys() >= of_clips[0].keys() for epoch in found) else []
-
-
-def best_epoch(history: History) -> Mapping[str, float]:
-    """Return the metrics of the epoch with the lowest validation loss, the first one of equals."""
-    return min(history, key=lambda epoch: epoch[MONITOR])
-
-
-def seconds_of(history: History) -> float:
-    """Return how long the epochs took."""
-    return sum(epoch["seconds"] for epoch in history)
+    fitted = f"slope {calibration['slope']:.3f}, offset {calibration['offset']:.3f}"
+    points = saved["operating_points"].items()
+    print_table(
+        "trained",
+        [
+            ("epochs", f"{epochs}{len(history)} of clips"),
+            ("best epoch of clips", str(best["epoch"])),
+            ("validation log loss", f"{best['val_loss']:.4f}"),
+            ("validation accuracy", f"{best['val_accuracy']:.4f}"),
+            ("validation AUC", f"{best['val_auc']:.4f}"),
+            ("calibration of the logits", calibration.get("reason") or fitted),
+            *((f"operating point {name}", _operating_point(point)) for name, point in points),
+            ("seconds", f"{_seconds_of([*of_frames, *history]):.0f}"),
+            (
+                "TensorFlow, Keras, Python",
+                f"{tf.__version__}, {keras.__version__}, {platform.python_version()}",
+            ),
+            ("model", str(out / MODEL_NAME)),
+            *(("chart", str(path)) for path in write_charts(out, history, of_frames)),
+        ],
+    )
 
 
 def _operating_point(point: Mapping) -> str:
@@ -129,15 +92,40 @@ def _operating_point(point: Mapping) -> str:
     return f"{point['threshold']:.3f}: {', '.join(rates) or 'no validation video'}"
 
 
-def write_charts(out: Path, history: History, of_frames: History = ()) -> list[Path]:
+def summary(out: Path, history: History) -> dict:
+    """Return what --json-summary prints."""
+    saved, of_frames = read_model_settings(out / MODEL_NAME), frame_history(out)
+    return {
+        "version": __version__,
+        "model": str(out / MODEL_NAME),
+        "frame_epochs": len(of_frames),
+        "epochs": len(history),
+        "best": best_epoch(history),
+        "seconds": round(_seconds_of([*of_frames, *history]), 2),
+        "calibration": saved["calibration"],
+        "operating_points": saved["operating_points"],
+    }
+
+
+def frame_history(out: Path) -> History:
+    """Return the metrics per epoch of the training on single frames before that on clips; none if
+    there was no such training."""
+    folder = out / FRAMES_FOLDER
+    return read_state(folder)[0].history if (folder / STATE_NAME).exists() else []
+
+
+def _seconds_of(history: History) -> float:
+    return sum(epoch["seconds"] for epoch in history)
+
+
+def write_charts(out: Path, history: History, of_frames: History) -> list[Path]:
     """Write charts of accuracy, loss and time per epoch and return their paths. They show the
     epochs of single frames, `of_frames`, before those of clips, `history`."""
-    both = [*of_frames, *history]
     return [
         save_figure(
             curves_chart(
                 label,
-                {name: [epoch[key] for epoch in both] for name, key in curves.items()},
+                {name: [e[key] for e in [*of_frames, *history]] for name, key in curves.items()},
                 len(of_frames),
             ),
             out / "charts" / f"{chart}.png",
@@ -151,20 +139,17 @@ def curves_chart(
 ) -> Figure:
     """Return a chart with a line for each of the curves, over the epochs from 1 on.
 
-    The first `num_frame_epochs` are of single frames. They are parted from those of clips, which
-    have metrics of another kind.
+    A dashed line separates the first `num_frame_epochs` of single frames from those of clips, whose
+    metrics are not comparable.
     """
     figure = Figure(figsize=(7, 4.5))
     axes = figure.add_subplot()
-    for name, values in curves.items():
-        # Markers keep a training of a single epoch from being an empty chart.
-        epochs, last = range(1, len(values) + 1), num_frame_epochs
-        (of_clips,) = axes.plot(epochs[last:], values[last:], marker="o", markersize=3, label=name)
-        if num_frame_epochs:
-            axes.plot(
-                epochs[:last], values[:last], marker="o", markersize=3, color=of_clips.get_color()
-            )
     axes.set(title=f"{label} per epoch", xlabel="epoch", ylabel=label)
+    for number, (name, values) in enumerate(curves.items()):
+        epochs, last = range(1, len(values) + 1), num_frame_epochs
+        # Markers keep a training of a single epoch from being an empty chart.
+        axes.plot(epochs[last:], values[last:], f"C{number}.-", label=name)
+        axes.plot(epochs[:last], values[:last], f"C{number}.-")
     if num_frame_epochs:
         axes.axvline(num_frame_epochs + 0.5, color="grey", linewidth=1, linestyle="--")
         axes.set_xlabel("epoch: single frames, then clips (right of the line)")

@@ -11,27 +11,19 @@ from typing import Any
 
 from deepfake_detector import __version__
 from deepfake_detector.clips.pairs import count_clips
-from deepfake_detector.console import ArgumentError, UserError
+from deepfake_detector.console import ArgumentError, UserError, setting
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.networks import catalogue
+from deepfake_detector.networks.catalogue import ARCHITECTURES, BACKBONES, DEFAULT, LITE
 from deepfake_detector.scoring.trained_model import CONTRACT, MODEL_NAME
 
 FRAMES_FOLDER = "frames"  # in the run folder: the run of the training on single frames
-GIVEN_BY_RECIPE = ("initial", "epochs", "frame_epochs", "learning_rate")
-ABOVE_ZERO = (
-    "epochs",
-    "batch_size",
-    "num_frames",
-    "img_size",
-    "learning_rate",
-    "patience",
-    "min_steps",
-)
+SEED_LIMIT = 2**32  # of NumPy
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained where its settings do not say otherwise."""
+    """How a network is trained: values of settings that are not given, and what is not asked."""
 
     initial: str = catalogue.RANDOM
     epochs: int = 10
@@ -41,63 +33,110 @@ class Recipe:
     # frames have taught it.
     rate_divisor: float = 10.0  # of the learning rate, for clips that follow single frames
     final_share: float = 0.1  # of the learning rate, at the end
-    average_momentum: float = 0.0  # of the average of the weights, on single frames; 0: none
+    averages: bool = False  # on single frames, the weights over the steps
     freezes_cnn: bool = False  # train only LSTM and Dense on clips that follow single frames
 
 
-RECIPES: Mapping[str, Recipe] = {
-    "efficientnet-lite0": Recipe(
-        catalogue.PRETRAINED,
-        epochs=2,
-        rate_divisor=100.0,  # the LSTM begins with small numbers
-        frame_epochs=20,
-        # Without batch normalisation, 3e-4 finds the fakes of other people later and no better.
-        learning_rate=1e-4,
-        final_share=0.01,
-        average_momentum=0.998,
-        freezes_cnn=True,
-    ),
-}
-SEED_LIMIT = 2**32  # of NumPy
-BY_ARCHITECTURE: Any = None  # in settings: the value of the recipe
+OTHERS = Recipe()
+FINE_TUNING = Recipe(
+    catalogue.PRETRAINED,
+    epochs=2,
+    rate_divisor=100.0,  # the LSTM begins with small numbers
+    frame_epochs=20,
+    # Without batch normalisation, 3e-4 finds the fakes of other people later and no better.
+    learning_rate=1e-4,
+    final_share=0.01,
+    averages=True,
+    freezes_cnn=True,
+)
+BY_RECIPE: Any = None  # the default of a setting whose value depends on the architecture
+
+
+def _of_recipe(name: str, text: str) -> Any:
+    values = f"{getattr(FINE_TUNING, name)} for EfficientNet-Lite, {getattr(OTHERS, name)} for the"
+    return setting(BY_RECIPE, f"{text} ({values} others)")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Everything a training depends on, but the faces. Raises UserError for impossible values."""
 
-    architecture: str = catalogue.DEFAULT  # of catalogue.ARCHITECTURES or catalogue.BACKBONES
-    # Where the first weights come from: "pretrained", "imagenet", "random" or the path of a file.
-    initial: str = BY_ARCHITECTURE
-    epochs: int = BY_ARCHITECTURE
-    frame_epochs: int = BY_ARCHITECTURE  # on single frames, before those on clips
-    batch_size: int = 8  # clips in a step, over all devices together
-    num_frames: int = 8  # in a clip, spread over the video
-    img_size: int = 192  # side of a face in pixels, as the network sees it
-    learning_rate: float = BY_ARCHITECTURE  # highest of the schedule; for clips see clip_stage
-    patience: int = 10  # epochs without a better validation loss before training stops
-    min_steps: int = 50  # in an epoch: a small set is repeated
-    self_blend: float = 0.5  # share of the fakes that are made from real videos
-    validation_share: float = 0.15
-    test_share: float = 0.15
-    seed: int = 0
-    precision: str = "auto"  # of the arithmetic; the saved model is float32 in any case
-    freeze_backbone: bool = False  # train only the layers after the backbone
+    architecture: str = setting(
+        DEFAULT,
+        f"network to train: {', '.join(ARCHITECTURES)} (default: {DEFAULT}), or one of "
+        f"keras.applications: {', '.join(BACKBONES)}",
+        choices=(*ARCHITECTURES, *BACKBONES),
+        metavar="NAME",
+    )
+    initial: str = setting(
+        BY_RECIPE,
+        "first weights: of the model that this project ships, of a training on ImageNet, of a "
+        "random initialisation, or of a .keras file or run folder of train.py (default: pretrained "
+        f"for {DEFAULT}, random for baseline, imagenet for the others); for a network of "
+        "keras.applications also a file of its weights (.weights.h5, .h5 or .keras) without the "
+        "classification layer",
+        option="--from",
+        metavar="pretrained|imagenet|random|FILE",
+    )
+    epochs: int = _of_recipe(
+        "epochs",
+        "highest number of epochs on clips; training stops earlier if the validation loss does not "
+        "improve any more",
+    )
+    frame_epochs: int = _of_recipe(
+        "frame_epochs", "epochs on single frames, before the training on clips; 0: none"
+    )
+    batch_size: int = setting(8, "clips in a step, over all devices together")
+    num_frames: int = setting(8, "frames in a clip, spread evenly over the video")
+    img_size: int = setting(192, "side of a face in pixels, as the network sees it")
+    learning_rate: float = _of_recipe(
+        "learning_rate",
+        "highest learning rate of the schedule for single frames, from which that for clips is "
+        "derived",
+    )
+    patience: int = setting(10, "epochs without a better validation loss before training stops")
+    min_steps: int = setting(50, "lowest number of steps in an epoch; a small set is repeated")
+    self_blend: float = setting(
+        0.5, "share of the fakes that are made from real videos; 1 needs no other fakes"
+    )
+    validation_share: float = setting(0.15, "share of the videos that chooses the best epoch")
+    test_share: float = setting(0.15, "share of the videos that is held out for evaluate.py")
+    ignore_official_split: bool = setting(
+        False, "split all videos at random, also those whose split the metadata names"
+    )
+    seed: int = setting(0, "seed of everything random: split, order, initial weights, augmentation")
+    precision: str = setting(
+        "auto",
+        "number format of the arithmetic; auto: the fastest one of the GPUs here",
+        choices=("auto", *catalogue.PRECISIONS),
+    )
+    freeze_backbone: bool = setting(
+        False, "train only the layers after a network of keras.applications"
+    )
 
     def __post_init__(self) -> None:
-        for name in GIVEN_BY_RECIPE:
-            given = getattr(self, name)
-            value = getattr(self.recipe, name) if given is BY_ARCHITECTURE else given
-            object.__setattr__(self, name, str(value) if name == "initial" else value)
+        for name in ("initial", "epochs", "frame_epochs", "learning_rate"):
+            if getattr(self, name) is BY_RECIPE:
+                object.__setattr__(self, name, getattr(self.recipe, name))
+        object.__setattr__(self, "initial", str(self.initial))
         self._check_numbers()
         self._check_architecture()
 
     def _check_numbers(self) -> None:
-        for name in ABOVE_ZERO:
+        for name in (
+            "epochs",
+            "batch_size",
+            "num_frames",
+            "learning_rate",
+            "patience",
+            "min_steps",
+        ):
             if not getattr(self, name) > 0:
                 raise ArgumentError(name, getattr(self, name), "above 0")
         if self.frame_epochs < 0:
             raise ArgumentError("frame_epochs", self.frame_epochs, "0 or more")
+        if self.img_size < catalogue.MIN_SIDE:
+            raise ArgumentError("img_size", self.img_size, f"at least {catalogue.MIN_SIDE} pixels")
         if not 0 <= self.self_blend <= 1:
             raise ArgumentError("self_blend", self.self_blend, "from 0 to 1")
         if not 0 < self.validation_share < 1:
@@ -108,116 +147,92 @@ class TrainSettings:
             raise ArgumentError("seed", self.seed, f"from 0 to {SEED_LIMIT - 1}")
 
     def _check_architecture(self) -> None:
-        if self.initial == catalogue.PRETRAINED and self.architecture != catalogue.DEFAULT:
+        name = self.architecture
+        if name not in (*ARCHITECTURES, *BACKBONES):
+            known = ", ".join((*ARCHITECTURES, *BACKBONES))
+            raise ArgumentError("architecture", name, f"one of {known}")
+        if self.initial == catalogue.PRETRAINED and name != DEFAULT:
             raise UserError(
-                f"the pretrained model is one of {catalogue.DEFAULT}, not of {self.architecture}; "
-                "give --from random, or --from FILE with a model of that architecture"
+                f"the pretrained model is one of {DEFAULT}, not of {name}; give --from random, or "
+                "--from FILE with a model of that architecture"
             )
-        if self.has_backbone:
-            catalogue.check_frame_size(self.architecture, self.img_size, self.img_size)
-            return
-        if self.architecture not in catalogue.ARCHITECTURES:
-            names = ", ".join((*catalogue.ARCHITECTURES, *catalogue.BACKBONES))
-            raise UserError(f"architecture {self.architecture!r} is none of {names}")
-        if self.initial == catalogue.IMAGENET and self.architecture != catalogue.DEFAULT:
+        if self.initial == catalogue.IMAGENET and name == "baseline":
+            raise UserError("baseline has no weights of ImageNet; give --from random")
+        if self.freeze_backbone and name not in BACKBONES:
             raise UserError(
-                f"there are no weights of ImageNet for {self.architecture}; give --from random"
-            )
-        if self.freeze_backbone:
-            raise UserError(
-                f"{self.architecture} has no backbone to freeze; name one with --architecture: "
-                + ", ".join(catalogue.BACKBONES)
-            )
-        if self.img_size < catalogue.LEAST_SIDE:
-            raise ArgumentError(
-                "img_size", self.img_size, f"at least {catalogue.LEAST_SIDE} pixels"
+                f"{name} has no backbone to freeze; name one with --architecture: "
+                + ", ".join(BACKBONES)
             )
 
     @property
     def recipe(self) -> Recipe:
-        other = Recipe(catalogue.IMAGENET if self.has_backbone else catalogue.RANDOM)
-        return RECIPES.get(self.architecture, other)
-
-    @property
-    def has_backbone(self) -> bool:
-        return self.architecture in catalogue.BACKBONES
+        if self.architecture in LITE:
+            is_shipped = self.architecture == DEFAULT
+            return FINE_TUNING if is_shipped else replace(FINE_TUNING, initial=catalogue.IMAGENET)
+        is_backbone = self.architecture in BACKBONES
+        return replace(OTHERS, initial=catalogue.IMAGENET) if is_backbone else OTHERS
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to go about a training: nothing that its saved settings mention."""
+    """What a run does besides: no weights depend on it, but for the last digits."""
 
-    overwrite: bool = False
-    tensorboard: bool = False
-    checkpoint_minutes: float = 10.0
-    export: bool = False
-    ignore_official_split: bool = False
-    deterministic: bool = False
+    overwrite: bool = setting(False, "replace the run that is in the run folder")
+    deterministic: bool = setting(False, "make runs bit-identical on GPUs, too, which is slower")
+    tensorboard: bool = setting(False, "also write logs for TensorBoard")
+    export: bool = setting(False, "also write SavedModel and LiteRT")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A training in a folder of its own: on single frames, or on clips."""
+    """A training in a folder of its own: on clips, or before that on single frames."""
 
     folder: Path
-    settings: TrainSettings  # that it trains with
-    run_settings: dict  # what its settings.json holds
-    initial: str  # where its first weights come from, as TrainSettings has it
-    keep_last: bool = False  # save the model of the last epoch, not that of the best one
-    average_momentum: float = 0.0  # of the average of the weights; 0: none
+    settings: TrainSettings  # that it trains with, derived from those of the run
+    saved: dict  # what its settings.json holds, with the settings of the run
+    is_first: bool = False  # of two: on single frames
     freezes_cnn: bool = False  # train only LSTM and Dense
 
 
 def frame_stage(
-    out: Path, settings: TrainSettings, face_settings: Mapping, videos: Sequence[FaceTrack]
+    out: Path, settings: TrainSettings, face_settings: Mapping, tracks: Sequence[FaceTrack]
 ) -> Stage:
-    """Return the training on single frames of these videos, in the folder `frames` of `out`."""
-    settings = frame_settings(settings, videos)
-    return Stage(
-        out / FRAMES_FOLDER,
-        settings,
-        run_settings(settings, face_settings, videos),
-        settings.initial,
-        # Validation is on few people: where it is best by chance, little has been learned yet.
-        keep_last=True,
-        average_momentum=settings.recipe.average_momentum,
-    )
+    """Return the training on single frames of these tracks, in the folder `frames` of `out`.
 
-
-def clip_stage(
-    out: Path, settings: TrainSettings, face_settings: Mapping, videos: Sequence[FaceTrack]
-) -> Stage:
-    """Return the training on clips of these videos, which begins with the model of single frames if
-    `settings` has epochs on them. Its settings.json holds the settings of both stages as they were
-    given."""
-    saved, recipe = run_settings(settings, face_settings, videos), settings.recipe
-    initial = str(out / FRAMES_FOLDER / MODEL_NAME) if settings.frame_epochs else settings.initial
-    freezes_cnn = recipe.freezes_cnn and settings.frame_epochs > 0
-    if settings.frame_epochs:
-        settings = replace(settings, learning_rate=settings.learning_rate / recipe.rate_divisor)
-    return Stage(out, settings, saved, initial, freezes_cnn=freezes_cnn)
-
-
-def frame_settings(settings: TrainSettings, videos: Sequence[FaceTrack]) -> TrainSettings:
-    """Return the settings of the training on single frames that comes before the one on clips.
-
-    Its batches are twice as large where there are enough videos: a step should show as many people
-    as possible, and it holds fewer frames anyway.
+    Its batches are twice as large if there are enough videos: a step should show as many people as
+    possible, and it holds fewer frames anyway.
     """
     doubled = 2 * settings.batch_size
-    enough = doubled <= count_clips(videos, settings.self_blend)
-    return replace(
+    enough = doubled <= count_clips(tracks, settings.self_blend)
+    of_frames = replace(
         settings,
         epochs=settings.frame_epochs,
-        frame_epochs=0,
         num_frames=1,
         batch_size=doubled if enough else settings.batch_size,
         patience=settings.frame_epochs,
     )
+    saved = _run_settings(settings, 1, face_settings, tracks)
+    return Stage(out / FRAMES_FOLDER, of_frames, saved, is_first=True)
 
 
-def run_settings(
-    settings: TrainSettings, face_settings: Mapping, videos: Sequence[FaceTrack]
+def clip_stage(
+    out: Path, settings: TrainSettings, face_settings: Mapping, tracks: Sequence[FaceTrack]
+) -> Stage:
+    """Return the training on clips of these tracks, which begins with the model of single frames if
+    `settings` has epochs on them."""
+    saved = _run_settings(settings, settings.num_frames, face_settings, tracks)
+    if not settings.frame_epochs:
+        return Stage(out, settings, saved)
+    of_clips = replace(
+        settings,
+        initial=str(out / FRAMES_FOLDER / MODEL_NAME),
+        learning_rate=settings.learning_rate / settings.recipe.rate_divisor,
+    )
+    return Stage(out, of_clips, saved, freezes_cnn=settings.recipe.freezes_cnn)
+
+
+def _run_settings(
+    settings: TrainSettings, num_frames: int, face_settings: Mapping, tracks: Sequence[FaceTrack]
 ) -> dict:
     """Return what the settings.json next to a model holds; evaluate.py and predict.py read it."""
     import keras  # only here, where they are loaded already: arguments are parsed without them
@@ -227,12 +242,12 @@ def run_settings(
         "contract": CONTRACT,
         "version": __version__,
         "faces": dict(face_settings),
-        "num_frames": settings.num_frames,
+        "num_frames": num_frames,
         "img_size": [settings.img_size, settings.img_size],
         "label": {"0": "REAL", "1": "FAKE"},
         "score": "P(fake), 0..1",
-        "trained_on": what_is_trained_on(videos),
-        "training": saved_settings(settings),
+        "trained_on": what_is_trained_on(tracks),
+        "training": asdict(settings),
         "versions": {
             "tensorflow": tensorflow.__version__,
             "keras": keras.__version__,
@@ -242,7 +257,7 @@ def run_settings(
 
 
 def what_is_trained_on(tracks: Sequence[FaceTrack]) -> dict:
-    """Return how many videos of each class there are, how many of them are drawings, and which
+    """Return how many videos of each class there are, how many of them are synthetic, and which
     methods and collections the metadata names."""
     videos = {track.video_key: track for track in tracks}.values()
     return {
@@ -252,11 +267,3 @@ def what_is_trained_on(tracks: Sequence[FaceTrack]) -> dict:
         "methods": sorted({video.method for video in videos if video.label} - {""}),
         "collections": sorted({video.collection for video in videos} - {""}),
     }
-
-
-def saved_settings(settings: TrainSettings) -> dict:
-    """Return the training settings as settings.json holds them."""
-    saved = asdict(settings)
-    if not settings.has_backbone:
-        del saved["freeze_backbone"]
-    return saved

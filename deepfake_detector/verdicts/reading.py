@@ -27,7 +27,7 @@ from deepfake_detector.console import one_line
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.decoding.pictures import is_picture
-from deepfake_detector.decoding.reader import Reader, open_video
+from deepfake_detector.decoding.reader import Reader
 from deepfake_detector.face_dataset.boxes import Crop
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces.extraction import too_slow
@@ -70,7 +70,9 @@ class Motion:
         self._changes: list[tuple[float, float]] = []  # time of the first of two, and the change
 
     def watch(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Yield the frames, and compare those that are half a second apart."""
+        """Yield the frames, and compare those that are half a second apart; forget others."""
+        self._last, self._slot = None, -1
+        self._changes.clear()
         for frame in frames:
             slot = int(frame.time_sec / MOTION_STEP_SEC + ROUNDING_SEC)
             if slot != self._slot:
@@ -112,19 +114,22 @@ def read_video(
     clips: list[list[FaceClips]] = []
     facts = Verdict(str(path))
     try:
-        with open_video(path) as reader:
-            motion = Motion()
-            limit = TimeLimit(timeout_sec)
-            search = FaceSearch(path, reader, settings, crops_folder, limit, motion.watch)
+        motion, limit = Motion(), TimeLimit(timeout_sec)
+        with FaceSearch(path, settings, crops_folder, limit, motion.watch) as search:
             try:
                 for found in search.windows(whole):
                     window, of_faces = _window(found, motion, num_frames, moments)
                     windows.append(window)
                     clips.append(of_faces)
-                    facts = replace(facts, read_sec=found.times_sec[-1] + _frame_sec(path, reader))
+                    frame_sec = _frame_sec(path, search.reader)
+                    facts = replace(facts, read_sec=found.times_sec[-1] + frame_sec)
             finally:
-                note = search.no_face_note if windows else ""
-                facts = _with_facts_of(reader, replace(facts, no_face_note=note))
+                facts = replace(
+                    facts,
+                    no_face_note=search.no_face_note if windows else "",
+                    turned_degrees=search.orientation.degrees,
+                )
+                facts = _with_facts_of(search.reader, facts)
     except TooSlowError:
         facts = replace(facts, problem=too_slow(timeout_sec))
     except (UnreadableError, cv2.error, av.error.FFmpegError, MemoryError) as error:

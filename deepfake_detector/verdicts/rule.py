@@ -5,8 +5,9 @@
     verdict.warnings                    # {"part-of-video": "only 5.0 of 120.0 seconds"}
 
 FAKE or REAL if the score of the deciding face is at or above the threshold, or below it; UNCERTAIN
-if it is too close to the threshold; NO FACE if no window shows one; UNREADABLE if there is no video
-to look at. The latter two have no score. No TensorFlow, no pixels.
+if it is too close to the threshold, or if it is not clear which way up the people are; NO FACE if
+no window shows one; UNREADABLE if there is no video to look at. The latter two have no score. No
+TensorFlow, no pixels.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deepfake_detector.console import counted
-from deepfake_detector.scoring.calibration import LEAST_BAND, Interval, is_uncertain, logits
+from deepfake_detector.faces.orientation import orientation_note
+from deepfake_detector.scoring.calibration import MIN_BAND, Interval, is_uncertain, logits
 from deepfake_detector.scoring.trained_model import SYNTHETIC_WARNING
 from deepfake_detector.verdicts.verdict import (
     FAKE,
@@ -78,7 +80,7 @@ def decide(scored: Verdict, rule: Rule) -> Verdict:
         score = window.faces[face_index].score
         decided = replace(
             decided,
-            verdict=rule.verdict(score),
+            verdict=UNCERTAIN if scored.turned_degrees is None else rule.verdict(score),
             score=score,
             window_index=window_index,
             face_index=face_index,
@@ -123,6 +125,8 @@ def _warnings(decided: Verdict, rule: Rule) -> dict[str, str]:
     if window is None or face is None:
         return {}
     found: dict[str, str] = {}
+    if decided.turned_degrees != 0:
+        found["turned"] = orientation_note(decided.turned_degrees)
     if decided.video_sec and 0 < decided.read_sec < MIN_SHARE_READ * decided.video_sec:
         found["part-of-video"] = f"only {seconds_read(decided)}"
     if face.frames < MIN_FRAMES:
@@ -139,7 +143,7 @@ def _warnings(decided: Verdict, rule: Rule) -> dict[str, str]:
         verb = "agrees" if agreeing == 1 else "agree"
         found["unsteady"] = f"only {agreeing} of {moments} moments {verb}"
     one, other = logits(np.array([face.score, rule.threshold]))
-    if rule.uncertain is None and abs(one - other) < LEAST_BAND:
+    if rule.uncertain is None and abs(one - other) < MIN_BAND:
         found["near-threshold"] = f"close to the threshold {rule.threshold:.3g}"
     if rule.is_synthetic:
         found[SYNTHETIC_MODEL] = SYNTHETIC_WARNING

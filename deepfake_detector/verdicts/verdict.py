@@ -78,6 +78,7 @@ class Verdict:
     frames: int = 0  # that were looked at
     frames_with_face: int = 0  # in which at least one face was detected, or taken as-is
     motion: float | None = None  # of the deciding window
+    turned_degrees: int | None = 0  # clockwise, to be upright; None: not clear which way is up
     problem: str = ""  # why the video could not be read, or not to its end
     no_face_note: str = ""  # where no face was found
     model: str = ""  # path of the model

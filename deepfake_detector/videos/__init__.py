@@ -7,6 +7,6 @@ first, for how a folder becomes a list of videos; what else is here, in the orde
     layouts.py     what the names of folders say, by the words of vocabulary.py
     indexes.py     what index files say, read by text.py, about the videos that matching.py finds
     names.py       what file names say, and the names of the folders of faces
-    copies.py      which videos have the same content, see content.py
-    groups.py      which videos belong together
+    content.py     which videos have the same content
+    metadata.py    which videos are usable, and which belong together
 """

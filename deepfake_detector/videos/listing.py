@@ -13,16 +13,14 @@ from pathlib import Path
 
 from deepfake_detector.console import ArgumentError, UserError, counted
 from deepfake_detector.videos import layouts
-from deepfake_detector.videos.copies import without_copies
-from deepfake_detector.videos.found import FRAMES, PICTURE, VIDEO, Found
-from deepfake_detector.videos.groups import find_source_groups
-from deepfake_detector.videos.indexes import IndexReport, apply_indexes
+from deepfake_detector.videos.content import without_copies
+from deepfake_detector.videos.indexes import apply_indexes
 from deepfake_detector.videos.layouts import LAYOUTS, Node
-from deepfake_detector.videos.matching import Lookup
-from deepfake_detector.videos.metadata import Video, make_video
+from deepfake_detector.videos.matching import FRAMES, PICTURE, VIDEO, Found, Lookup
+from deepfake_detector.videos.metadata import Video, find_source_groups, make_video
 from deepfake_detector.videos.names import give_names, know_from_names
 from deepfake_detector.videos.search import PICTURE_CHOICES, contents, left_out_lines
-from deepfake_detector.videos.vocabulary import CLASSES
+from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
 
 NO_LABEL = "videos that no folder name and no index file calls real or fake"
 MAX_WORDS = 8  # of each kind in a line
@@ -70,18 +68,14 @@ def read_locations(
         raise ArgumentError("pictures", pictures, f"one of {', '.join(PICTURE_CHOICES)}")
     if labels not in (None, *LABEL_SOURCES):
         raise ArgumentError("labels", labels, f"one of {', '.join(LABEL_SOURCES)}")
-    listing, found = Listing(), dict[tuple[str, ...], Found]()
-    locations = [_read_location(Path(folder), layout, pictures) for folder in folders]
+    listing, locations = Listing(), _read_each_once(folders, layout, pictures)
+    lookup = Lookup([video for location in locations for video in location.videos])
+    indexes = apply_indexes([location.root for location in locations], lookup, layout or "folders")
     for location in locations:
-        place = location.root.path.resolve().parts
-        for video in location.videos:  # one location may lie in another
-            found.setdefault((*place, *video.parts), video)
-    lookup = Lookup(list(found.values()))
-    for location in locations:
-        report = apply_indexes(location.root, lookup, layout or "folders")
-        _describe(location, lookup.found, report, layout, listing)
-        _choose_labels(lookup.found, location.root, labels, report.used)
-        listing.notes += report.notes
+        used = [index.path for index in indexes if index.node.root is location.root]
+        _describe(location, lookup.found, used, layout, listing)
+    listing.notes += [note for index in indexes for note in index.notes()]
+    listing.notes += _compare_with_folders(lookup.found, labels)
     listing.notes += lookup.resolve_originals()
     left_out = set(listing.without_label)
     videos = [video for video in lookup.found if video.path not in left_out]
@@ -93,6 +87,22 @@ def read_locations(
     listing.videos = sorted(kept, key=lambda video: video.name)
     listing.notes += notes
     return listing
+
+
+def _read_each_once(
+    folders: Sequence[Path | str], layout: str | None, pictures: str
+) -> list[_Location]:
+    """Return the folders as `_read_location` does, without those that lie in another one."""
+    locations = {
+        Path(folder).resolve(): _read_location(Path(folder), layout, pictures) for folder in folders
+    }
+    inner = {
+        outer.joinpath(*node.parts)
+        for outer, location in locations.items()
+        for node in location.root.tree()
+        if node.parent
+    }
+    return [location for place, location in locations.items() if place not in inner]
 
 
 def _read_location(folder: Path, layout: str | None, pictures: str) -> _Location:
@@ -119,7 +129,7 @@ def _read_location(folder: Path, layout: str | None, pictures: str) -> _Location
 def _describe(
     location: _Location,
     found: Sequence[Found],
-    report: IndexReport,
+    used: Sequence[Path],
     layout: str | None,
     listing: Listing,
 ) -> None:
@@ -127,9 +137,9 @@ def _describe(
     root = location.root
     of_location = [video for video in found if video.node.root is root]
     kept, without_label = _by_label(of_location, layout)
-    if not kept and not report.used:
+    if not kept and not used:
         raise UserError(_why_unknown(root.path, without_label))
-    listed = {video.path for video in kept} | set(report.used)
+    listed = {video.path for video in kept} | set(used)
     left_out = {
         why: [path for path in paths if path not in listed]
         for why, paths in location.left_out.items()
@@ -137,7 +147,7 @@ def _describe(
     left_out[NO_LABEL] = [video.path for video in without_label]
     listing.without_label += left_out[NO_LABEL]
     listing.left_out += left_out_lines(root.path, left_out)
-    listing.lines.append(_understood(root, layout, kept, report.used))
+    listing.lines.append(_understood(root, layout, kept, used))
     frames = [video.path for video in kept if video.kind == FRAMES]
     if frames:
         listing.notes.append(
@@ -147,31 +157,44 @@ def _describe(
         )
 
 
-def _choose_labels(
-    found: Sequence[Found], root: Node, labels: str | None, used: Sequence[Path]
-) -> None:
-    """Settle, or name, what index files and folders say about the class of the same video.
+def _compare_with_folders(found: Sequence[Found], labels: str | None) -> list[str]:
+    """Settle, or name, what index files and folders say about the class of the same video; return
+    a note on splits.
 
-    Raises UserError if they say the opposite of each other about all videos.
+    Raises UserError if a file says the opposite of the folders about all videos.
     """
-    of_location = [video for video in found if video.node.root is root and video.node.label]
-    both = [video for video in of_location if video.said.get("label") in CLASSES]
-    opposite = [video for video in both if video.said["label"] != video.node.label]
-    if labels == "folders":
-        for video in both:
-            video.said["label"] = video.node.label
-    elif labels is None and opposite:
-        if len(opposite) == len(both) > 1:
+    by_file: dict[Path, list[Found]] = defaultdict(list)
+    for video in found:
+        if video.node.label and "label" in video.said_by and video.label in (FAKE, REAL):
+            by_file[video.said_by["label"]].append(video)
+    for path, both in by_file.items():
+        opposite = [video for video in both if video.label != video.node.label]
+        if labels is None and len(opposite) == len(both) > 1:
             raise UserError(
-                f"{used[0]} says the opposite of the folders for all of "
+                f"{path} says the opposite of the folders for all of "
                 f"{counted(len(both), 'video')}; it may write 1 for real: give --labels folders to "
                 "take the words of the folders, or --labels index to take the file"
             )
-        for video in opposite:
-            video.problem = (
-                f"{video.said_by['label'].name} says {video.said['label']}, and its folder "
-                f"{video.node.label}; correct one, or give --labels index or --labels folders"
-            )
+        for video in opposite if labels != "index" else ():
+            if labels == "folders":
+                video.said["label"] = video.node.label
+            else:
+                video.problem = (
+                    f"{path.name} says {video.label}, and its folder {video.node.label}; correct "
+                    "one, or give --labels index or --labels folders"
+                )
+    moved = [
+        video
+        for video in found
+        if video.said.get("split") in tuple(SPLITS)
+        and not video.node.contradiction("splits")
+        and video.node.split not in (None, video.split)
+    ]
+    example = f"{moved[0].path} ({moved[0].split})" if moved else ""
+    return [
+        f"note: {counted(len(moved), 'video')}: index file and folder name different splits, such "
+        f"as {example}; the file counts"
+    ][: len(moved)]
 
 
 def _why_unknown(folder: Path, without_label: Sequence[Path | Found]) -> str:
@@ -226,7 +249,9 @@ def _understood(root: Node, layout: str | None, kept: Sequence[Found], used: Seq
             for node in video.node.deciding("classes")[:1]
             or [n for n in video.node.lineage if n.reading.is_method]
         ],
-        "splits": [video.split for video in kept if video.said.get("split") or video.node.split],
+        "splits": [
+            str(video.split) for video in kept if video.said.get("split") or video.node.split
+        ],
         "index": [path.name for path in used],
     }
     for name, values in words.items():

@@ -1,15 +1,74 @@
-"""Finds the videos that a path in an index file means, among those of all locations."""
+"""The videos of all locations, while what is known about them is put together, and which of them a
+path in an index file means."""
 
+import functools
+import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from deepfake_detector.console import counted
-from deepfake_detector.videos.found import FRAMES, VIDEO, Found
 from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.text import parts_of
-from deepfake_detector.videos.vocabulary import VIDEO_SUFFIXES, read_name
+from deepfake_detector.videos.vocabulary import FAKE, VIDEO_SUFFIXES, read_name
+
+VIDEO, PICTURE, FRAMES = "video", "picture", "folder of frames"
+
+
+@dataclass(eq=False)
+class Found:
+    """A video of a location: where it lies, and what folders, index files and its name say."""
+
+    location: Path
+    parts: tuple[str, ...]  # below the location
+    node: Node  # the folder whose words count for it
+    path: Path  # a file, or a folder of frames
+    kind: str
+    said: dict = field(default_factory=dict)  # by index files: an entry of a metadata.json
+    said_by: dict[str, Path] = field(default_factory=dict)  # which index file said what
+    listed_in: Node | None = None  # the folder of the index file that lists it
+    is_in_part: bool = False  # a metadata.json next to it lists it
+    problem: str = ""  # what index files and folders say that cannot be true
+    name: str = ""
+    original: "Found | object" = None  # a video, or a name as an index file has it
+    people: list[str] = field(default_factory=list)  # by its name
+
+    @cached_property
+    def stem(self) -> str:
+        last = self.parts[-1]
+        return last if self.kind == FRAMES else Path(last).stem
+
+    @property
+    def label(self) -> object:
+        """FAKE or REAL; None if nothing says it; as the index has it if that is neither."""
+        return self.said.get("label", self.node.label)
+
+    @property
+    def is_fake(self) -> bool:
+        return self.label == FAKE
+
+    @property
+    def split(self) -> str:
+        """The official split; "train" if there is none, as in DFDC."""
+        return self.said.get("split") or self.node.split or "train"
+
+    @cached_property
+    def saying(self) -> list[str]:
+        """Its folders below the location, for a comparison."""
+        return _saying(self.parts[:-1])
+
+    def entry(self) -> dict:
+        """Return the entry that a metadata.json would have for it."""
+        original = self.original.name if isinstance(self.original, Found) else self.original
+        entry = {"label": self.label, "split": self.split, "original": original}
+        if self.people:
+            entry["people"] = self.people
+        if self.is_fake and self.node.method:
+            entry["method"] = self.node.method
+        return entry | self.said | {"original": original}
 
 
 class Lookup:
@@ -17,6 +76,7 @@ class Lookup:
 
     def __init__(self, found: list[Found]):
         self.found = found
+        self._above = functools.cache(_saying_above)
         self._by_parts: dict[tuple[Path, tuple[str, ...]], Found] = {}
         self._by_stem: dict[str, list[Found]] = defaultdict(list)
         for video in found:
@@ -28,19 +88,17 @@ class Lookup:
 
     def add(self, text: str, node: Node) -> Found:
         """Return the video `text` of the index file in the folder `node`, there or not."""
-        below = is_below(text) and _has_folder(node.path, text)
-        parts = (*node.parts, *(parts_of(text) if below else [text]))
-        location = node.root.path
+        below = parts_of(text) if _has_folder(node.path, text) else ()
+        parts, location = (*node.parts, *(below or [text])), node.root.path
         if (location, parts) not in self._by_parts:
-            path = node.path.joinpath(*parts_of(text)) if below else node.path
-            video = Found(location, parts, _deepest(node, parts), path, VIDEO)
+            video = Found(location, parts, _deepest(node, parts), node.path.joinpath(*below), VIDEO)
             # A name that leads elsewhere stays as it is, and cannot be used.
             video.name = "" if below else text
             self.found.append(video)
             self._note(video)
         return self._by_parts[location, parts]
 
-    def match(self, text: str, node: Node) -> list[Found]:
+    def match(self, text: object, node: Node) -> list[Found]:
         """Return the videos that are meant by a path or a name in an index file of `node`.
 
         The folders of the path must be the last ones of the video's, or the other way round,
@@ -48,24 +106,34 @@ class Lookup:
         missing. Of several videos those below the index file come first, then those of its
         location, then those of exactly this name.
         """
-        if not is_below(text):
+        if not isinstance(text, str) or "\0" in text:
             return []
-        *folders, last = parts_of(text)
+        # Links are followed: a data set often has several paths.
+        parts = parts_of(os.path.realpath(text) if os.path.isabs(text) else text)  # noqa: PTH117
+        while parts[:1] == ("..",) and node.parent:
+            node, parts = node.parent, parts[1:]
+        if not parts or ".." in parts:
+            return []
+        location, exact = node.root.path, (*node.parts, *parts)
+        if (location, exact) in self._by_parts:
+            return [self._by_parts[location, exact]]
+        *above, last = parts
         suffix = Path(last).suffix if Path(last).suffix.lower() in VIDEO_SUFFIXES else ""
-        stem, wanted = _folded(last.removesuffix(suffix)), _saying(folders)
+        stem, wanted = _folded(last.removesuffix(suffix)), _saying(above)
         found = [
             video
             for video in self._by_stem.get(stem, ())
             if (not suffix or video.kind == FRAMES or _folded(video.parts[-1]) == _folded(last))
-            and _end_alike(_saying([*video.location.absolute().parts, *video.parts[:-1]]), wanted)
+            and any(
+                _end_alike([*above, *video.saying], wanted) for above in self._above(video.location)
+            )
         ]
-        depth, location = len(node.parts), node.root.path
-        exact = (*node.parts, *folders, last)
         for is_nearer in (
-            lambda video: video.location == location and video.parts[:depth] == node.parts,
+            lambda video: (
+                video.location == location and video.parts[: len(node.parts)] == node.parts
+            ),
             lambda video: video.location == location,
             lambda video: video.parts[-1] == last,
-            lambda video: video.parts == exact,
         ):
             found = [video for video in found if is_nearer(video)] or found
         return found
@@ -77,15 +145,15 @@ class Lookup:
         fakes: list[str] = []
         for video in self.found:
             text = video.said.get("original")
-            matches = self.match(text, video.listed_in or video.node) if text else []
+            matches = self.match(text, video.listed_in or video.node)
             if text is not None:
                 # Written in one way, so that fakes of an original elsewhere belong together.
                 plain = "/".join(parts_of(text)) if isinstance(text, str) else text
                 video.original = matches[0] if len(matches) == 1 else plain
-            if text and len(matches) != 1:
-                lost.append(text)
-            elif matches and matches[0].is_fake:
-                fakes.append(str(text))
+                if len(matches) != 1:
+                    lost.append(str(text))
+                elif matches[0].is_fake:
+                    fakes.append(str(text))
         return [
             f"note: {counted(len(names), 'original')} {what}, such as {min(names)}"
             for names, what in (
@@ -96,18 +164,18 @@ class Lookup:
         ]
 
 
-def is_below(text: object) -> bool:
-    """Return whether a path may lead to a video, and not up from its folder."""
-    return isinstance(text, str) and "\0" not in text and ".." not in parts_of(text) != ()
-
-
 def _folded(name: str) -> str:
     return "/".join(parts_of(name)).casefold()
 
 
-def _saying(folders: Sequence[str]) -> list[str]:
+def _saying(folders: Iterable[str]) -> list[str]:
     """Return folder names for a comparison, without those that say nothing."""
     return [_folded(name) for name in folders if not _is_neutral(name)]
+
+
+def _saying_above(location: Path) -> list[list[str]]:
+    """Return the same of the folders down to a location, as given and with links followed."""
+    return [_saying(above.parts) for above in {location.absolute(), location.resolve()}]
 
 
 def _is_neutral(name: str) -> bool:
@@ -122,14 +190,15 @@ def _end_alike(there: list[str], wanted: list[str]) -> bool:
 
 
 def _has_folder(folder: Path, text: str) -> bool:
-    """Return whether the folders that a path names are there; a plain name has none."""
+    """Return whether a path leads to a place in a folder, below folders that are there."""
+    parts = parts_of(text)
     try:
-        return folder.joinpath(*parts_of(text)).parent.is_dir()
+        return parts != () and ".." not in parts and folder.joinpath(*parts).parent.is_dir()
     except (OSError, ValueError):
         return False
 
 
-def _deepest(node: Node, parts: Sequence[str]) -> Node:
+def _deepest(node: Node, parts: tuple[str, ...]) -> Node:
     """Return the folder, `node` or below it, in which the file at `parts` lies, or would lie."""
     for name in parts[len(node.parts) : -1]:
         node = next((child for child in node.folders if child.path.name == name), node)

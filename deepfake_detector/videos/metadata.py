@@ -3,12 +3,12 @@
     {"a.mp4": {"label": "FAKE", "split": "train", "original": "b.mp4"}, ...}
 
 `make_video` checks one entry. Any further key of an entry (`group`, `source`, ...) is passed on
-unchanged.
+unchanged. `find_source_groups` says which videos belong together, because one was made from the
+other.
 """
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,24 +46,19 @@ def check_is_folder(folder: Path) -> None:
         raise UserError(f"{folder} {what}; give a folder of videos")
 
 
-def make_video(path: Path, name: str, entry: object, problem: str = "") -> Video:
+def make_video(path: Path, name: str, entry: Mapping, problem: str = "") -> Video:
     """Return the video of an entry of a metadata.json; its problem says whether it is usable."""
-    problem = _problem_of_name(name) or problem or _problem_of_entry(entry)
-    if problem or not isinstance(entry, dict):
+    problem = problem or _problem_of_name(name) or _problem_of_entry(entry)
+    if problem:
         # JSON can name a video by what no file can hold: half a character, a zero byte.
         name = name.encode(errors="backslashreplace").decode().replace("\0", "\\0")
         return Video(name, path, problem=problem)
     return Video(name, path, entry)
 
 
-def is_path(name: str) -> bool:
-    """Return whether a name could lead out of its folder."""
-    return name in {"", ".", ".."} or "\0" in name or "/" in name or "\\" in name
-
-
 def _problem_of_name(name: str) -> str:
-    if is_path(name):
-        return "the name is a path, not a file name"
+    if name in {"", ".", ".."} or "\0" in name or "/" in name or "\\" in name:
+        return "no video of the locations has this path"
     if name in RESERVED_NAMES or RESERVED_HIDDEN.fullmatch(name):
         return "the name is one of our own files"
     if FURTHER_FACE.search(name):
@@ -75,20 +70,49 @@ def _problem_of_name(name: str) -> str:
     return ""
 
 
-def _problem_of_entry(entry: object) -> str:
-    if not isinstance(entry, dict):
-        return f"the entry is {json.dumps(entry)}, not an object"
+def _problem_of_entry(entry: Mapping) -> str:
     label, split, original = entry.get("label"), entry.get("split"), entry.get("original")
     if label is None:
         fake = ", though it names an original" if original else ""
         return f"it has no label, FAKE or REAL{fake}"
     if label not in (FAKE, REAL):
         return f"the label is {label!r}, not FAKE or REAL"
-    if split not in SPLITS:
+    if split not in tuple(SPLITS):
         return f"the split is {split!r}, not one of {', '.join(SPLITS)}"
     if not isinstance(original, str | None):
         return "the original is not the name of a video"
-    people = entry.get("people", [])
-    if not isinstance(people, list) or not all(isinstance(person, str) for person in people):
-        return "the people are not a list of names"
     return ""
+
+
+def find_source_groups(metadata: Mapping[str, Mapping]) -> dict[str, str]:
+    """Return the source group of each video: itself, its original, and all that was made from that.
+
+    Chains of originals count. Further faces of a video belong to its source group.
+    """
+    relatives = {
+        name: [str(entry[key]) for key in ("original", "video") if entry.get(key)]
+        for name, entry in metadata.items()
+    }
+    return connected_groups(relatives)
+
+
+def connected_groups(shared: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Return the group of each name: names that share something, directly or by others, have one.
+
+    `shared` says what each name shares. A group is called after the first thing in it, by alphabet,
+    names included. The method is union-find.
+    """
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for name, others in shared.items():
+        for other in others:
+            one, two = sorted((root(name), root(other)))
+            parent[two] = one
+    return {name: root(name) for name in shared}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from deepfake_detector.videos.found import PICTURE, Found
+from deepfake_detector.videos.matching import PICTURE, Found
 from deepfake_detector.videos.text import readable
 from deepfake_detector.videos.vocabulary import FAKE, METHODS, REAL
 
@@ -162,7 +162,7 @@ def give_names(found: Sequence[Found]) -> None:
                     video.name = "__".join([*first, *video.parts])
     taken = {video.name for video in found if video not in free}  # such as "../a.mp4"
     for video in sorted(free, key=lambda video: str(video.path)):
-        path = Path(_short(readable(video.name).replace("\ufffd", "?")))
+        path = Path(_short(readable(video.name).replace("\ufffd", "?").replace("\\", "_")))
         video.name, number = path.name, 1
         while video.name in taken:
             number += 1

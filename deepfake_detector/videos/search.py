@@ -17,8 +17,8 @@ from typing import NamedTuple
 from deepfake_detector.console import UserError, counted, say
 from deepfake_detector.decoding.pictures import PICTURE_SUFFIXES
 from deepfake_detector.decoding.reader import holds_video
-from deepfake_detector.videos.found import FRAMES, PICTURE, VIDEO
 from deepfake_detector.videos.layouts import Node, is_faces_folder, walk
+from deepfake_detector.videos.matching import FRAMES, PICTURE, VIDEO
 from deepfake_detector.videos.vocabulary import OTHER_SUFFIXES, VIDEO_SUFFIXES
 
 PICTURE_CHOICES = ("auto", "frames", "single")

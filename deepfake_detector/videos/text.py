@@ -1,9 +1,8 @@
 """Reads index files as people have them: any encoding, any usual separator, one table of columns.
 
-    read_json(path)             # NaN is None; what stands twice is Twice
-    read_table(path)            # [{"path": "a.mp4", "label": "fake"}, ...]
-    label_of("1.0")             # "FAKE"
-    split_of("Testing")         # "test"
+    read_json(path)             # NaN is None; what stands twice is Several
+    read_table(path)            # ["path", "label"], [[("path", "a.mp4"), ("label", "fake")], ...]
+    entry_of([("is_fake", "1.0"), ("subset", "Testing")])    # {"label": "FAKE", "split": "test"}
 
 Everything that an index file says goes through here, so a rule about it stands once.
 """
@@ -14,13 +13,13 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from deepfake_detector.console import UserError
 from deepfake_detector.videos.vocabulary import CLASSES, FAKE, REAL, SPLITS
 
-BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SEPARATORS = ",;\t|"
 NOTHING = frozenset({"", "nan", "null", "none", "n/a", "na", "-"})
 NUMBERS = {"0": REAL, "1": FAKE, "false": REAL, "true": FAKE}
@@ -34,24 +33,29 @@ COLUMNS = {
     "method": "method manipulation manipulation_method generator",
 }
 COLUMN_OF = {name: column for column, names in COLUMNS.items() for name in names.split()}
+VALUES = {"label": tuple(CLASSES), "split": tuple(SPLITS)}  # that are usable
+
+Pairs = list[tuple[str, object]]  # columns or keys, and what stands there
 
 
-class Twice(NamedTuple):
-    """The two values of a key that stands twice in a JSON object."""
+class Several(tuple):
+    """Different values of what should have one."""
 
-    first: object
-    second: object
+    def __repr__(self) -> str:
+        return " and ".join(map(repr, self))
 
 
 def read_text(path: Path) -> str:
     """Return the text of a file in UTF-8, UTF-16 or, if it is neither, Windows-1252."""
     content = path.read_bytes()
-    for mark, encoding in BYTE_ORDER_MARKS.items():
-        if content.startswith(mark):
-            return content.decode(encoding, "replace")
-    if content[1:2] == b"\0" or content[:1] == b"\0":
-        return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be", "replace")
-    return decoded(content)
+    marked = [name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)]
+    if marked:
+        text = content.decode(marked[0], "replace")
+    elif b"\0" in content[:2]:
+        text = content.decode("utf-16-be" if content[:1] == b"\0" else "utf-16-le", "replace")
+    else:
+        text = decoded(content)
+    return text.replace("\ufeff", "")  # also where files were put one behind the other
 
 
 def decoded(content: bytes) -> str:
@@ -70,38 +74,64 @@ def read_json(path: Path) -> object:
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}: {error.msg}"
-        raise UserError(
-            f"{path} is not valid JSON ({place}); correct it or download it again"
-        ) from error
+    except RecursionError:
+        place = "objects in objects without end"
+    raise UserError(f"{path} is not valid JSON ({place}); correct it or download it again")
 
 
-def _object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _object_of(pairs: Pairs) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
-        found[key] = Twice(found[key], value) if found.get(key, value) != value else value
+        found[key] = _both(found[key], value) if key in found else value
     return found
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table by the names of COLUMNS, other columns by their own; raises
-    UserError if it cannot be read."""
-    text = read_text(path)
-    header = text.lstrip().partition("\n")[0]
-    separator = max(SEPARATORS, key=header.count)
+def _both(one: object, other: object) -> object:
+    values = one if isinstance(one, Several) else Several([one])
+    return one if other in values else Several([*values, other])
+
+
+def read_table(path: Path) -> tuple[list[str], list[Pairs]]:
+    """Return the columns, which the first line names, and the rows; raises UserError if that
+    cannot be read."""
+    text = re.sub(r"\A\s*sep=.\s+", "", read_text(path))  # which Excel writes, and reads
+    separator = max(SEPARATORS, key=text.lstrip().partition("\n")[0].count)
     try:
-        lines = [
-            [cell.strip() for cell in line]
-            for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        ]
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        lines = [[cell.strip() for cell in line] for line in table]
     except csv.Error as error:
         raise UserError(f"{path} is not a table: {error}; correct it or leave it out") from error
-    lines = [line for line in lines if any(line)]
-    columns: list[str] = []
-    for name in lines[0] if lines else ():
-        column = column_of(name)
-        columns.append(name if column in columns else column)  # the first of two paths counts
-    empty = dict.fromkeys(columns, "")
-    return [empty | dict(zip(columns, line, strict=False)) for line in lines[1:]]
+    columns, *rows = [line for line in lines if any(line)] or [[]]
+    return columns, [list(zip(columns, row, strict=False)) for row in rows]
+
+
+def path_of(row: Pairs) -> str:
+    """Return which video a row is about: its column `path`, else the first of that meaning."""
+    paths = {key.strip().lower(): value for key, value in row if column_of(key) == "path"}
+    return str(paths.get("path") or next(filter(None, paths.values()), ""))
+
+
+def entry_of(said: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Return what a row says, by the names of COLUMNS, without what means nothing.
+
+    Where two columns mean the same, one of which has no usable value (`class` may be about
+    something else), the other counts. Usable ones that differ are Several.
+    """
+    entry: dict[str, object] = {}
+    for key, value in said:
+        column = column_of(key)
+        read = READING.get(column, value_of)(value)
+        if column == "path" or read is None:
+            continue
+        if column not in entry:
+            entry[column] = read
+        elif column == "people":  # DFDC's preview has target_id and swapped_id
+            entry[column] = [*entry[column], *read]  # type: ignore[misc]
+        elif column in VALUES:
+            both = (entry[column], read)
+            usable = [one for one in both if isinstance(one, Several) or one in VALUES[column]]
+            entry[column] = usable[0] if len(usable) == 1 else _both(*both)
+    return entry
 
 
 def column_of(name: str) -> str:
@@ -119,13 +149,9 @@ def value_of(value: object) -> object:
 def label_of(value: object) -> object:
     """Return FAKE or REAL for a word or number that says so, None for nothing, and anything else as
     it is: that is not a label."""
-    if isinstance(value, bool | int | float) and value in (0, 1):
-        return FAKE if value else REAL
-    if not isinstance(value, str):
-        return value_of(value)
-    word = value.strip().lower().removesuffix(".0")
-    named = (label for label, words in CLASSES.items() if word in words)
-    return NUMBERS.get(word) or next(named, value_of(value))
+    word = re.sub(r"\.0*\Z", "", str(value).strip().lower())
+    named = next((label for label, words in CLASSES.items() if word in words), value_of(value))
+    return NUMBERS.get(word, named)
 
 
 def split_of(value: object) -> object:
@@ -135,13 +161,15 @@ def split_of(value: object) -> object:
     return next((split for split, words in SPLITS.items() if word in words), value_of(value))
 
 
-def people_of(value: object) -> object:
-    """Return a list of names; a text separates them by ; or |. Anything else as it is."""
-    if isinstance(value, str):
-        value = re.split(r"[;|]", value)
-    if not isinstance(value, list | tuple):
-        return value_of(value)
-    return [name.strip() if isinstance(name, str) else name for name in value if value_of(name)]
+def people_of(value: object) -> list[str] | None:
+    """Return names, of numbers as text; a text separates them by ; or |."""
+    values = value if isinstance(value, list) else re.split(r"[;|]", str(value))
+    # pandas makes floats of a column of numbers in which one is missing.
+    names = [re.sub(r"\A(\d+)\.0\Z", r"\1", str(name).strip()) for name in values]
+    return [name for name in names if value_of(name)] or None
+
+
+READING = {"label": label_of, "split": split_of, "people": people_of}
 
 
 def parts_of(path: str) -> tuple[str, ...]:

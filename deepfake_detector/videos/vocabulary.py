@@ -70,8 +70,9 @@ VIDEO_SUFFIXES = _words(
 OTHER_SUFFIXES = _words(
     """.7z .aac .bin .bz2 .c .cfg .csv .db .dll .doc .docx .exe .flac .gz .h5 .hdf5 .htm .html .ini
     .ipynb .joblib .js .json .jsonl .keras .lmdb .log .lrv .lst .m3u .m3u8 .m4a .mat .md .mp3 .npy
-    .npz .ogg .onnx .opus .parquet .pb .pdf .pickle .pkl .pt .pth .py .rar .rtf .sh .sql .srt .sub .tar
-    .tfrecord .tgz .thm .toml .tsv .txt .url .vtt .wav .wma .xls .xlsx .xml .xz .yaml .yml .zip"""
+    .npz .ogg .onnx .opus .parquet .pb .pdf .pickle .pkl .pt .pth .py .rar .rtf .sh .sql .srt .sub
+    .tar .tfrecord .tgz .thm .toml .tsv .txt .url .vtt .wav .wma .xls .xlsx .xml .xz .yaml .yml
+    .zip"""
 )
 
 

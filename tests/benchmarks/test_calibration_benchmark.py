@@ -28,4 +28,4 @@ def test_a_file_without_scores_is_one_sentence(tmp_path, capsys):
     path = tmp_path / "scores.csv"
     path.write_text("filename,label\na.mp4,0.5\n")
     assert calibration.main(["--predictions", str(path)]) == 2
-    assert "is no predictions.csv of evaluate.py" in capsys.readouterr().err
+    assert "is not a predictions.csv" in capsys.readouterr().err

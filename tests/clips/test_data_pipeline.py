@@ -1,8 +1,6 @@
 """From folders of faces to clips: the order of an epoch, the arrays that come out."""
 
 import json
-import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +19,15 @@ from deepfake_detector.face_dataset.face_tracks import list_faces
 def numbered_faces(tmp_path) -> Path:
     """Faces whose grey level is ten times the number of the frame: a real one of 12 frames and a
     fake one of 3."""
-    metadata = {}
+    folder, metadata = tmp_path / "faces", {}
     for name, label, num_frames in (("long.mp4", "REAL", 12), ("short.mp4", "FAKE", 3)):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir(parents=True)
         for index in range(num_frames):
             image = np.full((32, 32, 3), 10 * index, np.uint8)
-            cv2.imwrite(str(tmp_path / name / f"{index:03d}.jpeg"), image)
+            cv2.imwrite(str(folder / name / f"{index:03d}.jpeg"), image)
         metadata[name] = {"label": label, "split": "train", "original": None}
-    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
-    return tmp_path
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    return folder
 
 
 def test_the_call_of_the_predecessor_still_works(sample_faces):
@@ -68,7 +66,7 @@ def test_no_frame_of_a_clip_is_a_silent_zero(sample_faces):
 def test_clips_are_the_faces_on_disk_in_rgb(sample_faces):
     video = list_faces(sample_faces)[0]
     dataset = data_pipeline.build_dataset(
-        videos=[video], img_size=(64, 64), num_frames=10, batch_size=1
+        tracks=[video], img_size=(64, 64), num_frames=10, batch_size=1
     )
     clip = next(iter(dataset))[0][0].numpy().astype(int)
     on_disk = cv2.imread(f"{video.folder}/003.jpeg")[:, :, ::-1].astype(int)
@@ -82,7 +80,7 @@ def test_padding_weighs_nothing_and_the_weights_give_the_mean_over_the_videos(
     faces = list_faces(sample_faces)
     reals, fakes = ([f for f in faces if f.label == label] for label in (0, 1))
     dataset = data_pipeline.build_dataset(
-        videos=reals[:4] + fakes[:1],
+        tracks=reals[:4] + fakes[:1],
         img_size=(16, 16),
         batch_size=3,
         equal_classes=equal_classes,
@@ -103,30 +101,30 @@ def batches(sample_faces, count=4, **options):
     return [clips.numpy() for clips, _ in dataset.take(count)]
 
 
-@pytest.mark.slow
-def test_an_epoch_of_more_steps_is_filled_with_further_rounds(sample_faces):
-    assert np.array_equal(batches(sample_faces, 6, min_steps=6)[:4], batches(sample_faces, 4))
-    later = batches(sample_faces, 2, min_steps=6, first_epoch=1)
-    assert np.array_equal(later, batches(sample_faces, 8, min_steps=6)[6:])
+def equal(batches, others):
+    return all(np.array_equal(*pair) for pair in zip(batches, others, strict=True))
 
 
 def test_training_clips_are_the_same_for_the_same_seed_and_differ_between_epochs(sample_faces):
-    first, again = (batches(sample_faces, 8, self_blend=0.5) for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    first = batches(sample_faces, 8, self_blend=0.5)
+    assert equal(first[:2], batches(sample_faces, 2, self_blend=0.5))
+    assert equal(first[4:6], batches(sample_faces, 2, self_blend=0.5, first_epoch=1))
     assert not np.array_equal(first[0], first[4])  # 8 pairs: an epoch is four batches
-    assert not np.array_equal(first[0], batches(sample_faces, 1, seed=1)[0])
+    assert not np.array_equal(first[0], batches(sample_faces, 1, self_blend=0.5, seed=1)[0])
 
 
-def test_a_later_epoch_can_be_started_from(sample_faces):
-    later = batches(sample_faces, 4, first_epoch=1)
-    assert np.array_equal(later[0], batches(sample_faces, 5)[4])
+@pytest.mark.slow
+def test_an_epoch_of_more_steps_is_filled_with_further_rounds(sample_faces):
+    longer = batches(sample_faces, 8, min_steps=6)
+    assert equal(longer[:4], batches(sample_faces, 4))
+    assert equal(longer[6:], batches(sample_faces, 2, min_steps=6, first_epoch=1))
 
 
 def test_self_blends_of_real_videos_alone_are_labelled_as_fakes_and_differ_from_their_target(
     sample_faces,
 ):
     reals = [face for face in list_faces(sample_faces) if face.label == 0]
-    options = {"videos": reals, "img_size": (64, 64), "batch_size": 4, "self_blend": 1.0}
+    options = {"tracks": reals, "img_size": (64, 64), "batch_size": 4, "self_blend": 1.0}
     dataset = data_pipeline.build_dataset(training=True, **options)
     for clips, labels in dataset.take(3):
         assert labels.numpy().ravel().tolist() == [0, 1, 0, 1]
@@ -139,8 +137,8 @@ def test_swaps_are_fakes_with_the_face_of_another_real_video(sample_faces, monke
     reals = [face for face in list_faces(sample_faces) if face.label == 0]
     options = {"img_size": (64, 64), "batch_size": 4, "self_blend": 1.0, "training": True}
     swaps, again, alone = (
-        list(data_pipeline.build_dataset(videos=videos, **options).take(2))
-        for videos in (reals, reals, reals[:1] * 4)
+        list(data_pipeline.build_dataset(tracks=tracks, **options).take(2))
+        for tracks in (reals, reals, reals[:1] * 4)
     )
     for (clips, labels), (same, _), (of_one, _) in zip(swaps, again, alone, strict=True):
         assert labels.numpy().ravel().tolist() == [0, 1, 0, 1]
@@ -152,7 +150,7 @@ def test_swaps_are_fakes_with_the_face_of_another_real_video(sample_faces, monke
 def test_validation_has_each_real_video_once_more_as_a_fake_always_the_same(sample_faces):
     faces = list_faces(sample_faces)[:6]
     num_reals = sum(face.label == 0 for face in faces)
-    options = {"videos": faces, "img_size": (32, 32), "batch_size": 3, "equal_classes": True}
+    options = {"tracks": faces, "img_size": (32, 32), "batch_size": 3, "equal_classes": True}
     dataset = data_pipeline.build_dataset(self_blend=0.5, **options)
     first, again = ([batch[0].numpy() for batch in dataset] for _ in range(2))
     assert np.array_equal(first, again)
@@ -195,7 +193,7 @@ def test_the_shards_of_all_machines_together_are_the_batches_of_one_device(sampl
 
     def rows_of(worker: int, num_workers: int, num_replicas: int) -> list[np.ndarray]:
         dataset = data_pipeline.build_dataset(
-            videos=list_faces(sample_faces)[:14],  # 14: the last batch is padded
+            tracks=list_faces(sample_faces)[:14],  # 14: the last batch is padded
             img_size=(32, 32),
             batch_size=8,
             training=training,
@@ -211,7 +209,7 @@ def test_the_shards_of_all_machines_together_are_the_batches_of_one_device(sampl
 
     whole = rows_of(0, 1, 1)
     assert len(whole[0]) == (3 if training else 2)
-    for num_workers, num_replicas in ((1, 2), (2, 2), (2, 4), (4, 4)):
+    for num_workers, num_replicas in ((1, 2), (2, 4)):
         workers = [rows_of(worker, num_workers, num_replicas) for worker in range(num_workers)]
         for one_device, shards in zip(whole, zip(*workers, strict=True), strict=True):
             assert np.array_equal(one_device, np.concatenate(shards, axis=1))
@@ -223,7 +221,7 @@ def test_a_machine_reads_nothing_of_what_the_others_train_on(numbered_faces):
     options = {"img_size": (32, 32), "batch_size": 2, "training": True, "num_replicas": 2}
     for worker, other in ((0, 1), (1, 0)):
         gone = [replace(v, folder="gone") if v.label == other else v for v in videos]
-        dataset = data_pipeline.build_dataset(videos=gone, shard=(worker, 2), **options)
+        dataset = data_pipeline.build_dataset(tracks=gone, shard=(worker, 2), **options)
         assert [labels.numpy().item() for _, labels in dataset.take(2)] == [worker] * 2
 
 
@@ -249,11 +247,10 @@ def test_a_shard_that_is_not_there_is_refused(numbered_faces, shard):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("training", [True, False])
-def test_another_number_of_threads_changes_nothing(sample_faces, training):
+def test_another_number_of_threads_changes_nothing(sample_faces):
     def clips_with(num_threads: int) -> np.ndarray:
         dataset = data_pipeline.build_dataset(
-            sample_faces, (32, 32), batch_size=4, training=training
+            sample_faces, (32, 32), batch_size=4, training=True, self_blend=0.5
         )
         options = tf.data.Options()
         options.threading.private_threadpool_size = num_threads
@@ -266,67 +263,32 @@ def test_another_number_of_threads_changes_nothing(sample_faces, training):
 
 
 DAMAGES = {
-    "empty": (lambda path: path.write_bytes(b""), "is empty"),
-    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "is cut short"),
-    "a text file": (lambda path: path.write_text("to be done"), "is no JPEG"),
-    "garbage in the header": (
-        lambda path: path.write_bytes(path.read_bytes()[:20] + b"U" * 60 + path.read_bytes()[80:]),
-        "cannot be decoded",
-    ),
-    "of another size": (
-        lambda path: cv2.imwrite(str(path), np.zeros((40, 40, 3), np.uint8)),
-        "is 40 x 40 pixels and not 32 x 32",
-    ),
-    "gone": (lambda path: path.unlink(), "cannot be read .No such file"),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "a text file": lambda path: path.write_text("to be done"),
+    "gone": lambda path: path.unlink(),
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("training", [True, False])
-def test_a_damaged_crop_is_named_with_its_video_and_the_remedy(numbered_faces, training, damage):
-    videos = list_faces(numbered_faces)
-    folder = numbered_faces / "short.mp4"
-    hurt, words = DAMAGES[damage]
-    hurt(folder / "001.jpeg")
-    dataset = data_pipeline.build_dataset(
-        videos=videos, img_size=(32, 32), batch_size=2, training=training
-    )
+def error_of_reading(tracks, **options) -> str:
+    """Return the sentence about the crop that cannot be read."""
+    dataset = data_pipeline.build_dataset(tracks=tracks, img_size=(32, 32), batch_size=2, **options)
     with pytest.raises(tf.errors.OpError) as caught:
         next(iter(dataset))
-    sentence = read_errors.explain(caught.value, videos)
-    assert sentence.startswith(f"{folder}/001.jpeg, a crop of short.mp4, ")
-    assert re.search(words, sentence)
-    assert sentence.endswith(
-        f"delete the folder {folder} and run the same processing.py command again, then this one"
-    )
+    return read_errors.explain(caught.value, tracks)
 
 
-def test_a_folder_that_vanishes_during_training_is_named(numbered_faces):
-    videos = list_faces(numbered_faces)
-    batches = iter(
-        data_pipeline.build_dataset(
-            videos=videos, img_size=(32, 32), batch_size=2, training=True, num_frames=3
-        )
-    )
-    next(batches)
-    shutil.rmtree(numbered_faces / "long.mp4")
-    with pytest.raises(tf.errors.OpError) as caught:
-        for _ in range(100):  # some are read ahead
-            next(batches)
-    sentence = read_errors.explain(caught.value, videos)
-    assert re.fullmatch(
-        r".*/long.mp4, the crops of long.mp4, is gone; run the same processing.py command again.*",
-        sentence,
-    )
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_crop_is_named_with_its_video_and_the_remedy(numbered_faces, damage):
+    """Also in a folder whose name is not ASCII, which TensorFlow escapes."""
+    folder = numbered_faces.rename(numbered_faces.with_name("Gesichter [für] alle"))
+    tracks = list_faces(folder)
+    DAMAGES[damage](folder / "short.mp4" / "001.jpeg")
+    sentence = error_of_reading(tracks, training=True)
+    assert sentence.startswith(f"{folder}/short.mp4/001.jpeg, a crop of short.mp4, ")
+    assert sentence.endswith("run the same processing.py command again, then this one")
 
 
-def test_the_error_itself_names_the_crop_so_that_nothing_has_to_be_searched(numbered_faces):
-    """Also in a folder whose name is no ASCII, which TensorFlow escapes."""
-    folder = numbered_faces.rename(numbered_faces.with_name("Gesichter für alle"))
-    videos = list_faces(folder)
-    (folder / "short.mp4" / "001.jpeg").write_bytes(b"")
-    with pytest.raises(tf.errors.OpError) as caught:
-        next(iter(data_pipeline.build_dataset(videos=videos, img_size=(32, 32), batch_size=2)))
-    unreadable = [replace(videos[0], name="not asked", folder="nowhere"), videos[1]]
-    assert "short.mp4/001.jpeg, a crop" in read_errors.explain(caught.value, unreadable)
+def test_crops_of_two_sizes_are_one_sentence(numbered_faces):
+    cv2.imwrite(str(numbered_faces / "short.mp4" / "001.jpeg"), np.zeros((40, 40, 3), np.uint8))
+    assert "has another size than the others" in error_of_reading(list_faces(numbered_faces))

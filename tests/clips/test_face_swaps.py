@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake_detector.clips.face_swaps import NOBODY, LookAlikes, swap
+from deepfake_detector.clips.face_swaps import NO_DONOR, LookAlikes, swap
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
 SIDE = 112
@@ -59,7 +59,7 @@ def test_the_donor_looks_alike_and_is_somebody_else(write_track):
 def test_a_person_gives_no_face_to_himself_in_another_video_and_a_fake_to_nobody(write_track):
     ann = [write_track(name, face(LIGHT), ("Ann",)) for name in ("a", "b")]
     fake = FaceTrack("c", ann[0].folder, 1, 1, 3, "c", "c")
-    assert LookAlikes([*ann, fake]).donor_of(0, rng()) == NOBODY
+    assert LookAlikes([*ann, fake]).donor_of(0, rng()) == NO_DONOR
 
 
 def test_a_candidate_whose_crop_is_lost_or_damaged_is_passed_over(write_track):
@@ -68,7 +68,7 @@ def test_a_candidate_whose_crop_is_lost_or_damaged_is_passed_over(write_track):
     Path(tracks[2].crop_path(0)).write_bytes(b"no picture")
     look_alikes = LookAlikes(tracks)
     assert look_alikes.donor_of(0, rng()) == 3
-    assert look_alikes.donor_of(1, rng()) == NOBODY
+    assert look_alikes.donor_of(1, rng()) == NO_DONOR
 
 
 def test_a_swap_puts_the_face_of_the_donor_into_the_middle_and_leaves_the_border_alone():

@@ -1,8 +1,7 @@
-"""Why a file is no usable video: the clause fits, comes at once, and comes whatever the bytes."""
+"""Why a file is not a usable video: the clause fits, and comes whatever the bytes."""
 
 import os
 import struct
-import time
 from pathlib import Path
 
 import damaged_videos as damaged
@@ -15,6 +14,7 @@ from deepfake_detector.decoding.reader import UnreadableError, open_video
 
 FPS = 25
 GENERIC = "not a video FFmpeg can decode a frame of"
+MOOV = "its index (the moov atom) is missing"
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,9 @@ def explain(path: Path) -> str:
 
 @pytest.fixture
 def explain_bytes(tmp_path):
-    def explain_content(content: bytes) -> str:
-        path = tmp_path / "a.mp4"
-        path.write_bytes(content)
-        return explain(path)
+    def explain_content(content: bytes, name: str = "a.mp4") -> str:
+        (tmp_path / name).write_bytes(content)
+        return explain(tmp_path / name)
 
     return explain_content
 
@@ -50,19 +49,17 @@ def explain_bytes(tmp_path):
         ("é".encode() * 40_000, "text, not a video"),  # the looked-at part ends within a letter
         ("text".encode("utf-16"), "text, not a video"),
         (b"\xef\xbb\xbf  <HTML>", "an HTML page, not a video"),
+        (b"#EXTM3U\n#EXTINF:1,\na.mp4\n", "a list of other files to play, not a video"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"PK\x03\x04\x14\0", "a zip archive"),
-        (b"\x1f\x8b\x08\0", "a gzip archive"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a picture that is cut off"),
-        (b"\x89PNG\r\n\x1a\n", "a picture that is cut off"),
         (b"ID3\x04\0\0", "sound only"),
+        (b"\0\0\0\x18ftypheic", "a HEIC or AVIF photograph"),
         (b"OggS\0\x02" + bytes(20) + b"\x80theora", GENERIC),
-        (b"RIFF\x10\0\0\0CDXA", GENERIC),
         (b"\x1a\x45\xdf\xa3\x01\0\0", GENERIC),  # Matroska
         (b"\0\0\0\x18ftypisom", "cut off in its header"),
-        (b"\0\0\0\x08moov", GENERIC),
-        (b"\0\0\0\x01moov", "its index (the moov atom) is missing"),
+        (b"\0\0\0\x01moov", MOOV),
         (b"\x07\x08\x09" * 50, GENERIC),
     ],
 )
@@ -70,27 +67,34 @@ def test_the_clause_fits_the_bytes(explain_bytes, content, clause):
     assert explain_bytes(content).startswith(clause)
 
 
+def test_a_text_is_not_a_video_whatever_it_is_called(explain_bytes):
+    """FFmpeg draws the letters of such files, and they were scored."""
+    for name in ("release.nfo", "a.diz", "a"):
+        assert explain_bytes(b"\n  Some Release\n  [info]\n", name) == "text, not a video"
+
+
 def test_an_mp4_says_what_of_it_is_missing(explain_bytes, mp4):
     in_front = damaged.moov_first(mp4)
-    missing = "its index (the moov atom) is missing: cut off before its end, or still being written"
-    assert explain_bytes(mp4[:200]) == missing
-    assert explain_bytes(damaged.cut_before_moov(mp4)) == missing
-    assert explain_bytes(mp4[:-400]) == "cut off in its header or its index"
-    assert explain_bytes(in_front[:500]) == "cut off in its header or its index"
-    assert explain_bytes(in_front[: in_front.index(b"mdat") + 4]).startswith("cut off before its")
-    assert explain_bytes(damaged.mp4_with_sound_only()) == "sound only, no picture"
-
-
-def test_an_mp4_of_an_unknown_codec_says_so(explain_bytes, mp4):
     unknown = mp4.replace(b"mp4v", b"xyzw").replace(b"\x04\x80\x80\x80", b"\x05\x80\x80\x80")
-    assert explain_bytes(unknown) == f"{GENERIC} (its codec is unknown)"
+    for content, clause in (
+        (mp4[:200], MOOV),
+        (damaged.cut_before_moov(mp4), MOOV),
+        (mp4[:-400], "cut off in its header or its index"),
+        (in_front[:500], "cut off in its header or its index"),
+        (in_front[: in_front.index(b"mdat") + 4], "cut off before its first whole frame"),
+        (damaged.mp4_with_sound_only(), "sound only, no picture"),
+        (unknown, f"{GENERIC} (its codec is unknown)"),
+        (mp4.replace(b"mp4v", b"encv"), "encrypted (DRM)"),
+    ):
+        assert explain_bytes(content).startswith(clause)
 
 
 def test_what_is_no_file_is_told_apart(tmp_path):
     (tmp_path / "link").symlink_to("nowhere")
     (tmp_path / "circle").symlink_to("circle")
     os.mkfifo(tmp_path / "pipe")
-    assert explain(tmp_path / "gone") == "no such file"
+    assert explain(tmp_path / "gone") == explain(Path("nul\0")) == "no such file"
+    assert explain(tmp_path / "half\ud83d") == "no such file"
     assert explain(tmp_path / "link") == "only a link to a file that is not there"
     assert explain(tmp_path / "circle") == "only a link to a file that is not there"
     assert explain(tmp_path) == "a folder without numbered pictures"
@@ -99,8 +103,6 @@ def test_what_is_no_file_is_told_apart(tmp_path):
         "it cannot be read (File name too long)",
         "no such file",
     }
-    assert explain(Path("nul\0")) == "no such file"
-    assert explain(tmp_path / "half\ud83d") == "no such file"
 
 
 @pytest.mark.parametrize(
@@ -122,42 +124,24 @@ def test_a_file_that_cannot_be_opened_says_why(tmp_path, monkeypatch, error, cla
     assert explain(tmp_path / "a.mp4") == clause
 
 
-def test_a_disk_that_fails_further_on_is_a_reason_and_stops_no_run(tmp_path):
-    """FFmpeg could not read on, and neither can we."""
-    reason = diagnosis.explain(tmp_path / "gone_meanwhile.mp4", "Input/output error")
-    assert reason == "it cannot be read (No such file or directory)"
-
-
-@pytest.mark.parametrize(
-    ("start", "clause"),
-    [
-        (struct.pack(">I4sQ", 1, b"mdat", 40 << 30), "its index (the moov atom) is missing"),
-        (b"\0\0\0\x08free" * 20_000, "its index (the moov atom) is missing"),
+def test_a_file_of_40_gigabytes_is_explained_by_its_start_middle_and_end(tmp_path):
+    for start, clause in (
+        (struct.pack(">I4sQ", 1, b"mdat", 40 << 30), MOOV),
+        (b"\0\0\0\x08free" * 20_000, MOOV),
         (b"", "all zero bytes"),
-    ],
-)
-def test_a_file_of_40_gigabytes_is_explained_at_once(tmp_path, start, clause):
-    with (tmp_path / "long.mp4").open("wb") as file:
-        file.write(start)
-        file.truncate(40 << 30)  # takes no room on the disk
-    started = time.perf_counter()
-    assert explain(tmp_path / "long.mp4").startswith(clause)
-    assert time.perf_counter() - started < 2
+    ):
+        with (tmp_path / "long.mp4").open("wb") as file:
+            file.write(start)
+            file.truncate(40 << 30)  # takes no room on the disk
+        assert explain(tmp_path / "long.mp4").startswith(clause)
 
 
 @pytest.mark.slow
-def test_whatever_the_bytes_there_is_one_clause(explain_bytes, mp4):
-    """Seeded noise, noise behind every start that is looked for, and an mp4 with wrong sizes."""
+def test_whatever_the_bytes_there_is_one_clause(explain_bytes):
+    """Seeded noise, alone and behind every start that is looked for."""
     rng = np.random.default_rng(0)
-    starts = [b"", b"RIFF", b"RIFF\0\0\0\0AVI ", b"OggS", b"\x1a\x45\xdf\xa3", *diagnosis.STARTS]
+    starts = [b"", b"RIFF\0\0\0\0AVI ", b"OggS", b"\x1a\x45\xdf\xa3", *diagnosis.STARTS]
     starts += [b"\0\0\0\x08" + kind for kind in sorted(diagnosis.FIRST_ATOMS)]
-    contents = [start + rng.bytes(int(rng.integers(300))) for start in starts * 10]
-    for _ in range(300):
-        content = bytearray(mp4)
-        content[: len(content) - 1100] = content[:28]  # to hit headers, not pictures
-        for position in rng.integers(0, len(content), 8):
-            content[position] = rng.choice([0, 1, 8, 255, int(rng.integers(256))])
-        contents.append(bytes(content[: rng.integers(1, len(content) + 1)]))
-    for content in contents:
+    for content in [start + rng.bytes(int(rng.integers(300))) for start in starts * 5]:
         clause = explain_bytes(content)
         assert clause and clause.isprintable(), content[:40]

@@ -1,35 +1,97 @@
-"""Runs that are killed, run twice at once, shared out to machines, or hang: nothing is lost."""
+"""Runs that are stopped, killed, run twice at once or shared out to machines: nothing is lost.
+
+Moments are chosen by what a run does: it halts when it opens or renames a certain file.
+"""
 
 import contextlib
+import csv
 import os
-import random
-import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import command_of, result_of
+from conftest import ROOT, TINY, command_of, result_of
 
-import processing
-from deepfake_detector import endings, parallel
-from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.folder import prepare, put_faces, remove_dead_work, work_folder
-from deepfake_detector.face_dataset.manifest import (
-    MANIFEST_FIELDS,
-    append_row,
-    new_row,
-    read_manifest,
-)
-from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.faces import extraction
-from deepfake_detector.videos.metadata import Video
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="has no such signals"),
+]
 
-KILLS = int(os.environ.get("KILLS", "4"))  # more of them with KILLS=50
+# Python runs this before a script. HALT_AT is the end of a path, which time it is opened or
+# renamed to, and whether by the main process.
+SITECUSTOMIZE = """
+import multiprocessing, os, sys, threading
+name, times, is_main = os.environ["HALT_AT"].split(":")
+seen = []
+def halt(event, args):
+    if event in ("open", "os.rename") and str(args[event == "os.rename"]).endswith(name):
+        if (multiprocessing.parent_process() is None) == (is_main == "main"):
+            seen.append(event)
+            if len(seen) == int(times):
+                os.mkdir(os.environ["HALTED"])
+                threading.Event().wait()
+sys.addaudithook(halt)
+"""
+
+
+def start(command: list[str], halt_at: str = "", folder: Path | None = None) -> subprocess.Popen:
+    """Start a command in a process group of its own; with `halt_at` it makes the folder `halted`
+    in `folder`, and waits."""
+    # The scripts set this one when they are imported in this process; a user's shell has it not.
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
+        halted = str(folder / "halted")
+        environment |= {"PYTHONPATH": str(folder), "HALT_AT": halt_at, "HALTED": halted}
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell that runs the tests in the background has Ctrl-C ignored by all they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def wait_until(happened: Callable[[], object], run: subprocess.Popen) -> None:
+    while not happened():
+        if run.poll() is not None:
+            pytest.fail(f"it ended before: {run.communicate()}")
+        time.sleep(0.01)
+
+
+def is_gone(group: int) -> bool:
+    """Return whether no process of the group is left, after a minute at the latest."""
+    for _ in range(600):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    return False
+
+
+def check_stopped(run: subprocess.Popen, number: signal.Signals) -> None:
+    """Send a signal, as a terminal sends Ctrl-C to all processes; check what comes of it."""
+    if number == signal.SIGINT:
+        os.killpg(run.pid, number)
+    else:
+        run.send_signal(number)
+    _, stderr = run.communicate()
+    word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
+    assert stderr == f"{word}; finished work is kept\n"
+    assert run.returncode == 128 + number
+    assert is_gone(run.pid)
 
 
 def check_every_folder_is_whole(out: Path) -> None:
@@ -41,281 +103,105 @@ def check_every_folder_is_whole(out: Path) -> None:
         assert crops == [f"{order:03d}.jpeg" for order in range(lines)], folder
 
 
-def kill(run: subprocess.Popen) -> None:
-    """kill -9 for the run and its workers at once, as when the power goes."""
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+def finish(command: list[str]) -> str:
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+# Ctrl-C and SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_processing_ends_at_once_and_the_same_command_does_the_rest(
+    videos, uninterrupted, tmp_path, number
+):
+    out = tmp_path / "faces"
+    run = start(command_of(videos, out), "person_004.mp4:1:worker", tmp_path / "halt")
+    wait_until(lambda: (tmp_path / "halt/halted").exists() and list(out.glob("person_*")), run)
+    check_stopped(run, number)
+    check_every_folder_is_whole(out)
+    finish(command_of(videos, out))
+    assert result_of(out) == result_of(uninterrupted)
+
+
+def test_a_signal_while_the_index_is_written_costs_no_more(videos, uninterrupted, tmp_path):
+    out = tmp_path / "faces"
+    run = start(command_of(videos, out), "metadata.json:3:main", tmp_path / "halt")
+    wait_until((tmp_path / "halt/halted").exists, run)
+    check_stopped(run, signal.SIGTERM)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.jpeg")}
+    finish(command_of(videos, out))
+    assert result_of(out) == result_of(uninterrupted)
+    assert {path: path.stat().st_mtime_ns for path in before} == before  # nothing was left to do
+
+
+@pytest.mark.thorough
+def test_predict_ends_at_once_and_the_same_command_does_the_rest(videos, tmp_path):
+    some = [str(videos / f"person_{number:03d}.mp4") for number in range(4)]
+    log = tmp_path / "verdicts.jsonl"
+    command = [sys.executable, "predict.py", *some, "--workers", "2"]
+    run = start([*command, "--json", str(log)], "person_003.mp4:1:worker", tmp_path / "halt")
+    wait_until(lambda: log.exists() and log.read_text().count("\n") > 1, run)
+    wait_until((tmp_path / "halt/halted").exists, run)
+    check_stopped(run, signal.SIGINT)
+    verdicts = [line for line in finish(command).splitlines() if "person_" in line]
+    continued = finish([*command, "--json", str(log)])
+    assert len(verdicts) == 4
+    assert [line for line in continued.splitlines() if "person_" in line] == verdicts
+
+
+@pytest.mark.thorough
+def test_train_ends_at_once_and_the_same_command_does_the_rest(run, sample_faces, tmp_path):
+    """`run` is the same training, undisturbed."""
+    out = tmp_path / "run"
+    command = [sys.executable, "train.py", "--data", str(sample_faces), *TINY, "--out", str(out)]
+    training = start(command, "history.csv:2:main", tmp_path / "halt")
+    wait_until((tmp_path / "halt/halted").exists, training)
+    check_stopped(training, signal.SIGTERM)
+    finish(command)
+    undisturbed, continued = (
+        [(row["epoch"], float(row["loss"])) for row in csv.DictReader((of / "history.csv").open())]
+        for of in (run, out)
+    )
+    assert (out / "model.keras").exists()
+    assert continued == [(epoch, pytest.approx(loss, rel=1e-3)) for epoch, loss in undisturbed]
 
 
 # Killed
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
-def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(videos, uninterrupted, tmp_path):
-    """The same command, killed again and again after more and more videos."""
-    moments = random.Random(0)
+def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(videos, uninterrupted, tmp_path):
+    """kill -9 for the run and its workers at once, as when the power goes."""
     out = tmp_path / "faces"
-    for kills in range(KILLS):
-        run = subprocess.Popen(
-            command_of(videos, out), stdout=subprocess.DEVNULL, start_new_session=True
-        )
-        target = moments.randint(0, 24) * (kills + 1) // KILLS
-        while run.poll() is None and len(list(out.glob("person_*"))) < target:
-            time.sleep(0.002)
-        time.sleep(moments.random() * 0.05)
-        kill(run)
+    for name in ("settings.json", "person_002.mp4", "person_009.mp4"):
+        is_main = "main" if name == "settings.json" else "worker"
+        halt = tmp_path / name
+        run = start(command_of(videos, out), f"{name}:1:{is_main}", halt)
+        wait_until((halt / "halted").exists, run)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
         check_every_folder_is_whole(out)
-    subprocess.run(command_of(videos, out), check=True, capture_output=True)
+    finish(command_of(videos, out))
     assert result_of(out) == result_of(uninterrupted)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("damage", ["empty_crop", "empty_boxes", "no_crop"])
-def test_files_that_the_power_took_are_made_again(videos, uninterrupted, tmp_path, damage):
-    """After a power cut a folder may have its name, and files in it no content."""
-    out = tmp_path / "faces"
-    shutil.copytree(uninterrupted, out)
-    folder = sorted(out.glob("person_*"))[3]
-    if damage == "no_crop":
-        (folder / "004.jpeg").unlink()
-    else:
-        (folder / {"empty_crop": "004.jpeg", "empty_boxes": "boxes.csv"}[damage]).write_bytes(b"")
-    (out / ".work-killed").mkdir()  # the run did not come to its end
-    for part in ("1/2", "2/2"):  # whichever shard starts first, the other mends its own as well
-        run = command_of(videos, out, "--shard", part)
-        subprocess.run(run, check=True, capture_output=True)
-    assert result_of(out) == result_of(uninterrupted)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
 def test_workers_do_not_outlive_a_run_that_is_killed(videos, tmp_path):
-    out = tmp_path / "faces"
-    run = subprocess.Popen(
-        command_of(videos, out), stdout=subprocess.DEVNULL, start_new_session=True
+    run = start(
+        command_of(videos, tmp_path / "faces"), "person_002.mp4:1:worker", tmp_path / "halt"
     )
-    while run.poll() is None and not list(out.glob("person_*")):
-        time.sleep(0.01)
+    wait_until((tmp_path / "halt/halted").exists, run)
     run.kill()
     run.wait()
-    try:
-        assert is_gone(run.pid, within_sec=20), "the workers are still there"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
-
-
-def is_gone(group: int, within_sec: float) -> bool:
-    """Wait until no process of the group is left, and say whether that came to be."""
-    deadline = time.monotonic() + within_sec
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def test_a_line_that_a_kill_cut_short_swallows_no_other(tmp_path):
-    """The rest of a torn line and the next row made one line, and both were lost."""
-    names = ["a.mp4", "b.mp4"]
-    rows = [
-        dict.fromkeys(MANIFEST_FIELDS, "") | {"filename": n, "status": "no_face"} for n in names
-    ]
-    settings = FaceSettings()
-    prepare(tmp_path / "faces", settings, [], overwrite=False)
-    manifest = tmp_path / "faces" / "manifest.csv"
-    append_row(tmp_path / "faces", rows[0])
-    with manifest.open("a") as file:
-        file.write("torn.mp4,some")
-    append_row(tmp_path / "faces", rows[1])
-    assert sorted(read_manifest(tmp_path / "faces")) == names
+    assert is_gone(run.pid), "the workers are still there"
 
 
 # At the same time
 
 
-@pytest.mark.slow
-def test_two_runs_at_once_on_one_output_end_as_one_would(videos, uninterrupted, tmp_path):
+@pytest.mark.parametrize("shards", [[], ["1/2", "2/2"]])
+def test_two_runs_at_once_on_one_folder_end_as_one_would(videos, uninterrupted, tmp_path, shards):
     out = tmp_path / "faces"
-    runs = [subprocess.Popen(command_of(videos, out), stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [run.wait() for run in runs] == [0, 0]
+    words = [["--shard", part] for part in shards] or [[], []]
+    runs = [start(command_of(videos, out, *more)) for more in words]
+    ends = [(run.communicate()[1], run.returncode) for run in runs]
+    assert ends == [("", 0)] * 2
     assert result_of(out) == result_of(uninterrupted)
-
-
-@pytest.mark.slow
-def test_shards_on_one_shared_disk_add_up_to_the_whole(videos, uninterrupted, tmp_path):
-    out = tmp_path / "faces"
-    runs = [
-        subprocess.Popen(command_of(videos, out, "--shard", f"{i}/3"), stdout=subprocess.DEVNULL)
-        for i in (1, 2, 3)
-    ]
-    assert [run.wait() for run in runs] == [0, 0, 0]
-    assert result_of(out) == result_of(uninterrupted)
-
-
-def test_shards_that_begin_at_the_same_moment_do_not_take_each_other_for_strangers(tmp_path):
-    """Some tasks of an array ended at once: "is not empty and holds no settings.json"."""
-    for number in range(5):
-        together = threading.Barrier(6)
-
-        def begin(out, together=together):
-            together.wait()
-            return prepare(out, FaceSettings(), [], overwrite=False)
-
-        with ThreadPoolExecutor(6) as pool:
-            assert list(pool.map(begin, [tmp_path / str(number)] * 6)) == [{}] * 6
-
-
-def test_a_run_leaves_the_work_of_another_alone(videos, tmp_path):
-    out = tmp_path / "faces"
-    out.mkdir()
-    (out / ".work-dead").mkdir()
-    with work_folder(out) as others_work:
-        with work_folder(out) as work:
-            assert work != others_work
-            assert remove_dead_work(out)
-            assert not (out / ".work-dead").exists()
-            assert work.is_dir()
-        assert not work.exists()
-        assert others_work.is_dir()
-        assert not remove_dead_work(out)
-
-
-# Hanging
-
-
-def hang_on_purpose(video):
-    """Stands in for a decoder that never comes back."""
-    if video.name.startswith("stuck"):
-        threading.Event().wait()
-    return new_row(video) | {"status": "ok"}
-
-
-@pytest.mark.slow
-def test_a_video_that_hangs_costs_no_other_video(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "GRACE_SEC", 0.5)
-    names = [f"{i}.mp4" for i in range(10)] + ["stuck.mp4"]
-    videos = [Video(name, tmp_path / name) for name in sorted(names)]
-    rows, deaths = [], []
-
-    def record_death(video, seconds):
-        deaths.append((video.name, seconds > 1))
-
-    parallel.run_in_processes(
-        hang_on_purpose, videos, rows.append, record_death, workers=2, timeout_sec=0.5
-    )
-    assert sorted(row["filename"] for row in rows) == sorted(names)[:-1]
-    assert deaths == [("stuck.mp4", True)]
-
-
-@pytest.mark.parametrize("workers", [None, 1])
-def test_a_video_that_takes_too_long_is_a_row_that_says_so(videos, tmp_path, workers):
-    rows = processing.processing(
-        videos, tmp_path / "faces", num_vids=1, timeout_sec=1e-6, workers=workers
-    )
-    assert [row["status"] for row in rows] == ["failed", "failed"]
-    assert "took longer than 1e-06 seconds; give it more with --timeout-sec" in rows[0]["reason"]
-    again = processing.processing(videos, tmp_path / "faces", num_vids=1)
-    assert [row["status"] for row in again] == ["ok", "ok"]
-
-
-def test_a_timeout_of_nothing_is_refused(videos, tmp_path):
-    with pytest.raises(UserError, match="timeout_sec is 0; it must be a number of seconds above 0"):
-        processing.processing(videos, tmp_path / "faces", timeout_sec=0)
-
-
-# Nowhere to write
-
-
-def test_an_output_that_cannot_be_made_is_one_sentence(videos, tmp_path, capsys):
-    (tmp_path / "file").write_text("in the way")
-    words = ["--location", str(videos), "--save-path", str(tmp_path / "file" / "faces")]
-    assert processing.main(words) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: cannot write to")
-    assert error.count("\n") == 1
-
-
-def test_an_output_that_turns_read_only_stops_the_run_and_keeps_what_was_done(
-    videos, tmp_path, monkeypatch
-):
-    out, real_put, done = tmp_path / "faces", put_faces, []
-
-    def put_until_read_only(save_path, name, made, trash):
-        if len(done) == 3:
-            raise OSError(30, "Read-only file system")
-        done.append(name)
-        real_put(save_path, name, made, trash)
-
-    monkeypatch.setattr(extraction, "put_faces", put_until_read_only)
-    with pytest.raises(UserError, match="Read-only file system.*keeps the finished videos"):
-        processing.processing(videos, out)
-    assert sorted(path.name for path in out.glob("person_*")) == done
-    check_every_folder_is_whole(out)
-
-
-def test_the_job_can_be_sent_to_another_machine():
-    """Defined in the script that is run, it would be sent without the modules it needs."""
-    assert processing.process_video.__module__ == "deepfake_detector.faces.extraction"
-
-
-# Ctrl-C
-
-
-class InterruptedExecutor(ThreadPoolExecutor):
-    """Gets a Ctrl-C after it has taken a task and before the caller knows."""
-
-    def submit(self, job, task):
-        future = super().submit(job, task)
-        signal.raise_signal(signal.SIGINT)
-        return future
-
-
-@pytest.fixture
-def ctrl_c_is_heard():
-    """A shell that runs the tests in the background lets them ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("ctrl_c_is_heard")
-def test_ctrl_c_while_a_task_is_handed_over_still_records_what_it_did():
-    """A folder of faces was there that metadata.json did not list."""
-    done, recorded = [], []
-
-    def job(task):
-        done.append(task)
-        return task
-
-    with pytest.raises(KeyboardInterrupt):
-        parallel.run_on_executor(
-            InterruptedExecutor(1), job, iter("ab"), recorded.append, lambda *_: None, ahead=2
-        )
-    assert recorded == done
-
-
-@pytest.mark.usefixtures("ctrl_c_is_heard")
-def test_ctrl_c_between_a_job_and_its_record_comes_after_the_record():
-    recorded = []
-
-    def job(task):
-        signal.raise_signal(signal.SIGINT)
-        return task
-
-    with pytest.raises(KeyboardInterrupt):
-        parallel.run_tasks(
-            job, "ab", recorded.append, lambda *_: None, parallel.Machines(), limit_sec=1
-        )
-    assert recorded == ["a"]
-
-
-@pytest.mark.usefixtures("ctrl_c_is_heard")
-def test_a_second_ctrl_c_does_not_wait():
-    with pytest.raises(KeyboardInterrupt), endings.interrupts_held():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("the second one was held, too")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHARED_CLIPS = ROOT.parent / "shared" / "clips"
 
 pytestmark = pytest.mark.slow
 
@@ -48,10 +47,10 @@ def evaluated(work) -> subprocess.CompletedProcess:
     )
 
 
-def test_from_videos_to_figures(evaluated):
-    figures = json.loads(evaluated.stdout.splitlines()[-1])
-    assert figures["videos"] == 4
-    assert 0 <= figures["roc_auc"] <= 1
+def test_from_videos_to_metrics(evaluated):
+    metrics = json.loads(evaluated.stdout.splitlines()[-1])
+    assert metrics["videos"] == 4
+    assert 0 <= metrics["roc_auc"] <= 1
     assert evaluated.stderr == ""
 
 
@@ -68,29 +67,3 @@ def test_the_python_example_of_the_readme_gives_the_score_that_evaluate_gives(wo
     slope, offset = settings["calibration"]["slope"], settings["calibration"]["offset"]
     calibrated = 1 / (1 + ((1 - raw) / raw) ** slope / math.exp(offset))
     assert calibrated == pytest.approx(float(score), abs=1e-5)
-
-
-@pytest.mark.parametrize("script", ["sample_data", "processing", "train", "evaluate", "predict"])
-def test_help_reads_as_the_docstring(script):
-    done = run(f"{script}.py", "--help")
-    assert f"python {script}.py" in done.stdout
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.skipif(not SHARED_CLIPS.is_dir(), reason="the real clips are not on this machine")
-def test_real_clips_in_four_containers_give_faces(tmp_path):
-    names = [
-        "KwaiVGI__d0.mp4",
-        "intel-iot-devkit__eat.mkv",
-        "rizkiarm__bbaf2n.mpg",
-        "ai-forever__mark.webm",
-    ]
-    metadata = json.loads((SHARED_CLIPS / "metadata.json").read_text())
-    for name in names:
-        (tmp_path / name).symlink_to(SHARED_CLIPS / name)
-    (tmp_path / "metadata.json").write_text(json.dumps({name: metadata[name] for name in names}))
-    run("processing.py", "--location", tmp_path, "--save-path", tmp_path / "faces")
-    with (tmp_path / "faces" / "manifest.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["status"] for row in rows] == ["ok"] * 4
-    assert all(int(row["detected"]) > 0.9 * int(row["frames_read"]) for row in rows)

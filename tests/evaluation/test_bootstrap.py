@@ -61,5 +61,5 @@ def test_one_class_has_an_interval_of_log_loss_only():
 
 def test_resamples_in_chunks_give_what_one_chunk_gives(monkeypatch):
     whole = bootstrap.intervals(*synthetic(30))
-    monkeypatch.setattr(bootstrap, "MOST_COUNTS", 60 * 7)
+    monkeypatch.setattr(bootstrap, "MAX_COUNTS", 60 * 7)
     assert bootstrap.intervals(*synthetic(30)) == whole

@@ -11,7 +11,6 @@ from deepfake_detector.evaluation.videos import (
     ScoredVideo,
     labels_and_scores,
     score_videos,
-    summarise_manifest,
 )
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.manifest import MANIFEST_FIELDS, MANIFEST_NAME
@@ -36,7 +35,7 @@ def by_name(rows):
 
 
 def test_fakes_of_a_method_are_compared_with_all_real_videos():
-    found = by_name(groups.tables(VIDEOS, 0.5)["method"])
+    found = by_name(groups.group_metrics(VIDEOS, 0.5)["method"])
     assert found.keys() == {"Deepfakes", "FaceSwap"}
     deepfakes = found["Deepfakes"]
     assert deepfakes["roc_auc"] == 3 / 4  # of four pairs, 0.5 against 0.6 is wrong
@@ -48,7 +47,7 @@ def test_fakes_of_a_method_are_compared_with_all_real_videos():
 
 
 def test_source_folders_are_named_by_where_they_differ():
-    found = by_name(groups.tables(VIDEOS, 0.5)["location"])
+    found = by_name(groups.group_metrics(VIDEOS, 0.5)["location"])
     assert found.keys() == {"v/a", "v/b", "v/c"}
     assert found["v/a"]["compared_with"] is None
     assert found["v/a"]["roc_auc"] == 1.0
@@ -57,14 +56,14 @@ def test_source_folders_are_named_by_where_they_differ():
 
 def test_numbers_of_faces_are_sorted_as_numbers():
     videos = [video(f"v{n}", n % 2, 0.1, num_faces=n) for n in (10, 9, 2)]
-    rows = groups.tables(videos, 0.5)["faces"]
+    rows = groups.group_metrics(videos, 0.5)["faces"]
     assert [row["name"] for row in rows] == ["2", "9", "10"]
 
 
 def test_folders_of_faces_have_a_row_each_and_one_for_all():
     videos = [video("a", 0, 0.1), video("b", 1, 0.9)]
     videos += [video("a", 0, 0.9, data="more"), video("b", 1, 0.1, data="more")]
-    rows = groups.tables(videos, 0.5)["data"]
+    rows = groups.group_metrics(videos, 0.5)["data"]
     assert [(row["name"], row["roc_auc"]) for row in rows] == [
         ("faces", 1.0),
         ("more", 0.0),
@@ -77,34 +76,20 @@ def test_the_row_for_all_folders_has_the_interval_of_all_videos():
     videos = [video(f"{n}", n % 2, scores[n], data=("a", "b")[n % 3 == 0]) for n in range(60)]
     source_groups = [v.track.source_group for v in videos]
     headline = bootstrap.intervals(*labels_and_scores(videos), source_groups)
-    row = groups.tables(videos, 0.5)["data"][-1]
+    row = groups.group_metrics(videos, 0.5)["data"][-1]
     assert row["roc_auc_interval"] == headline["roc_auc"]
     assert row["roc_auc_interval"] is not None
 
 
 def test_a_table_without_information_is_empty():
     videos = [video("a", 0, 0.1), video("b", 1, 0.9, NOT_NAMED)]
-    tables = groups.tables(videos, 0.5)
-    assert tables == {"method": [], "location": [], "faces": [], "data": []}
+    found = groups.group_metrics(videos, 0.5)
+    assert found == {"method": [], "location": [], "faces": [], "data": []}
 
 
 def test_one_class_only_has_no_auc_anywhere():
-    tables = groups.tables(VIDEOS[2:], 0.5)
-    assert all(row["roc_auc"] is None for rows in tables.values() for row in rows)
-
-
-# What the files next to the faces say
-
-
-def write_faces(folder, rows, entries):
-    folder.mkdir()
-    with (folder / MANIFEST_NAME).open("w") as file:
-        print(",".join(MANIFEST_FIELDS), file=file)
-        for row in rows:
-            whole = dict.fromkeys(MANIFEST_FIELDS, "") | row
-            print(",".join(whole.values()), file=file)
-    (folder / "metadata.json").write_text(json.dumps(entries))
-    return folder
+    found = groups.group_metrics(VIDEOS[2:], 0.5)
+    assert all(row["roc_auc"] is None for rows in found.values() for row in rows)
 
 
 class FixedScores:
@@ -121,32 +106,20 @@ class FixedScores:
 
 
 def test_method_location_and_boxes_come_from_the_files_next_to_the_faces(tmp_path):
-    row = {"filename": "f0", "location": "/v", "status": "ok", "detected": "30", "averaged": "10"}
+    row = dict.fromkeys(MANIFEST_FIELDS, "") | {"filename": "f0", "location": "/v", "status": "ok"}
+    row |= {"detected": "30", "averaged": "10"}
+    rows = [",".join(MANIFEST_FIELDS), ",".join(row.values())]
+    (tmp_path / MANIFEST_NAME).write_text("\n".join(rows))
     entry = {"label": "FAKE", "method": "Face\x1b[2J\nSwap \ud800"}
-    faces = write_faces(tmp_path / "faces", [row], {"f0": entry, "f0#1": entry, "f1": {}})
+    (tmp_path / "metadata.json").write_text(json.dumps({"f0": entry, "f0#1": entry, "f1": {}}))
     tracks = [
-        FaceTrack(name, str(faces / name), 1, 9, 3, name.split("#")[0], "f0")
+        FaceTrack(name, str(tmp_path / name), 1, 9, 3, name.split("#")[0], "f0")
         for name in ("f0", "f0#1", "f1")
     ]
-    known, unknown = score_videos(FixedScores([0.1, 0.9, 0.5]), tracks, [faces])
+    known, unknown = score_videos(FixedScores([0.1, 0.9, 0.5]), tracks, [tmp_path])
     assert (known.track.name, known.raw_score, known.score) == ("f0#1", 0.9, 0.45)
     assert known.method == r"Face\x1b[2J Swap \ud800"  # no control characters
     assert (known.location, known.num_faces) == ("/v", 2)
     assert (known.frames_averaged, known.frames_total) == (10, 40)
     assert (unknown.method, unknown.location) == ("not named", "not known")
     assert unknown.frames_averaged is None
-
-
-def test_data_quality_counts_what_became_of_every_video(tmp_path):
-    rows = [
-        {"filename": "a", "status": "ok", "detected": "8", "averaged": "2"},
-        {"filename": "b", "status": "ok", "detected": "5", "averaged": "5"},
-        {"filename": "c", "status": "no_face", "reason": "none seen"},
-        {"filename": "d", "status": "unreadable", "reason": "the file is empty"},
-    ]
-    found = summarise_manifest(write_faces(tmp_path / "faces", rows, {}))
-    assert found["statuses"] == {"no_face": 1, "ok": 2, "unreadable": 1}
-    assert (found["frames"], found["averaged"]) == (20, 7)
-    assert [row["name"] for row in found["most_averaged"]] == ["b", "a"]
-    assert [row["reason"] for row in found["without_faces"]] == ["none seen", "the file is empty"]
-    assert summarise_manifest(tmp_path)["videos"] == 0  # no manifest there

@@ -1,26 +1,22 @@
 """A second run on a folder of faces: what it keeps, makes again, and refuses."""
 
+import errno
 import json
-from pathlib import Path
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
-from conftest import read_rgb, rows_of, tree, write_metadata
+from conftest import read_rgb, tree, write_metadata
 
 import processing
-import sample_data
 from deepfake_detector.console import UserError
+from deepfake_detector.face_dataset import manifest as manifest_module
 from deepfake_detector.face_dataset.face_tracks import list_faces
-
-
-def test_a_second_run_leaves_finished_videos_alone(sample_videos, sample_faces):
-    def stamps():
-        return {path: path.stat().st_mtime_ns for path in sample_faces.rglob("*.jpeg")}
-
-    before = stamps()
-    rows = processing.processing(sample_videos, sample_faces, face_size=64)
-    assert stamps() == before
-    assert len(rows) == 16
+from deepfake_detector.face_dataset.folder import WORK_PREFIX, prepare, work_folder
+from deepfake_detector.face_dataset.manifest import MANIFEST_FIELDS, append_row, read_manifest
+from deepfake_detector.face_dataset.settings import FaceSettings
+from deepfake_detector.files import remove_dead_folders
 
 
 def test_a_run_that_was_killed_is_finished_by_the_same_command(
@@ -28,37 +24,63 @@ def test_a_run_that_was_killed_is_finished_by_the_same_command(
 ):
     out = tmp_path / "faces"
     processing.processing(sample_videos, out, face_size=64, num_vids=3)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.jpeg")}
     half_done = out / ".work-killed" / "person_000"
     half_done.mkdir(parents=True)
     (half_done / "000.jpeg").write_bytes(b"half")
-    with (out / "manifest.csv").open("a") as file:
-        file.write("person_001.mp4,somewhere,o")  # the line the kill cut short
+    with (out / "manifest.csv").open("ab") as file:
+        file.write(b"\xff\xfe,,\nperson_001.mp4,somewhere,o")  # the line the kill cut short
     processing.processing(sample_videos, out, face_size=64)
     finished, expected = tree(out), tree(sample_faces)
     finished.pop("manifest.csv"), expected.pop("manifest.csv")
     assert finished == expected
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_manifest_with_other_columns_is_made_again_instead_of_crashing(one_head, tmp_path):
-    processing.processing(one_head, tmp_path / "faces")
-    manifest = tmp_path / "faces" / "manifest.csv"
-    manifest.write_text(manifest.read_text().replace("bytes", "weight"))
-    (row,) = processing.processing(one_head, tmp_path / "faces")
-    assert row["status"] == "ok"
-    assert rows_of(manifest) == [{name: str(value) for name, value in row.items()}]
+def test_a_line_that_a_kill_cut_short_swallows_no_other(tmp_path):
+    """The rest of a torn line and the next row made one line, and both were lost."""
+    prepare(tmp_path / "faces", FaceSettings(), [])
+    for name in ("a.mp4", "b.mp4"):
+        row = dict.fromkeys(MANIFEST_FIELDS, "") | {"filename": name, "status": "no_face"}
+        append_row(tmp_path / "faces", row)
+        with (tmp_path / "faces" / "manifest.csv").open("a") as file:
+            file.write("torn.mp4,some")
+    assert sorted(read_manifest(tmp_path / "faces")) == ["a.mp4", "b.mp4"]
 
 
-def test_other_settings_on_old_faces_are_refused_with_both_values(sample_videos, sample_faces):
-    with pytest.raises(UserError, match=r"--face-size 64 \(asked for: 96\)"):
-        processing.processing(sample_videos, sample_faces, face_size=96)
+def test_faces_of_other_settings_are_refused_and_replaced_with_overwrite_alone(
+    sample_videos, tmp_path
+):
+    out = tmp_path / "faces"
+    processing.processing(sample_videos, out, face_size=32, num_vids=2)
+    before = tree(out)
+    with pytest.raises(UserError, match=r"--face-size 32 \(asked for: 48\).* all faces again with"):
+        processing.processing(sample_videos, out, face_size=48)
+    for part in ({"shard": (1, 2)}, {"num_vids": 1}):  # the faces of the others would stay
+        with pytest.raises(UserError, match=r"--face-size 32 \(asked for: 48\)"):
+            processing.processing(sample_videos, out, face_size=48, overwrite=True, **part)
+    assert tree(out) == before
+    processing.processing(sample_videos, out, face_size=48, overwrite=True)
+    assert {read_rgb(path).shape for path in out.glob("*/000.jpeg")} == {(48, 48, 3)}
 
 
-def test_videos_that_moved_to_another_disk_are_not_done_again(one_head, tmp_path):
-    processing.processing(one_head, tmp_path / "faces")
-    before = (tmp_path / "faces" / "head.mp4" / "000.jpeg").stat().st_mtime_ns
-    moved = one_head.rename(tmp_path / "other_disk")
-    processing.processing(moved, tmp_path / "faces")
-    assert (tmp_path / "faces" / "head.mp4" / "000.jpeg").stat().st_mtime_ns == before
+def test_an_overwrite_that_is_killed_leaves_no_mixture(sample_videos, tmp_path, monkeypatch):
+    out, done, real_job = tmp_path / "faces", [], processing.process_video
+    processing.processing(sample_videos, out, face_size=32, num_vids=3)
+
+    def stop_after_three(video, **words):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(video.name)
+        return real_job(video, **words)
+
+    monkeypatch.setattr(processing, "process_video", stop_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        processing.processing(sample_videos, out, face_size=48, overwrite=True)
+    monkeypatch.undo()
+    assert json.loads((out / "metadata.json").read_text()) == {}
+    processing.processing(sample_videos, out, face_size=48)
+    assert {read_rgb(path).shape for path in out.glob("*/*.jpeg")} == {(48, 48, 3)}
 
 
 def test_faces_stay_when_their_video_is_deleted_afterwards(one_head, tmp_path):
@@ -66,66 +88,47 @@ def test_faces_stay_when_their_video_is_deleted_afterwards(one_head, tmp_path):
     (one_head / "head.mp4").unlink()
     (row,) = processing.processing(one_head, tmp_path / "faces")
     assert row["status"] == "ok"
-    assert "head.mp4" in json.loads((tmp_path / "faces" / "metadata.json").read_text())
+    assert [track.name for track in list_faces(tmp_path / "faces")] == ["head.mp4"]
 
 
-def test_a_video_replaced_by_one_without_a_face_loses_its_old_faces(one_head, tmp_path):
-    processing.processing(one_head, tmp_path / "faces")
-    grey = np.full((12, 96, 96, 3), 120, np.uint8)
-    sample_data.write_video(one_head / "head.mp4", grey, fps=12)
-    (row,) = processing.processing(one_head, tmp_path / "faces")
-    assert row["status"] == "no_face"
-    assert not (tmp_path / "faces" / "head.mp4").exists()
-
-
-def test_another_video_of_the_same_name_does_not_replace_the_first(one_head, tmp_path, head_frames):
-    processing.processing(one_head, tmp_path / "faces")
-    part_2 = tmp_path / "part_2"
-    part_2.mkdir()
-    sample_data.write_video(part_2 / "head.mp4", head_frames[:9], fps=25)
-    with pytest.raises(UserError, match="holds the faces of another head.mp4, from .*videos"):
-        processing.processing(write_metadata(part_2, {"head.mp4": "REAL"}), tmp_path / "faces")
-
-
-@pytest.mark.slow
-def test_an_interrupted_overwrite_leaves_no_mixture(sample_videos, tmp_path, monkeypatch):
-    out = tmp_path / "faces"
-    processing.processing(sample_videos, out, face_size=32)
-    real_process, done = processing.process_video, []
-
-    def stop_after_three(task, **words):
-        if len(done) == 3:
-            raise KeyboardInterrupt
-        done.append(task.video.name)
-        return real_process(task, **words)
-
-    monkeypatch.setattr(processing, "process_video", stop_after_three)
-    with pytest.raises(KeyboardInterrupt):
-        processing.processing(sample_videos, out, face_size=48, overwrite=True)
-    assert list(json.loads((out / "metadata.json").read_text())) == sorted(done)
-    monkeypatch.undo()
-    processing.processing(sample_videos, out, face_size=48)
-    assert {read_rgb(path).shape for path in out.glob("*/*.jpeg")} == {(48, 48, 3)}
-
-
-def test_overwrite_makes_the_faces_again(one_head, tmp_path):
-    processing.processing(one_head, tmp_path / "faces", face_size=64)
-    processing.processing(one_head, tmp_path / "faces", face_size=32, overwrite=True)
-    assert read_rgb(tmp_path / "faces" / "head.mp4" / "000.jpeg").shape == (32, 32, 3)
+# What is refused
 
 
 def test_a_folder_that_holds_something_else_is_not_touched(one_head, tmp_path):
     out = tmp_path / "thesis"
     out.mkdir()
     (out / "chapter_1.txt").write_text("precious")
-    with pytest.raises(UserError, match="is not empty and holds no settings.json"):
-        processing.processing(one_head, out)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="thesis exists and was not written by this command"):
+            processing.processing(one_head, out, overwrite=overwrite)
     assert [path.name for path in out.iterdir()] == ["chapter_1.txt"]
-
-
-def test_faces_cannot_be_saved_among_the_videos(one_head):
     with pytest.raises(UserError, match="a folder of videos; give a folder of its own"):
         processing.processing(one_head, one_head)
+    with pytest.raises(UserError, match="cannot write to --save-path .* is not writable"):
+        processing.processing(one_head, out / "chapter_1.txt" / "faces")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"contract": 2, "face_size": 224}', "written by another version .* in another folder"),
+        ("nonsense", "settings.json is damaged; .* in another folder with"),
+        ("[1]", "settings.json is damaged"),
+    ],
+)
+def test_faces_of_another_version_or_unknown_settings_are_refused(
+    content, sentence, one_head, tmp_path
+):
+    faces = tmp_path / "faces"
+    processing.processing(one_head, faces, face_size=32)
+    (faces / "settings.json").write_text(content)
+    header = "filename,location,bytes,status,reason\nhead.mp4,,1,ok,\n"
+    (faces / "manifest.csv").write_text(header)
+    before = tree(faces)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=sentence):
+            processing.processing(one_head, faces, face_size=32, overwrite=overwrite)
+    assert tree(faces) == before
 
 
 @pytest.mark.parametrize(
@@ -136,61 +139,93 @@ def test_faces_cannot_be_saved_among_the_videos(one_head):
         ({"face_size": 4}, "face_size is 4"),
         ({"margin_ratio": -0.5}, "margin_ratio is -0.5"),
         ({"num_vids": 0}, "num_vids is 0"),
+        ({"shard": (3, 2)}, "shard is '3/2'"),
+        ({"timeout_sec": 0}, "timeout_sec is 0"),
+        ({"labels": "names"}, "labels is 'names'"),
     ],
 )
 def test_impossible_settings_are_one_sentence(one_head, tmp_path, words, sentence):
     with pytest.raises(UserError, match=sentence):
         processing.processing(one_head, tmp_path / "faces", **words)
+    assert not (tmp_path / "faces").exists()
 
 
-def test_bytes_that_are_no_text_in_the_manifest_were_a_traceback(one_head, tmp_path):
-    faces = tmp_path / "faces"
-    processing.processing(one_head, faces)
-    with (faces / "manifest.csv").open("ab") as file:
-        file.write(b"\xff\xfe,,\n")
-    (row,) = processing.processing(one_head, faces)
-    assert row["status"] == "ok"
+# How it is read
 
 
 @pytest.mark.parametrize("content", ["nonsense", "[1]", '{"head.mp4": 5}', "\xff"])
-def test_a_damaged_metadata_of_faces_was_to_be_downloaded_again(content, one_head, tmp_path):
-    """Or a traceback; faces are not downloaded."""
+def test_a_damaged_metadata_of_faces_is_one_sentence_and_made_again(content, one_head, tmp_path):
     faces = tmp_path / "faces"
     processing.processing(one_head, faces)
     (faces / "metadata.json").write_text(content, encoding="latin-1")
-    for read in (list_faces, lambda folder: processing.processing(one_head, folder)):
-        with pytest.raises(UserError, match="metadata.json is damaged; delete it, then run the sa"):
-            read(faces)
-    (faces / "metadata.json").unlink()
+    with pytest.raises(UserError, match="metadata.json is damaged; delete it, then run the same"):
+        list_faces(faces)
     processing.processing(one_head, faces)
     assert [face.name for face in list_faces(faces)] == ["head.mp4"]
 
 
-@pytest.mark.parametrize("content", ["nonsense", "[1]"])
-def test_damaged_settings_were_to_be_made_by_the_command_that_refused_them(content, one_head):
-    """ "make the faces again with processing.py", said processing.py."""
-    faces = one_head / "faces"
-    processing.processing(one_head, faces)
-    (faces / "settings.json").write_text(content)
-    with pytest.raises(UserError, match="settings.json is damaged; .* in another folder with"):
-        processing.processing(one_head, faces)
-
-
-def test_videos_in_the_place_of_faces_were_called_badly_numbered(one_head):
-    """ "head.mp4 is listed in metadata.json, but its 0 frames are not numbered"."""
+def test_what_is_no_folder_of_faces_says_what_it_is(one_head, tmp_path):
     with pytest.raises(UserError, match=f"folder of videos; .* --location {one_head} --save-pa"):
         list_faces(one_head)
+    with pytest.raises(UserError, match="nowhere does not exist; give a folder of faces"):
+        list_faces(tmp_path / "nowhere")
+    write_metadata(tmp_path, {})
+    with pytest.raises(UserError, match="holds no faces; make faces .*processing.py"):
+        list_faces(tmp_path)
+
+
+def test_a_damaged_folder_is_named_before_training_starts(one_head, tmp_path):
+    """Faces of which there is a folder are not made again, so that has to go first."""
+    faces = tmp_path / "faces"
+    processing.processing(one_head, faces, face_size=32)
+    (faces / "head.mp4" / "004.jpeg").unlink()
+    with pytest.raises(UserError, match="not numbered .* delete this folder, then run the same"):
+        list_faces(faces)
+    shutil.rmtree(faces / "head.mp4")
+    with pytest.raises(UserError, match="head.mp4 is listed .* gone; run the same processing.py"):
+        list_faces(faces)
+    processing.processing(one_head, faces, face_size=32)
+    assert [face.num_frames for face in list_faces(faces)] == [25]
+
+
+# Several runs
+
+
+def test_runs_that_begin_at_the_same_moment_do_not_take_each_other_for_strangers(tmp_path):
+    """Some tasks of an array ended at once: the folder held something else than faces."""
+    for number in range(5):
+        together = threading.Barrier(6)
+
+        def begin(out, together=together):
+            together.wait()
+            return prepare(out, FaceSettings(), []).manifest
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(begin, [tmp_path / str(number)] * 6)) == [{}] * 6
+
+
+def test_a_run_leaves_the_work_of_another_alone(tmp_path):
+    (tmp_path / ".work-dead").mkdir()
+    with work_folder(tmp_path) as others_work:
+        with work_folder(tmp_path) as work:
+            assert work != others_work
+            assert remove_dead_folders(tmp_path, f"{WORK_PREFIX}*")
+            assert not (tmp_path / ".work-dead").exists()
+            assert work.is_dir()
+        assert not work.exists()
+        assert others_work.is_dir()
+        assert not remove_dead_folders(tmp_path, f"{WORK_PREFIX}*")
 
 
 @pytest.mark.parametrize(
-    ("place", "sentence"),
-    [
-        ("https://example.org/faces", "https://example.org/faces is an address"),
-        ("nowhere", "nowhere is not there; give a folder of faces that processing.py wrote"),
-    ],
+    "error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock")]
 )
-def test_training_asked_for_a_folder_of_videos(place, sentence, tmp_path, monkeypatch):
-    """ "https:/example.org/faces is not a folder; give a folder of videos"."""
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=sentence):
-        list_faces(Path(place))
+def test_a_share_without_locks_is_one_sentence_that_names_the_file(
+    one_head, tmp_path, monkeypatch, error
+):
+    def refuse(lock):
+        raise error
+
+    monkeypatch.setattr(manifest_module.FileLock, "_acquire", refuse)
+    with pytest.raises(UserError, match=r"faces/.lock cannot be locked .*; give a --save-path on"):
+        processing.processing(one_head, tmp_path / "faces")

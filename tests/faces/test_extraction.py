@@ -1,35 +1,24 @@
-"""One video: read once, every face in a folder of its own, boxes shared with its fakes."""
+"""One video: read once, every face in a folder of its own, faces that come late, pictures."""
 
-import csv
 import json
-import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import SIZE, read_rgb, write_metadata
+from conftest import SIZE, read_rgb, rows_of, tree, write_metadata
 
 import processing
 import sample_data
 from deepfake_detector.console import UserError
+from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.face_tracks import list_faces
 from deepfake_detector.faces import crop_buffer, extraction, following
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Return every file of the faces with its bytes; the manifest holds seconds, which differ."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in files
-        if path.name not in {"manifest.csv", ".lock"}
-    }
+from deepfake_detector.faces.following import split
 
 
 def boxes_of(folder: Path) -> list[dict]:
-    with (folder / "boxes.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return rows_of(folder / "boxes.csv")
 
 
 @pytest.fixture
@@ -60,60 +49,37 @@ def write_real(folder: Path, frames: np.ndarray, fps: int = 25) -> Path:
     return write_metadata(folder, {"a.mp4": "REAL"})
 
 
-# Once
+# Read once
 
 
-def test_a_video_is_read_once(tmp_path, head_frames, readings):
-    videos = write_real(tmp_path / "videos", np.concatenate([head_frames] * 3))
-    (row,) = processing.processing(videos, tmp_path / "faces")
-    assert row["status"] == "ok"
-    assert readings == [videos / "a.mp4"]
-
-
-def test_a_short_pause_needs_no_second_reading(tmp_path, head_frames, readings):
+def test_a_video_is_read_once_also_where_the_face_pauses(tmp_path, head_frames, readings):
     frames = with_a_pause(np.concatenate([head_frames] * 2), 20, 28)
     videos = write_real(tmp_path / "videos", frames)
     (row,) = processing.processing(videos, tmp_path / "faces")
+    assert row["status"] == "ok"
     assert row["averaged"] >= 6
-    assert len(readings) == 1
+    assert readings == [videos / "a.mp4"]
 
 
 @pytest.mark.slow
-def test_a_pause_longer_than_memory_is_filled_by_a_second_reading(
-    tmp_path, head_frames, readings, monkeypatch
+@pytest.mark.parametrize(
+    ("which", "pause"), [("main", (20, 70)), ("all", (0, 6)), ("all", (20, 28))]
+)
+def test_crops_kept_while_reading_are_those_of_a_second_reading(
+    tmp_path, head_frames, monkeypatch, readings, which, pause
 ):
-    monkeypatch.setattr(crop_buffer, "WAITING_BYTES", 1 << 20)  # as 1080p frames fill the default
-    frames = with_a_pause(np.concatenate([head_frames] * 4), 20, 70)
+    """What is foreseen saves time and changes nothing, however little memory there is for it."""
+    frames = with_a_pause(np.concatenate([head_frames] * 3), *pause)
     videos = write_real(tmp_path / "videos", frames)
-    (row,) = processing.processing(videos, tmp_path / "faces")
-    assert row["frames_read"] == len(boxes_of(tmp_path / "faces" / "a.mp4")) == 100
-    assert len(readings) == 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("pause", [(0, 0), (0, 6), (20, 28), (20, 70)])
-@pytest.mark.parametrize("which", ["main", "all"])
-def test_crops_cut_early_are_those_cut_afterwards(tmp_path, head_frames, monkeypatch, pause, which):
-    """What is foreseen while reading saves time and changes nothing."""
-    videos = write_real(
-        tmp_path / "videos", with_a_pause(np.concatenate([head_frames] * 4), *pause)
-    )
-    processing.processing(videos, tmp_path / "foreseen", faces=which)
-    monkeypatch.setattr(crop_buffer.CropBuffer, "add_frame", remember_size_only)
-    processing.processing(videos, tmp_path / "afterwards", faces=which)
-    assert tree(tmp_path / "foreseen") == tree(tmp_path / "afterwards")
-
-
-def remember_size_only(buffer, frame):
-    buffer._files.frame_sizes.append(frame.size)
-
-
-def test_little_memory_for_waiting_frames_changes_nothing(tmp_path, head_frames, monkeypatch):
-    videos = write_real(tmp_path / "videos", with_a_pause(head_frames, 10, 14))
-    processing.processing(videos, tmp_path / "much")
-    monkeypatch.setattr(crop_buffer, "WAITING_BYTES", 50_000)
-    processing.processing(videos, tmp_path / "little")
-    assert tree(tmp_path / "much") == tree(tmp_path / "little")
+    results = []
+    for name, max_bytes in (("all", 192 << 20), ("some", 1 << 20), ("none", 0)):
+        monkeypatch.setattr(crop_buffer, "MAX_BYTES", max_bytes)
+        processing.processing(videos, tmp_path / name, faces=which)
+        assert len(boxes_of(tmp_path / name / "a.mp4")) == 75
+        results.append(tree(tmp_path / name))
+        del results[-1]["manifest.csv"]
+    assert results[0] == results[1] == results[2]
+    assert len(readings) == 5  # twice where not everything was kept
 
 
 # Several faces
@@ -140,23 +106,15 @@ def test_with_all_every_face_gets_a_folder_with_the_label_of_its_video(two_heads
     assert int(further[0]["frame"]) >= 10
     assert int(further[-1]["frame"]) <= 44
     assert np.mean([float(line["x"]) for line in further]) > SIZE
-    assert read_rgb(out / "a.mp4#1" / "000.jpeg").shape == (224, 224, 3)
-
-
-def test_the_pipeline_reads_further_faces_as_faces_of_the_same_video(two_heads, tmp_path):
-    processing.processing(two_heads, tmp_path / "faces", faces="all")
-    one, other = list_faces(tmp_path / "faces")
-    assert (one.video, other.video) == ("a.mp4", "a.mp4")
-    assert one.source_group == other.source_group
-
-
-def test_main_faces_are_refused_where_all_faces_are(two_heads, tmp_path):
-    processing.processing(two_heads, tmp_path / "faces", faces="all")
+    one, other = list_faces(out)
+    assert (one.video, one.source_group) == (other.video, other.source_group) == ("a.mp4", "a.mp4")
     with pytest.raises(UserError, match=r"--faces all \(asked for: main\)"):
-        processing.processing(two_heads, tmp_path / "faces")
+        processing.processing(two_heads, out)
 
 
-def test_a_second_run_redoes_a_video_that_lost_one_of_its_faces(two_heads, tmp_path):
+def test_a_lost_face_is_made_again_and_one_of_an_earlier_file_goes(
+    two_heads, tmp_path, head_frames
+):
     out = tmp_path / "faces"
     processing.processing(two_heads, out, faces="all")
     whole = tree(out)
@@ -164,12 +122,7 @@ def test_a_second_run_redoes_a_video_that_lost_one_of_its_faces(two_heads, tmp_p
         path.unlink()
     (out / "a.mp4#1").rmdir()
     processing.processing(two_heads, out, faces="all")
-    assert tree(out) == whole
-
-
-def test_faces_of_an_earlier_file_do_not_stay_behind(two_heads, tmp_path, head_frames):
-    out = tmp_path / "faces"
-    processing.processing(two_heads, out, faces="all")
+    assert tree(out).keys() == whole.keys()
     sample_data.write_video(two_heads / "a.mp4", head_frames, fps=25)  # one head now
     (row,) = processing.processing(two_heads, out, faces="all")
     assert row["faces"] == 1
@@ -177,63 +130,120 @@ def test_faces_of_an_earlier_file_do_not_stay_behind(two_heads, tmp_path, head_f
     assert list(json.loads((out / "metadata.json").read_text())) == ["a.mp4"]
 
 
-# Boxes of the original
+# Faces that come late
 
 
-@pytest.fixture
-def original_and_fake(tmp_path, head_frames) -> Path:
-    """A real video, and a fake of it in which Haar finds no face."""
-    folder = write_real(tmp_path / "videos", head_frames)
-    hidden = np.full_like(head_frames, 120)
-    sample_data.write_video(folder / "0_fake.mp4", hidden, fps=25)
-    fake = {"label": "FAKE", "split": "train", "original": "a.mp4"}
-    return write_metadata(folder, {"a.mp4": "REAL", "0_fake.mp4": fake})
+def late_video(folder: Path, head_frames: np.ndarray, grey_frames: int) -> Path:
+    """Write a video that is grey at first and then shows a head for a second; 25 a second."""
+    grey = np.full((grey_frames, SIZE, SIZE, 3), 120, np.uint8)
+    return write_real(folder, np.concatenate([grey, head_frames]))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [None, 2])
-def test_a_fake_is_cut_along_the_boxes_of_its_original(original_and_fake, tmp_path, workers):
-    out = tmp_path / "faces"
-    rows = processing.processing(original_and_fake, out, share_boxes=True, workers=workers)
-    assert [(row["status"], row["boxes_from"]) for row in rows] == [("ok", "a.mp4"), ("ok", "")]
-    assert boxes_of(out / "0_fake.mp4") == boxes_of(out / "a.mp4")
-
-
-def test_boxes_are_found_again_in_a_fake_with_other_frames(
-    original_and_fake, tmp_path, head_frames
+def test_a_face_after_the_first_seconds_is_found_and_the_row_says_from_when_on(
+    tmp_path, head_frames
 ):
-    sample_data.write_video(original_and_fake / "0_fake.mp4", head_frames[:20], fps=25)
-    rows = processing.processing(original_and_fake, tmp_path / "faces", share_boxes=True)
-    assert [(row["status"], row["boxes_from"]) for row in rows] == [("ok", ""), ("ok", "")]
-    assert len(boxes_of(tmp_path / "faces" / "0_fake.mp4")) == 20
+    videos = late_video(tmp_path / "videos", head_frames, 50)
+    (row,) = processing.processing(videos, tmp_path / "faces", capture_sec=1)
+    assert row["status"] == "ok"
+    assert row["reason"] == "no face in the first 2.0 seconds; faces from 2.0 seconds on"
+    assert row["frames_read"] == 75
+    assert row["detected"] + row["averaged"] == 25
+    boxes = boxes_of(tmp_path / "faces" / "a.mp4")
+    assert [int(box["frame"]) for box in boxes] == list(range(50, 75))
+    assert float(boxes[0]["time_sec"]) == pytest.approx(2.0, abs=0.002)
+    assert np.ptp(read_rgb(tmp_path / "faces" / "a.mp4" / "000.jpeg")) > 100
 
 
-def test_shared_boxes_give_the_pixels_that_own_boxes_would(tmp_path, head_frames):
-    """Cut along its own boxes as they stand in boxes.csv, a video has the same crops."""
-    folder = write_real(tmp_path / "videos", head_frames)
-    (folder / "copy.mp4").write_bytes((folder / "a.mp4").read_bytes())
-    copy = {"label": "FAKE", "split": "train", "original": "a.mp4"}
-    write_metadata(folder, {"a.mp4": "REAL", "copy.mp4": copy})
-    _, row = processing.processing(folder, tmp_path / "faces", share_boxes=True)
-    assert row["boxes_from"] == "a.mp4"
-    of_original = tree(tmp_path / "faces" / "a.mp4")
-    del of_original["background.txt"]  # it finds originals, and this one is known
-    assert tree(tmp_path / "faces" / "copy.mp4") == of_original
-
-
-BOXES_HEADER = "frame,time_sec,x,y,w,h,source\n"
+def test_late_faces_are_those_that_the_same_seconds_at_the_start_would_give(tmp_path, head_frames):
+    """A window does not know what came before it, and crops begin with the face, not the wall."""
+    for name, grey_frames in (("early", 0), ("late", 25), ("between", 35)):
+        folder = late_video(tmp_path / name, head_frames, grey_frames)
+        processing.processing(folder, tmp_path / f"faces_{name}", capture_sec=1)
+    early, late, between = (
+        boxes_of(tmp_path / f"faces_{name}" / "a.mp4") for name in ("early", "late", "between")
+    )
+    for one, other in zip(early, late, strict=True):
+        assert all(abs(float(one[side]) - float(other[side])) <= 3 for side in "xywh")
+    assert between[0]["source"] == "detected"
+    assert 35 <= int(between[0]["frame"]) <= 45
 
 
 @pytest.mark.parametrize(
-    "content", ["broken", BOXES_HEADER, f"{BOXES_HEADER}x,0,1,1,1,1,averaged\n"]
+    ("grey_frames", "search_sec", "fps", "reason"),
+    [
+        (75, 0, None, "no face in the first 1.0 seconds"),
+        (75, 2.5, 5, "no face in the first 2.5 seconds"),
+        (30, 60, None, "no face in any of its 30 frames (1.2 seconds)"),
+        (30, 60, 5, "no face in any of 6 frames (1.2 seconds)"),
+    ],
 )
-def test_damaged_boxes_of_an_original_ended_the_run_with_a_traceback(
-    original_and_fake, head_frames, tmp_path, content
+def test_no_face_says_how_far_was_looked_and_gets_no_folder(
+    tmp_path, head_frames, grey_frames, search_sec, fps, reason
 ):
-    sample_data.write_video(original_and_fake / "0_fake.mp4", head_frames, fps=25)
-    out = tmp_path / "faces"
-    processing.processing(original_and_fake, out, share_boxes=True)
-    (out / "a.mp4" / "boxes.csv").write_text(content)
-    shutil.rmtree(out / "0_fake.mp4")
-    rows = processing.processing(original_and_fake, out, share_boxes=True)
-    assert [(row["status"], row["boxes_from"]) for row in rows] == [("ok", ""), ("ok", "")]
+    frames = head_frames if grey_frames == 75 else head_frames[:0]
+    videos, out = late_video(tmp_path / "videos", frames, grey_frames), tmp_path / "faces"
+    (row,) = processing.processing(videos, out, capture_sec=1, fps=fps, search_sec=search_sec)
+    assert (row["status"], row["reason"]) == ("no_face", reason)
+    assert not [path for path in out.iterdir() if path.is_dir()]
+
+
+def test_windows_count_from_the_start_of_the_video_also_after_a_gap_in_its_clock():
+    times_sec = (0, 0.04, 11, 15)
+    frames = (
+        frame_of_image(np.zeros((2, 2, 3), np.uint8), index, time_sec)
+        for index, time_sec in enumerate(times_sec)
+    )
+    windows = [(start, [frame.index for frame in of]) for start, of in split(frames, 5.0)]
+    assert windows == [(0, [0, 1]), (10, [2]), (15, [3])]
+
+
+# Pictures
+
+
+@pytest.fixture
+def pictures(tmp_path, head_frames) -> Path:
+    """A photograph of a head, one of none, one that is broken, and the frames of a clip."""
+    root = tmp_path / "videos" / "real"
+    (root / "clip_1").mkdir(parents=True)
+    cv2.imwrite(str(root / "photo.png"), head_frames[0][:, :, ::-1])
+    wide = np.zeros((100, 180, 3), np.uint8)
+    wide[:, 40:140] = 0, 128, 255  # a bright square in the middle
+    cv2.imwrite(str(root / "wide.png"), wide)
+    (root / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
+    for number in range(12):
+        cv2.imwrite(f"{root}/clip_1/frame_{number}.png", head_frames[number][:, :, ::-1])
+    cv2.imwrite(f"{root}/clip_1/frame_12.png", wide)
+    return tmp_path / "videos"
+
+
+def test_photographs_and_folders_of_frames_are_videos(tmp_path, pictures):
+    faces = tmp_path / "faces"
+    rows = {row["filename"]: row for row in processing.processing(pictures, faces, face_size=64)}
+    assert {name: (row["status"], row["frames_read"]) for name, row in rows.items()} == {
+        "real__broken.jpg": ("unreadable", ""),
+        "real__clip_1": ("ok", 13),
+        "real__photo.png": ("ok", 1),
+        "real__wide.png": ("no_face", 1),
+    }
+    assert rows["real__broken.jpg"]["reason"] == "not a picture OpenCV can read"
+    assert rows["real__wide.png"]["reason"] == "no face in its only frame"
+    (box,) = boxes_of(faces / "real__photo.png")
+    assert (box["frame"], box["time_sec"], box["source"]) == ("0", "0.000", "detected")
+    times_sec = [float(box["time_sec"]) for box in boxes_of(faces / "real__clip_1")]
+    assert times_sec == pytest.approx(np.arange(13) / 25)
+    assert [(t.num_frames, t.is_photograph) for t in list_faces(faces)] == [(13, False), (1, True)]
+
+
+def test_faces_taken_as_they_are_need_no_detection(tmp_path, pictures, capsys):
+    faces = tmp_path / "faces"
+    words = ["--location", str(pictures), "--save-path", str(faces), "--faces", "as-is"]
+    assert processing.main([*words, "--face-size", "64", "--workers", "0", "--json-summary"]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["frames"] == {"detected": 0, "averaged": 0, "as-is": 15}
+    (box,) = boxes_of(faces / "real__wide.png")
+    assert [float(box[side]) for side in "xywh"] == [40, 0, 100, 100]
+    assert box["source"] == "as-is"
+    crop = read_rgb(faces / "real__wide.png" / "000.jpeg").astype(int)
+    assert np.abs(crop - [255, 128, 0]).max() < 6  # all of the square, no margin
+    sides = {box["w"] for box in boxes_of(faces / "real__clip_1")}
+    assert sides == {f"{SIZE:.1f}", "100.0"}

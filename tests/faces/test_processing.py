@@ -1,48 +1,54 @@
-"""From videos to folders of faces: the contract on disk, and bad input."""
+"""processing.py, from Python and as a command: the contract on disk, what it prints and refuses."""
 
 import json
-import os
+import subprocess
+import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from conftest import SIZE, read_rgb, rows_of, tree, write_metadata
+from conftest import ROOT, SIZE, make_files, read_rgb, rows_of, tree, write_metadata
 
 import processing
 import sample_data
-from deepfake_detector import parallel
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.manifest import new_row
-from deepfake_detector.videos.metadata import Video
+from deepfake_detector.videos.content import content_of
+
+
+def words_for(videos: Path, faces: Path, *more: str) -> list[str]:
+    where = ["--location", str(videos), "--save-path", str(faces)]
+    return [*where, "--workers", "1", *more]
+
 
 # The contract on disk
 
 
 def test_the_seeds_call_makes_a_folder_of_numbered_square_rgb_jpegs(one_head, tmp_path):
-    out = tmp_path / "faces"
-    processing.processing(location=str(one_head), save_path=str(out), capture_sec=5, num_vids=500)
+    out, sources = tmp_path / "faces", tree(one_head)
+    (row,) = processing.processing(
+        location=str(one_head), save_path=str(out), capture_sec=5, num_vids=500
+    )
     frames = sorted((out / "head.mp4").glob("*.jpeg"))
     assert [frame.name for frame in frames] == [f"{i:03d}.jpeg" for i in range(25)]
     assert read_rgb(frames[0]).shape == (224, 224, 3)
+    content = content_of(one_head / "head.mp4")
     assert json.loads((out / "metadata.json").read_text()) == {
-        "head.mp4": {"label": "REAL", "split": "train", "original": None}
+        "head.mp4": {"label": "REAL", "split": "train", "original": None, "content": content}
     }
     settings = json.loads((out / "settings.json").read_text())
-    assert settings["capture_sec"] == 5
-    assert settings["face_size"] == 224
-    assert settings["margin_ratio"] == 0.3
-    assert settings["contract"] == 2
-
-
-def test_boxes_csv_has_a_row_for_every_written_frame(one_head, tmp_path):
-    processing.processing(location=one_head, save_path=tmp_path / "faces")
-    rows = rows_of(tmp_path / "faces" / "head.mp4" / "boxes.csv")
-    assert list(rows[0]) == ["frame", "time_sec", "x", "y", "w", "h", "source"]
-    assert [int(row["frame"]) for row in rows] == list(range(25))
-    assert float(rows[24]["time_sec"]) == pytest.approx(24 / 25, abs=0.002)
-    assert {row["source"] for row in rows} <= {"detected", "averaged"}
-    assert all(0 < float(row["w"]) < SIZE for row in rows)
+    named = {name: settings[name] for name in ("capture_sec", "face_size", "margin_ratio")}
+    assert named == {"capture_sec": 5, "face_size": 224, "margin_ratio": 0.3}
+    (written,) = rows_of(out / "manifest.csv")
+    assert written == {name: str(value) for name, value in row.items()}
+    assert (row["status"], row["width"], row["height"], row["fps"]) == ("ok", SIZE, SIZE, "25.00")
+    assert row["frames_read"] == row["detected"] + row["averaged"] == 25
+    assert tree(one_head) == sources  # only read
+    boxes = rows_of(out / "head.mp4" / "boxes.csv")
+    assert list(boxes[0]) == ["frame", "time_sec", "x", "y", "w", "h", "source"]
+    assert [int(box["frame"]) for box in boxes] == list(range(25))
+    assert float(boxes[24]["time_sec"]) == pytest.approx(24 / 25, abs=0.002)
+    assert {box["source"] for box in boxes} <= {"detected", "averaged"}
+    assert all(0 < float(box["w"]) < SIZE for box in boxes)
 
 
 def test_colours_are_not_swapped(tmp_path, head_frames):
@@ -56,35 +62,6 @@ def test_colours_are_not_swapped(tmp_path, head_frames):
     assert face[..., 0].mean() > face[..., 2].mean() + 60
 
 
-def test_manifest_counts_what_was_read_detected_and_averaged(one_head, tmp_path):
-    (row,) = processing.processing(location=one_head, save_path=tmp_path / "faces")
-    (written,) = rows_of(tmp_path / "faces" / "manifest.csv")
-    assert written == {name: str(value) for name, value in row.items()}
-    assert (row["status"], row["width"], row["height"], row["fps"]) == ("ok", SIZE, SIZE, "25.00")
-    assert row["frames_read"] == row["detected"] + row["averaged"] == 25
-
-
-def test_sources_are_only_read(sample_videos, tmp_path):
-    before = tree(sample_videos)
-    processing.processing(sample_videos, tmp_path / "faces", num_vids=1)
-    assert tree(sample_videos) == before
-
-
-def test_a_second_folder_is_merged_into_the_same_faces(one_head, tmp_path, head_frames):
-    other = tmp_path / "other"
-    other.mkdir()
-    sample_data.write_video(other / "two.mp4", head_frames[:5], fps=25)
-    write_metadata(other, {"two.mp4": "FAKE"})
-    processing.processing(one_head, tmp_path / "faces")
-    processing.processing(other, tmp_path / "faces")
-    merged = json.loads((tmp_path / "faces" / "metadata.json").read_text())
-    assert {name: entry["label"] for name, entry in merged.items()} == {
-        "head.mp4": "REAL",
-        "two.mp4": "FAKE",
-    }
-    assert len(rows_of(tmp_path / "faces" / "manifest.csv")) == 2
-
-
 @pytest.mark.slow
 def test_two_processes_write_the_same_faces_as_one(sample_videos, sample_faces, tmp_path):
     processing.processing(sample_videos, tmp_path / "faces", face_size=64, workers=2)
@@ -93,87 +70,7 @@ def test_two_processes_write_the_same_faces_as_one(sample_videos, sample_faces, 
     assert one == two
 
 
-# Bad videos: named, with a reason, and nothing else lost
-
-
-def damaged(folder: Path, good: bytes) -> dict[str, tuple[str, str]]:
-    """Write one file of each kind of damage; return the expected status and reason by name."""
-    (folder / "empty.mp4").touch()
-    (folder / "text.mp4").write_text("this is no video\n" * 50)
-    (folder / "header_only.mp4").write_bytes(good[:200])
-    (folder / "folder.mp4").mkdir()
-    return {
-        "empty.mp4": ("unreadable", "is empty"),
-        "text.mp4": ("unreadable", "text, not a video"),
-        "header_only.mp4": ("unreadable", "cut off"),
-        "folder.mp4": ("unreadable", "a folder without numbered pictures"),
-        "gone.mp4": ("missing", "no such file"),
-        "../escape.mp4": ("invalid_entry", "is a path"),
-    }
-
-
-def test_bad_videos_do_not_stop_the_run_and_each_has_its_reason(one_head, tmp_path):
-    expected = damaged(one_head, (one_head / "head.mp4").read_bytes())
-    write_metadata(one_head, {"head.mp4": "REAL"} | dict.fromkeys(expected, "FAKE"))
-    out = tmp_path / "deep" / "faces"
-    rows = {row["filename"]: row for row in processing.processing(one_head, out)}
-    assert rows.keys() == {"head.mp4", *expected}
-    for name, (status, reason) in expected.items():
-        assert rows[name]["status"] == status, name
-        assert reason in rows[name]["reason"], name
-    assert [path.name for path in out.iterdir() if path.is_dir()] == ["head.mp4"]
-    assert list(json.loads((out / "metadata.json").read_text())) == ["head.mp4"]
-    assert not list(tmp_path.rglob("escape*"))
-
-
-def die_on_purpose(video):
-    """Stands in for a decoder that crashes: the process is gone, without an exception."""
-    if video.name.startswith("deadly"):
-        os._exit(139)
-    return new_row(video) | {"status": "ok"}
-
-
-@pytest.mark.slow
-def test_a_video_that_kills_its_worker_costs_no_other_video(tmp_path):
-    names = [f"{i}.mp4" for i in range(20)] + ["deadly_1.mp4", "deadly_2.mp4"]
-    videos = [Video(name, tmp_path / name) for name in sorted(names)]
-    rows, deaths = [], []
-
-    def record_death(video, seconds):
-        deaths.append(video)
-
-    parallel.run_in_processes(die_on_purpose, videos, rows.append, record_death, workers=2)
-    assert sorted(row["filename"] for row in rows) == sorted(names)[:20]
-    assert sorted(video.name for video in deaths) == ["deadly_1.mp4", "deadly_2.mp4"]
-
-
-def test_a_video_cut_off_in_the_middle_gives_the_frames_that_decode(tmp_path, head_frames):
-    """Counts come from what was decoded, not from the header."""
-    whole = tmp_path / "whole.avi"
-    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter_fourcc(*"MJPG"), 25, (SIZE, SIZE))
-    for frame in head_frames:
-        writer.write(frame[:, :, ::-1])
-    writer.release()
-    data = whole.read_bytes()
-    (tmp_path / "videos").mkdir()
-    (tmp_path / "videos" / "cut.avi").write_bytes(data[: len(data) // 2])
-    write_metadata(tmp_path / "videos", {"cut.avi": "REAL"})
-    (row,) = processing.processing(tmp_path / "videos", tmp_path / "faces")
-    assert row["status"] == "ok"
-    assert 5 <= row["frames_read"] < 25
-    assert len(list((tmp_path / "faces" / "cut.avi").glob("*.jpeg"))) == row["frames_read"]
-
-
-def test_a_video_without_a_face_is_a_status_of_its_own_and_gets_no_folder(tmp_path):
-    grey = np.full((12, 96, 96, 3), 120, np.uint8)
-    sample_data.write_video(tmp_path / "wall.mp4", grey, fps=12)
-    write_metadata(tmp_path, {"wall.mp4": "REAL"})
-    (row,) = processing.processing(tmp_path, tmp_path / "faces")
-    assert (row["status"], row["frames_read"], row["detected"]) == ("no_face", 12, 0)
-    assert not (tmp_path / "faces" / "wall.mp4").exists()
-
-
-def test_unwritable_or_full_disk_stops_with_one_sentence_and_keeps_what_was_done(
+def test_a_full_disk_stops_with_one_sentence_and_keeps_what_was_done(
     sample_videos, tmp_path, monkeypatch
 ):
     real_write, written = Path.write_bytes, []
@@ -187,8 +84,148 @@ def test_unwritable_or_full_disk_stops_with_one_sentence_and_keeps_what_was_done
     monkeypatch.setattr(Path, "write_bytes", write_until_full)
     with pytest.raises(UserError, match="No space left on device.*keeps the finished videos"):
         processing.processing(sample_videos, tmp_path / "faces", face_size=32)
-    kept = json.loads((tmp_path / "faces" / "metadata.json").read_text())
-    assert len(kept) == 2  # ten frames each
-    assert {
-        p.name for p in (tmp_path / "faces").iterdir() if p.is_dir() and p.name[0] != "."
-    } == set(kept)
+    monkeypatch.undo()
+    done = [row["filename"] for row in rows_of(tmp_path / "faces" / "manifest.csv")]
+    assert len(done) == 2  # ten frames each
+    folders = [path.name for path in (tmp_path / "faces").glob("person*")]
+    assert sorted(folders) == sorted(done)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jpeg")}
+    assert len(processing.processing(sample_videos, tmp_path / "faces", face_size=32)) == 16
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_video_that_takes_too_long_is_a_row_that_says_so_and_is_tried_again(
+    one_head, tmp_path, workers
+):
+    words = {"timeout_sec": 1e-6, "workers": workers}
+    (row,) = processing.processing(one_head, tmp_path / "faces", **words)
+    reason = "took longer than 1e-06 seconds; give it more with --timeout-sec"
+    assert (row["status"], row["reason"]) == ("failed", reason)
+    (row,) = processing.processing(one_head, tmp_path / "faces")
+    assert row["status"] == "ok"
+
+
+# The command
+
+
+@pytest.mark.slow
+def test_the_command_says_what_was_understood_and_names_every_video_without_faces(
+    tmp_path, mp4, capsys
+):
+    videos = make_files(tmp_path / "mine", "other/unlisted.mp4", "fake/swap/a.mp4", "real/text.mp4")
+    (videos / "real/text.mp4").write_text("no video")
+    for path in ("real/a.mp4", "fake/swap/a.mp4"):
+        (videos / path).write_bytes(mp4 + path.encode())
+    words = words_for(videos, tmp_path / "faces", "--json-summary", "--capture-sec", "0.2")
+    assert processing.main(words) == 0
+    printed = capsys.readouterr().out
+    assert "mine: layout real-fake; 3 videos; folder words fake, real" in printed
+    assert "no faces: real__text.mp4: unreadable: text, not a video" in printed
+    assert "calls real or fake, left out: 1 (.mp4 1): other/unlisted.mp4" in printed
+    summary = json.loads(printed.splitlines()[-1])
+    assert summary["statuses"] == {"ok": 2, "unreadable": 1}
+    entries = json.loads((tmp_path / "faces" / "metadata.json").read_text())
+    assert {name: (e["label"], e["original"]) for name, e in entries.items()} == {
+        "fake__swap__a.mp4": ("FAKE", "real__a.mp4"),
+        "real__a.mp4": ("REAL", None),
+    }
+    assert processing.main([*words, "--layout", "celebdf"]) == 2
+    assert "is not laid out as celebdf" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_contact_sheet_has_a_strip_for_every_video_and_marks_averaged_frames(
+    tmp_path, head_frames, capsys
+):
+    videos, out = tmp_path / "videos", tmp_path / "faces"
+    videos.mkdir()
+    covered = np.array(head_frames)
+    covered[10:15] = 127  # no face for a moment
+    sample_data.write_video(videos / "seen.mp4", head_frames, fps=25)
+    sample_data.write_video(videos / "covered.mp4", covered, fps=25)
+    write_metadata(videos, {"seen.mp4": "REAL", "covered.mp4": "FAKE"})
+    assert processing.main(words_for(videos, out, "--contact-sheet")) == 0
+    (page,) = out.glob("contact_sheet_*.jpeg")
+    assert f"contact sheet: {page}" in capsys.readouterr().out
+    sheet = read_rgb(page).astype(int)
+    red = (sheet[..., 0] > 200) & (sheet[..., 1] < 90) & (sheet[..., 2] < 90)
+    half = len(sheet) // 2
+    assert red[:half].any()  # covered.mp4
+    assert not red[half:].any()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--location", "nowhere"], "error: nowhere does not exist; give a folder of videos\n"),
+        (["--shard", "half"], "error: --shard is 'half'; it must be a part"),
+        (["--margin", "-1"], "error: --margin is -1; it must be a number from 0\n"),
+        (["--num-vids", "3"], "error: no video to process: none of the videos that are listed is"),
+        ([], "error: no faces in 1 video; "),
+    ],
+)
+def test_a_command_that_cannot_work_is_one_line_and_exit_code_2(tmp_path, capsys, words, sentence):
+    write_metadata(tmp_path, {"gone.mp4": "REAL"})
+    assert processing.main(words_for(tmp_path, tmp_path / "faces", *words)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(sentence)
+    assert error.count("\n") == 1
+
+
+def test_shards_are_disjoint_keep_families_together_and_leave_nothing_out(tmp_path):
+    entries = {f"real_{i}.mp4": "REAL" for i in range(7)} | {"odd.mp4": "MAYBE"}
+    for i in range(7):
+        entries[f"fake_{i}.mp4"] = {"label": "FAKE", "original": f"real_{i}.mp4"}
+        entries[f"again_{i}.mp4"] = {"label": "FAKE", "original": f"fake_{i}.mp4"}
+    videos = write_metadata(tmp_path, entries)
+    found = []
+    for part in (1, 2, 3):
+        rows = processing.processing(videos, tmp_path / "faces", shard=(part, 3))
+        digits = [row["filename"][-5] for row in rows if row["status"] == "missing"]
+        assert all(digits.count(digit) == 3 for digit in digits)
+        found += [row["filename"] for row in rows]
+    assert sorted(found) == sorted(entries)
+    assert processing.processing(videos, tmp_path / "faces", shard=(20, 30)) == []  # no error
+
+
+# Its processes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guard", ["", "if __name__ == '__main__': "])
+def test_a_script_without_the_guard_of_a_main_module_is_told_which_line_to_add(
+    one_head, tmp_path, guard
+):
+    """540 lines of tracebacks, exit code 0, and for every video "may crash the decoder". With the
+    guard nothing is said: neither by OpenCV and FFmpeg about the damaged video."""
+    (one_head / "cut.mp4").write_bytes((one_head / "head.mp4").read_bytes()[:300])
+    write_metadata(one_head, {"head.mp4": "REAL", "cut.mp4": "FAKE"})
+    call = f"processing.processing({str(one_head)!r}, {str(tmp_path / 'faces')!r}, workers=2)\n"
+    script = tmp_path / "mine.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport processing\n{guard}{call}"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    if guard:
+        assert (done.returncode, done.stderr) == (0, "")
+    else:
+        assert done.returncode != 0
+        assert done.stderr.count("Traceback") == done.stderr.count("UserError: ") == 1
+        assert 'put the call below the line  if __name__ == "__main__":' in done.stderr
+    again = processing.processing(one_head, tmp_path / "faces")
+    assert [row["status"] for row in again] == ["unreadable", "ok"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes close differently there")
+def test_a_reader_that_has_seen_enough_gets_no_traceback(one_head, tmp_path):
+    run = subprocess.Popen(
+        [sys.executable, "processing.py", *words_for(one_head, tmp_path / "faces")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    run.stdout.close()
+    assert run.stderr.read() == ""
+    assert run.wait() in {1, 141}  # rich ends with 1 when it is the one to notice

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import TINY, assert_weights_close, read_rgb
+from deepfake_detector.training.arguments import read_arguments
 
 import data_pipeline
 import deepfake_detector
@@ -22,7 +23,6 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 from deepfake_detector.networks import folding
 from deepfake_detector.scoring.trained_model import model_origin
 from deepfake_detector.training import run_folder
-from deepfake_detector.training.arguments import read_arguments
 from deepfake_detector.training.loop import make_optimizer
 from deepfake_detector.training.report import (
     curves_chart,

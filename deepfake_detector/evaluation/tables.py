@@ -1,0 +1,110 @@
+"""The metrics of an evaluation as text: what the terminal prints and report.html shows alike.
+
+    for name, value, note in tables.headline(result): ...
+    for table in tables.of_groups(result): ...             # by method, by source folder, ...
+    for sentence in tables.notes(result): ...
+
+`result` is what goes into metrics.json.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+GROUP_TITLES = {
+    "data": "folder of faces",
+    "method": "method of manipulation",
+    "location": "source folder",
+    "faces": "faces in the video",
+}
+
+
+class Table(NamedTuple):
+    """A table of text; the first column names the rows."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def headline(result: Mapping) -> list[tuple[str, str, str]]:
+    """Return the metrics of all videos: name, value and a note, which may be empty."""
+    intervals = result["intervals"]
+
+    def metric(name: str, key: str) -> tuple[str, str, str]:
+        missing = "" if result[key] is not None else "needs real and fake videos"
+        return name, number(result[key]), interval(intervals.get(key)) or missing
+
+    ece, before = (result[key] for key in ("ece", "ece_before_calibration"))
+    threshold = f"at the threshold {result['threshold']:.3g} ({result['operating_point']})"
+    rows = [
+        metric("ROC AUC", "roc_auc"),
+        metric("log loss", "log_loss"),
+        metric("average precision", "average_precision"),
+        metric("equal error rate", "eer"),
+        ("accuracy", number(result["accuracy"]), threshold),
+        ("ECE", number(ece), f"{number(before)} before calibration, {result['ece_bins']} bins"),
+        ("real predicted fake", f"{result['real_predicted_fake']} of {result['real']}", ""),
+        ("fake predicted real", f"{result['fake_predicted_real']} of {result['fake']}", ""),
+    ]
+    if result["uncertain"]:
+        low, high = result["uncertain"]
+        band = f"scores from {low:.3g} to {high:.3g}"
+        rows.append(("UNCERTAIN", f"{result['uncertain_share']:.0%}", band))
+        for kind in ("positive", "negative"):
+            rate = number(result[f"decided_false_{kind}_rate"])
+            rows.append((f"false {kind} rate", rate, "without uncertain videos"))
+    return rows
+
+
+def notes(result: Mapping) -> list[str]:
+    """Return what to know about the metrics, a sentence each without a full stop."""
+    intervals = result["intervals"]
+    bootstrapped = f"95 % intervals by bootstrap over {intervals['originals']} originals"
+    sentences = [intervals.get("reason") or bootstrapped]
+    if result["leak_warning"]:
+        sentences.append(result["leak_warning"])
+    if any(group["compared_with"] for groups in result["groups"].values() for group in groups):
+        sentences.append("* a group of one class, compared with all videos of the other class")
+    return sentences
+
+
+def of_groups(result: Mapping) -> list[Table]:
+    """Return a table for each kind of group that there is."""
+    heads = ("real", "fake", "ROC AUC", "95 %", "log loss", "accuracy")
+    found = []
+    for kind, title in GROUP_TITLES.items():
+        rows = [
+            (
+                group["name"],
+                str(group["real"]),
+                str(group["fake"]),
+                number(group["roc_auc"]) + ("*" if group["compared_with"] else ""),
+                interval(group["roc_auc_interval"]),
+                number(group["log_loss"]),
+                number(group["accuracy"]),
+            )
+            for group in result["groups"][kind]
+        ]
+        found += [Table(f"by {title}", (title, *heads), rows)] if rows else []
+    return found
+
+
+def of_robustness(result: Mapping) -> list[Table]:
+    """Return the table of altered faces, if it was asked for."""
+    rows = []
+    for row in result.get("robustness", []):
+        change = "–"
+        if row["roc_auc"] is not None:  # what rounds to zero is +0.000
+            clean_auc = result["robustness"][0]["roc_auc"]
+            change = f"{round(row['roc_auc'] - clean_auc, 3) + 0.0:+.3f}"
+        rows.append((row["name"], number(row["roc_auc"]), change, number(row["log_loss"])))
+    heads = ("faces", "ROC AUC", "change", "log loss")
+    return [Table("the same faces, altered before they are scored", heads, rows)] if rows else []
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def interval(low_high: Sequence[float] | None) -> str:
+    return "" if low_high is None else f"{low_high[0]:.3f} to {low_high[1]:.3f}"
