@@ -19,10 +19,9 @@ import functools
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ from deepfake_detector.console import (
 from deepfake_detector.faces.extraction import reason_of_loss
 from deepfake_detector.files import temporary_folder
 from deepfake_detector.parallel import Lost, start_pool
-from deepfake_detector.scoring import calibration, trained_model
+from deepfake_detector.scoring import trained_model
 from deepfake_detector.verdicts import annotated_copy, text
 from deepfake_detector.verdicts.options import PredictOptions, Task, prepare_task
 from deepfake_detector.verdicts.reading import read_video
@@ -65,11 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.upload_mb < 1:
         raise ArgumentError("upload_mb", args.upload_mb, "1 or more")
     require("gradio", file="requirements-app.txt")
-    tasks = tasks_of(PredictOptions(args.model, timeout_sec=args.timeout_sec))
+    task = prepare_task(PredictOptions(model=args.model, timeout_sec=args.timeout_sec))
     check_address(args.host, args.port)
-    say_lines(text.header_lines(next(iter(tasks.values())))[:-1])
+    say_lines(text.header_lines(task)[:-1])
     with temporary_folder("app") as folder:
-        serve(tasks, folder, args)
+        serve(task, folder, args)
     return 0
 
 
@@ -97,20 +96,6 @@ def app_arguments() -> ArgumentParser:
     return parser
 
 
-def tasks_of(options: PredictOptions) -> dict[str, Task]:
-    """Return a task for each operating point that the model has, its usual one first.
-
-    Raises UserError if the model cannot be used.
-    """
-    usual = prepare_task(options)
-    tasks = {usual.operating_point.name: usual}
-    points = usual.model_settings.get("operating_points") or {}
-    for name in calibration.OPERATING_POINTS:
-        if name not in tasks and points.get(name, {}).get("threshold") is not None:
-            tasks[name] = prepare_task(replace(options, operating_point=name))
-    return tasks
-
-
 def check_address(host: str, port: int | None) -> None:
     """Raise UserError if nothing can listen there; Gradio would try for minutes."""
     try:
@@ -122,20 +107,25 @@ def check_address(host: str, port: int | None) -> None:
         raise UserError(f"cannot listen at {where}: {reason}; give another address") from error
 
 
-def serve(tasks: Mapping[str, Task], folder: Path, args: argparse.Namespace) -> None:
-    """Serve the page until the process ends; `folder` takes all files."""
+def serve(task: Task, folder: Path, args: argparse.Namespace) -> None:
+    """Serve the page until the process ends; `folder` takes all files.
+
+    Raises UserError if the model cannot be opened.
+    """
     # Gradio reads the first when it is imported; TensorFlow leaves files in the second.
     os.environ.update(GRADIO_TEMP_DIR=str(folder), TMPDIR=str(folder))
     # Gradio asks the page whether it is there; a proxy could not.
     os.environ["no_proxy"] = f"{os.environ.get('no_proxy', '')},127.0.0.1,localhost"
     from starlette.middleware import Middleware
 
-    from deepfake_detector.verdicts import web_page
+    from deepfake_detector.verdicts import guard, web_page
 
-    task = next(iter(tasks.values()))
-    prepare = functools.partial(_warm_scorer, task.model_path)
+    prepare = functools.partial(_model_problem, task.model_path)
     worker = Worker(prepare, task.timeout_sec + GRACE_SEC)
-    page = web_page.Page(tasks, worker.judge, worker.explain, folder)
+    problem = asyncio.run(worker.run(prepare))
+    if problem:
+        raise UserError(problem)
+    page = web_page.Page(task, worker.judge, worker.explain, folder)
     blocks = page.layout(args.upload_mb).queue(default_concurrency_limit=1)
     has_screen = os.name == "nt" or sys.platform == "darwin" or "DISPLAY" in os.environ
     is_local = args.host in LOCAL_HOSTS
@@ -156,7 +146,7 @@ def serve(tasks: Mapping[str, Task], folder: Path, args: argparse.Namespace) -> 
         head=web_page.HEAD,
         app_kwargs={
             "openapi_url": None,
-            "middleware": [Middleware(web_page.Guard, hosts=LOCAL_HOSTS if is_local else ())],
+            "middleware": [Middleware(guard.Guard, hosts=LOCAL_HOSTS if is_local else ())],
         },
     )
     say(f"the page is at {address}; Ctrl-C ends it")
@@ -218,9 +208,18 @@ class Worker:
 @functools.cache
 def _warm_scorer(model_path: Path) -> "ClipScorer":
     """Return the scorer with its graph traced, so that the first video is as fast as the second."""
-    scorer = load_scorer(prepare_task(PredictOptions(model_path)))
+    scorer = load_scorer(prepare_task(PredictOptions(model=model_path)))
     scorer.score_clips(np.zeros((1, scorer.num_frames, *scorer.img_size, 3), np.uint8))
     return scorer
+
+
+def _model_problem(model_path: Path) -> str:
+    """Return why the model cannot be opened, or ""; then it is ready."""
+    try:
+        _warm_scorer(model_path)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _judge_upload(

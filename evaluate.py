@@ -18,14 +18,14 @@ predictions.csv is the folder of that face.
 
 By default only unseen videos are scored: not those that the model was trained or validated on, nor
 others of the same originals or people. So the same folder can serve for training and evaluation.
-Videos are recognised by name, in further folders too.
+Videos are recognised by their content, whatever their name and folder.
 
 --robustness scores the same faces again after JPEG and H.264 compression, at half and quarter
 resolution, blurred, noisy and dark.
 
---calibrate finds calibration and operating points on these videos and writes them into the
-settings.json of the model, for the next evaluation and for predict.py. This report still shows the
-metrics before calibration.
+--calibrate fits the calibration on those of these videos that the model was not trained on, and
+writes it into the settings.json of the model, for the next evaluation and for predict.py. This
+report still shows the metrics before that.
 """
 
 import json
@@ -52,11 +52,12 @@ from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.trained_model import add_model_argument
 
 UNSEEN, ALL = "unseen", "all"
+MIN_FAKES = 5  # of a method, to say how well it is found
 SPLIT_CHOICES = (UNSEEN, ALL, "train", "validation", "test")
 
 
-@dataclass(frozen=True)
-class EvaluateOptions:
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(calibration.PointOptions):
     """How to evaluate. Raises UserError for a value out of range."""
 
     split: str = setting(
@@ -64,18 +65,12 @@ class EvaluateOptions:
         "videos to score: those the model has not seen, all, or one of its splits (%(default)s)",
         choices=SPLIT_CHOICES,
     )
-    operating_point: str | None = setting(
-        None,
-        "operating point that sets the threshold (default: equal-error, else 0.5)",
-        choices=calibration.OPERATING_POINTS,
-    )
     robustness: bool = setting(
         False, "also score altered faces, which takes about four times as long"
     )
     calibrate: bool = setting(
         False,
-        "then calibrate the model on these videos: replaces the calibration and the operating "
-        "points in its settings.json",
+        "then calibrate the model on these videos: replaces the calibration in its settings.json",
     )
     strips: int = setting(
         100,
@@ -86,12 +81,9 @@ class EvaluateOptions:
     overwrite: bool = setting(False, "also replace files that evaluate.py did not write")
 
     def __post_init__(self) -> None:
-        points = calibration.OPERATING_POINTS
+        super().__post_init__()
         if self.split not in SPLIT_CHOICES:
             raise ArgumentError("split", self.split, f"one of {', '.join(SPLIT_CHOICES)}")
-        if self.operating_point not in (None, *points):
-            rule = f"one of {', '.join(points)}"
-            raise ArgumentError("operating_point", self.operating_point, rule)
         if self.strips < 0:
             raise ArgumentError("strips", self.strips, "0 or more")
         if self.batch_size < 1:
@@ -164,9 +156,10 @@ def evaluate(
     settings = trained_model.read_model_settings(model)
     inputs = [model, model.parent / SETTINGS_NAME, *folders]
     outputs.check_report_folder(out, inputs, chosen.overwrite)
-    point = calibration.operating_point(settings, chosen.operating_point)
+    point = calibration.operating_point(settings, chosen)
     listed = list_tracks(folders, settings)
     tracks = choose_split(listed, model, chosen.split)
+    untrained = not_trained_on(tracks, model) if chosen.calibrate else set()
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
         network = model_file.load(model, settings)
@@ -183,10 +176,7 @@ def evaluate(
     drawn = dict(zip(shown, timelines, strict=True))
     outputs.print_metrics(result, outputs.write(out, videos, drawn, result, model))
     if chosen.calibrate:
-        labels, _ = labels_and_scores(videos)
-        raw_scores = np.array([video.raw_score for video in videos])
-        model_file.save_calibration(model, settings, labels, raw_scores)
-        say(f"calibrated on {counted(len(videos), 'video')}: {model.parent / SETTINGS_NAME}")
+        calibrate(model, settings, [v for v in videos if v.track.video_key in untrained])
     return result
 
 
@@ -219,17 +209,17 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
         # It has no split.json: whoever got it from us has other videos.
         say("note: all videos are scored; the card of the model says what it was trained on")
         return list(tracks)
-    names = read_split(model.parent / trained_model.SPLIT_NAME)
+    contents = read_split(model.parent / trained_model.SPLIT_NAME)
     if split == UNSEEN:
-        seen = names["train"] | names["validation"]
-        seen_keys = set().union(*(track.group_keys for track in tracks if track.name in seen))
+        seen = contents["train"] | contents["validation"]
+        seen_keys = set().union(*(track.group_keys for track in tracks if track.content in seen))
         chosen = [
             track
             for track in tracks
-            if track.name not in names[LEFT_OUT] and seen_keys.isdisjoint(track.group_keys)
+            if track.content not in contents[LEFT_OUT] and seen_keys.isdisjoint(track.group_keys)
         ]
     else:
-        chosen = [track for track in tracks if track.name in names[split]]
+        chosen = [track for track in tracks if track.content in contents[split]]
     total, kept = (len({track.video_key for track in some}) for some in (tracks, chosen))
     if not kept:
         which = f"in the {split} split of {model.parent}"
@@ -245,15 +235,54 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
     return chosen
 
 
+def not_trained_on(tracks: Sequence[FaceTrack], model: Path) -> set[tuple[str, str]]:
+    """Return the video keys of the tracks whose videos the model was not trained on, and say how
+    many it was. Raises UserError if it was trained on all of them."""
+    path = model.parent / trained_model.SPLIT_NAME
+    if not path.exists():
+        say(f"note: {path} is missing, so some of these videos may have been trained on")
+    trained = read_split(path)["train"] if path.exists() else set()
+    every = {track.video_key for track in tracks}
+    found = {track.video_key for track in tracks if track.content not in trained}
+    if not found:
+        raise UserError(
+            f"the model was trained on all of these {counted(len(every), 'video')}, and would be "
+            "calibrated as if it knew everybody; give --calibrate other videos"
+        )
+    if len(found) < len(every):
+        say(
+            f"note: not calibrated on {len(every) - len(found)} of {counted(len(every), 'video')}, "
+            "which the model was trained on"
+        )
+    return found
+
+
+def calibrate(model: Path, settings: Mapping, videos: Sequence[ScoredVideo]) -> None:
+    """Calibrate the model on these videos, and note how well it finds each method."""
+    labels, _ = labels_and_scores(videos)
+    raw_scores = np.array([video.raw_score for video in videos])
+    aucs = {
+        row["name"]: round(row["roc_auc"], 3)
+        for row in groups.group_metrics(videos)["method"]
+        if row["fake"] >= MIN_FAKES and row["roc_auc"] is not None
+    }
+    settings = {**settings, "auc_by_method": aucs}
+    model_file.save_calibration(model, settings, labels, raw_scores)
+    say(f"calibrated on {counted(len(videos), 'video')}: {model.parent / SETTINGS_NAME}")
+
+
 def read_split(path: Path) -> dict[str, set[str]]:
-    """Return the names of the face tracks of each split and of those left out, from split.json.
+    """Return the contents of the videos of each split and of those left out, from split.json.
 
     Raises UserError if it cannot be read.
     """
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-        return {split: set(names[split]) for split in (*SPLITS, LEFT_OUT)}
-    except (OSError, ValueError, TypeError, KeyError):
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            split: {entry["content"] for entry in saved[split].values()}
+            for split in (*SPLITS, LEFT_OUT)
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(
             f"{path} cannot be read, which says what the model has seen; --split all scores every "
             "video"
@@ -266,13 +295,14 @@ def all_metrics(videos: Sequence[ScoredVideo], point: OperatingPoint) -> dict:
     raw_scores = np.array([video.raw_score for video in videos])
     reliability = metrics.reliability(labels, scores)
     return {
-        **metrics.video_metrics(labels, scores, point.threshold, point.name),
-        **metrics.decided_metrics(labels, scores, point.threshold, point.uncertain),
+        **metrics.video_metrics(labels, scores),
+        **metrics.verdict_metrics(labels, scores, point),
+        "synthetic": sum(video.track.is_synthetic for video in videos),
         "ece": reliability["ece"],
         "ece_before_calibration": metrics.reliability(labels, raw_scores)["ece"],
         "ece_bins": reliability["num_bins"],
         "intervals": bootstrap.intervals(labels, scores, [v.track.source_group for v in videos]),
-        "groups": groups.group_metrics(videos, point.threshold),
+        "groups": groups.group_metrics(videos),
     }
 
 

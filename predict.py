@@ -3,9 +3,9 @@
 Input: videos or pictures, or folders that are searched for them at any depth; they are only read.
 Output, per video:
 
-    FAKE        P(fake) is at or above the threshold of the model
-    REAL        it is below
-    UNCERTAIN   it is so close to the threshold that it may be on the other side
+    FAKE        few real videos score that high: at most 10 of 100, see the first lines
+    REAL        no sign of a fake was found: few fakes score that low, at most 20 of 100
+    UNCERTAIN   the score is between these
     NO FACE     the video was read, and no face was found: there is no score
     UNREADABLE  the file is missing, not a video, or too damaged: there is no score
 
@@ -14,9 +14,9 @@ Output, per video:
 The first seconds of a video are scored, as many as the model was trained on; if they show no face,
 the first window with a face. Every face in it is scored, and the highest-scoring one decides. With
 --whole all of a video is scored, in windows. Every further window and face is one more chance of a
-false positive: the threshold is for one of each. `face` is the share of frames in which a face was
-detected, `seconds` are those of the video that were looked at. A note says what makes a verdict
-less sure.
+false positive: the rates are those of one window with one face. `face` is the share of frames in
+which a face was detected, `seconds` are those of the video that were looked at. A note says what
+makes a verdict less sure.
 
 --json is a log, JSON Lines: its first line is what the verdicts depend on, and each verdict is in
 it as soon as it is there. After a stop, the same command again scores the other videos only.
@@ -163,8 +163,8 @@ def score_videos(
         "scored_before": len(paths) - len(todo),
         "seconds": round(seconds, 2),
         "videos_per_second": round(len(todo) / seconds, 3),
-        "operating_point": task.operating_point.name,
-        "threshold": task.operating_point.threshold,
+        "fake_from": task.rule.point.fake_from,
+        "real_below": task.rule.point.real_below,
     }
 
 
@@ -260,7 +260,7 @@ def predict(
     places = [videos] if isinstance(videos, str | Path) else videos
     if not places:
         raise UserError("no videos were given; predict.predict(videos=...) takes them")
-    task = prepare_task(PredictOptions(model, **options))  # type: ignore[arg-type]
+    task = prepare_task(PredictOptions(model=model, **options))  # type: ignore[arg-type]
     paths = search.find_videos(places, pictures=task.options.pictures)
     with temporary_folder("predict") as folder:
         verdicts = {path: verdict for path, _, verdict in judge_videos(task, paths, folder)}

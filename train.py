@@ -113,7 +113,7 @@ def train(
     """Train on the faces in `data`, or continue to train, and fill the run folder `out`.
 
     Single frames are more varied than clips, so the network learns what is wrong with a frame
-    several times faster from them. They come first, as a run of its own in the folder `frames`.
+    several times faster from them. They come first, as a run in the folder `frames`.
     Returns the history, a dict of metrics per epoch of clips; workers other than the first return
     none. `callbacks` are Keras callbacks of your own; they run on every worker, after the usual
     ones, in the training on clips. Without a `strategy` the one for these devices is chosen.

@@ -5,9 +5,9 @@
 
 Simulated logits are of two normal distributions that are right, with an AUC of 0.82, and are then
 made wrong in a known way. `before` are these scores, and `after` are those of
-scoring/calibration.py; `change` is that of the log loss, with its standard error. `unequal` is how
-far both error rates are apart at the threshold of equal errors. Real scores are split into halves
-at random again and again: one half to fit, the other to measure.
+scoring/calibration.py; `change` is that of the log loss, with its standard error. `FPR` and `FNR`
+are the error rates at the operating point, whose limits are 0.1 and 0.2. Real scores are split into
+halves at random again and again: one half to fit, the other to measure.
 """
 
 import argparse
@@ -32,9 +32,9 @@ CASES = {  # slope and offset of the logits
 SIZES = (10, 20, 40, 100, 400)  # videos of each class
 MIN_REAL_SCORES = 10  # of each class
 FRESH = 1000  # videos of each class to measure on
-COLUMNS = "{:<22}{:>8} | {:>6} {:>6} {:>15} | {:>6} {:>6} | {:>7}"
-HEAD = f"{'':30} | {'log loss':<29} | {'ECE':<13} |\n" + COLUMNS.format(
-    "scores", "a class", "before", "after", "change", "before", "after", "unequal"
+COLUMNS = "{:<22}{:>8} | {:>6} {:>6} {:>15} | {:>6} {:>6} | {:>6} {:>6}"
+HEAD = f"{'':30} | {'log loss':<29} | {'ECE':<13} | {'operating point':<13}\n" + COLUMNS.format(
+    "scores", "a class", "before", "after", "change", "before", "after", "FPR", "FNR"
 )
 Sample = tuple[np.ndarray, np.ndarray]  # labels and raw scores, (num_videos,) each
 
@@ -101,15 +101,16 @@ def print_row(name: str, size: int, pairs: Iterator[tuple[Sample, Sample]]) -> N
 
 
 def compare(fitted: Sample, fresh: Sample) -> list[float]:
-    """Return log losses, ECEs and the distance of both error rates, as the table has them."""
+    """Return log losses, ECEs and both error rates, as the table has them."""
     labels, raw_scores = fresh
     found = calibration.calibrate(*fitted)
-    scores = calibration.apply(raw_scores, found["calibration"])
-    above = scores >= found["operating_points"][calibration.EQUAL_ERROR]["threshold"]
+    scores = calibration.apply(raw_scores, found)
+    point = calibration.operating_point({"calibration": found})
     return [
         *(metrics.log_loss(labels, of) for of in (raw_scores, scores)),
         *(metrics.reliability(labels, of)["ece"] for of in (raw_scores, scores)),
-        abs(float(above[labels == 0].mean()) - float(1 - above[labels == 1].mean())),
+        (scores[labels == 0] >= point.fake_from).mean(),
+        (scores[labels == 1] < point.real_below).mean(),
     ]
 
 

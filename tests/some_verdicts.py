@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.verdicts.rule import Rule, decide
 from deepfake_detector.verdicts.verdict import ClipFrame, Face, Moment, Verdict, Window
 
-RULE = Rule(threshold=0.6, window_sec=5.0)
+RULE = Rule(OperatingPoint(fake_from=0.6, real_below=0.6), window_sec=5.0)
+BAND = Rule(OperatingPoint(fake_from=0.7, real_below=0.5), window_sec=5.0)
 BOX = (1.3, 2.0, 3.0, 4.0)
 
 
@@ -34,6 +36,7 @@ def verdict(*windows: Window, rule: Rule = RULE, **facts: object) -> Verdict:
         frames=sum(each.frames for each in windows),
         frames_with_face=sum(each.frames_with_face for each in windows),
         model="run/model.keras",
+        model_name="run",
         windows=windows,
     )
     return decide(replace(scored, **facts), rule)

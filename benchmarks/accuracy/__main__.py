@@ -34,7 +34,7 @@ How to read the tables: each video has the score of its highest-scoring face.
     all videos pooled  scores of all networks of a seed together, as those of one detector
     source, method     real and fake videos of the source; fakes of the method against all real
                        videos of their folds
-    FPR, TPR           at the threshold that the training chose: real videos predicted fake, and
+    FPR, TPR           at the score from which the model says FAKE: real videos predicted fake, and
                        fakes predicted fake; the log loss is of the calibrated scores
     altered            the same faces after JPEG, at half resolution, after H.264
 """

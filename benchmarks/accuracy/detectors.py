@@ -117,6 +117,7 @@ def write_faces(splits: dict[str, list[FaceTrack]], folder: Path) -> Path:
                 "original": f"original of {track.source_group}",  # of all that were made from it
                 "video": video,
                 "people": list(track.people),
+                "content": track.content,
                 "method": track.method,
                 "source": track.collection,
                 "synthetic": track.is_synthetic,
@@ -151,7 +152,7 @@ def prepare_model(model_path: Path, tracks: Sequence[FaceTrack]) -> Prepared:
         scores = (scorer.calibrated(np.nan_to_num(of, nan=0.5)) for of in raw.T)
         return dict(zip(alterations, scores, strict=True))
 
-    return Prepared(score, calibration.operating_point(settings).threshold, seen)
+    return Prepared(score, calibration.operating_point(settings).fake_from, seen)
 
 
 def alter_as(names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:

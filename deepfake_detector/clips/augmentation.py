@@ -133,7 +133,7 @@ def _resize(frames: np.ndarray, img_size: tuple[int, int]) -> np.ndarray:
     height, width = img_size
     if frames.shape[1:3] == (height, width):
         return frames.copy()
-    # Linear interpolation looks at two pixels a side, and so passes over some where it shrinks to
+    # Linear interpolation looks at two pixels a side, and so passes over some if it shrinks to
     # less than half. Averaging the area costs ten times as much, and only pays there.
     shrinks = frames.shape[1] > 2 * height or frames.shape[2] > 2 * width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

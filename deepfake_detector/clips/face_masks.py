@@ -15,8 +15,8 @@ import numpy as np
 
 GRID = 96  # side in pixels of the grid that a mask is made on
 OUTLINE_SHARE = 0.5  # of masks with the outline of a face or a part of it; the others are ovals
-# A network that mostly sees whole faces replaced learns their outline, and misses mouths that were
-# changed (docs/accuracy.md).
+# A network that sees little but whole faces replaced learns their outline, and misses mouths that
+# were changed (docs/accuracy.md).
 OVAL_SHARES = {"whole": 0.4, "lower": 0.3, "small": 0.3}
 OUTLINE_SHARES = {"hull": 0.43, "inner": 0.31, "lower": 0.09, "mouth": 0.09, "eyes": 0.08}
 SKIN_SHARE = 0.6  # of outlines that end where the skin does
@@ -65,7 +65,7 @@ def _oval(rng: np.random.Generator) -> np.ndarray:
 
 
 def _outline(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the outline of a face or of a part of it, 0..1; often cut where the skin ends."""
+    """Return the outline of a face or of a part of it, 0..1; often cut at the end of the skin."""
     kind = random_kind(rng, OUTLINE_SHARES)
     points = _corners(kind, rng) + rng.normal(0, 0.012, 2)
     points += rng.normal(0, 0.008, points.shape)

@@ -49,7 +49,7 @@ class LookAlikes:
 
     def donor_of(self, target: int, rng: np.random.Generator) -> int:
         """Return the index of the most alike of some random real faces of other people and other
-        sources than those of track `target`; NO_DONOR where there is none that can be read."""
+        sources than those of track `target`; NO_DONOR if none can be read."""
         count = min(NUM_CANDIDATES, len(self._reals))
         candidates = [self._reals[i] for i in rng.permutation(len(self._reals))[:count]]
         own, own_look = self.tracks[target].group_keys, self._look(target)
@@ -99,7 +99,7 @@ def swap(frames: np.ndarray, donor: np.ndarray, rng: np.random.Generator) -> np.
 
 def _read_look(path: str) -> Appearance | None:
     """Return what a crop looks like: light and shade of the face, `(GREY_SIDE**2,) float32` of mean
-    0 and length 1, and the colour of the skin, `(3,)`. None where it cannot be read."""
+    0 and length 1, and the colour of the skin, `(3,)`. None if it cannot be read."""
     try:
         content = np.frombuffer(Path(path).read_bytes(), np.uint8)
         crop_bgr = cv2.imdecode(content, cv2.IMREAD_COLOR)
@@ -130,7 +130,7 @@ def _distance(look: Appearance, other: Appearance) -> float:
 
 def _alignment(target: np.ndarray, donor: np.ndarray) -> np.ndarray:
     """Return the affine matrix, `(2, 3)`, that says where in `donor` each pixel of `target` comes
-    from. It leaves everything in place where the two faces cannot be aligned."""
+    from. It leaves everything in place if the two faces cannot be aligned."""
     nothing = np.eye(2, 3, dtype=np.float32)
     try:
         _, found = cv2.findTransformECC(

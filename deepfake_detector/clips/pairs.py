@@ -5,7 +5,7 @@ No pixels and no TensorFlow.
     indices, roles = sample_epoch(tracks, seed=0, epoch=0, self_blend=0.5)
 
 With `self_blend`, a share of the pairs needs no fake: both sides are made from one real video. One
-of them gets a face of its own blended into it (self_blending.py), or that of somebody who looks
+of them gets its own altered face blended into it (self_blending.py), or that of a person who looks
 alike (face_swaps.py). The roles say so.
 """
 
@@ -20,7 +20,7 @@ from deepfake_detector.face_dataset.face_tracks import FaceTrack
 # Roles of a clip: a video as it is, the real or the fake side made from a real video, or a real
 # video with another face.
 ORIGINAL, SELF_BLEND_TARGET, SELF_BLEND, SWAP = 0, 1, 2, 3
-SWAPPED_SHARE = 0.7  # of the fakes that are made: with the face of somebody else
+SWAPPED_SHARE = 0.7  # of the fakes that are made: with the face of another person
 
 
 def steps_per_epoch(
@@ -88,7 +88,7 @@ def _real_fake_pairs(tracks: Sequence[FaceTrack], rng: np.random.Generator) -> n
     n is the size of the smaller class, of which each video comes once. Its partner is random again
     in every epoch: one of the same source group if there is one left, because between a fake
     and its original only the forgery differs, otherwise an unmatched one. Videos that merely show
-    the same person are no match.
+    the same person do not match.
     """
     smaller, larger = sorted(_random_classes(tracks, rng), key=len)
     partners = _by_source_group(tracks, map(int, rng.permutation(larger)))
@@ -113,7 +113,7 @@ def _self_blend_pairs(
 
     A share `self_blend` of them, or more if there are too few fakes, is a real video and a fake
     made from it. The others are a fake and its original, or an unmatched real video if that is
-    missing. A real video without a fake of its own is not paired with one of another source:
+    missing. A real video without a fake made from it is not paired with one of another source:
     a network would learn to tell the sources apart.
     """
     reals, fakes = _random_classes(tracks, rng)

@@ -5,7 +5,7 @@ to the rest of the picture: of another resolution, sharpness, colour or compress
 place, behind a soft border. A network learns to find such regions from the faces of real people
 alone, without a forgery. The idea is that of self-blended images (Shiohara and Yamasaki, CVPR 2022,
 arXiv:2204.08376), without landmarks and for clips: all frames of a clip are altered alike, with a
-little flicker in where the face lies.
+little flicker in the place of the face.
 
     target, blend, mask = self_blending.blend(frames, np.random.default_rng(7))
 """
@@ -161,7 +161,7 @@ def _random_jitter(rng: np.random.Generator) -> AffineJitter:
 
 
 def _matrix(jitter: AffineJitter, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Return the affine matrix `(2, 3)` of one frame, with a flicker of its own."""
+    """Return the affine matrix `(2, 3)` of one frame, with its flicker."""
     height, width = size
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), jitter.degrees, jitter.scale)
     shift = jitter.shift_xy + rng.normal(0, jitter.flicker, 2)

@@ -28,7 +28,7 @@ RED_BGR, BLACK_BGR, GREY_BGR = (0, 0, 255), (0, 0, 0), (110, 110, 110)
 def write_contact_sheets(faces_folder: Path, tracks: Sequence[FaceTrack]) -> list[Path]:
     """Write contact sheets of the face tracks and return the paths of the pages.
 
-    They replace those of an earlier call. Raises OSError where they cannot be written.
+    They replace those of an earlier call. Raises OSError if they cannot be written.
     """
     for old in faces_folder.glob("contact_sheet_*.jpeg"):
         old.unlink()

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocCurveDisplay
+from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
 from deepfake_detector.console import counted
 from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores
@@ -48,7 +48,7 @@ def draw_all(folder: Path, videos: Sequence[ScoredVideo], result: Mapping) -> di
         if not np.array_equal(raw_scores, scores):
             curves["before calibration"] = raw_scores
         draw_reliability(axes_of("reliability"), labels, curves)
-    draw_histogram(axes_of("scores"), labels, scores, result["threshold"])
+    draw_histogram(axes_of("scores"), labels, scores, result)
     draw_confusion(axes_of("confusion"), result)
     return {
         figure.axes[0].get_title(): save_figure(figure, folder / f"{name}.png")
@@ -91,23 +91,28 @@ def draw_reliability(axes: Axes, labels: np.ndarray, curves: Mapping[str, np.nda
     axes.legend(loc="upper left")
 
 
-def draw_histogram(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: float) -> None:
-    """Draw how many videos of each class have which score."""
+def draw_histogram(axes: Axes, labels: np.ndarray, scores: np.ndarray, result: Mapping) -> None:
+    """Draw how many videos of each class have which score, and where the verdicts change."""
     edges = np.linspace(0, 1, 21).tolist()
     for label, name in enumerate(LABELS):
         own = scores[labels == label]
         axes.hist(own, edges, alpha=0.55, label=f"{len(own)} {name}")
-    axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
+    for limit, style in (("real_below", ":"), ("fake_from", "--")):
+        words = f"{limit.replace('_', ' ').upper()} {result[limit]:.3g}"
+        axes.axvline(result[limit], color="black", linestyle=style, label=words)
     axes.set(title="Scores", xlabel="score, P(fake)", ylabel="videos", xlim=(0, 1))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
 
 
 def draw_confusion(axes: Axes, result: Mapping) -> None:
-    """Draw the counts of label (row) by predicted label (column)."""
-    counts = [[result[f"{a}_predicted_{b}"] for b in ("real", "fake")] for a in ("real", "fake")]
-    display = ConfusionMatrixDisplay(np.array(counts), display_labels=LABELS)
-    display.plot(ax=axes, cmap="Blues", colorbar=False, text_kw={"fontsize": 16})
-    title = f"Confusion matrix at threshold {result['threshold']:.3g}"
-    axes.set(title=title, xlabel="predicted", ylabel="label")
+    """Draw the counts of label (row) by verdict (column)."""
+    counts = np.array([list(result["verdicts"][name].values()) for name in ("real", "fake")])
+    axes.imshow(counts, cmap="Blues")
+    for (row, column), count in np.ndenumerate(counts):
+        ink = "white" if count > counts.max() / 2 else "black"
+        axes.text(column, row, str(count), ha="center", va="center", fontsize=16, color=ink)
+    axes.set_xticks(range(len(metrics.VERDICTS)), metrics.VERDICTS)
+    axes.set_yticks(range(len(LABELS)), LABELS)
+    axes.set(title="Labels and verdicts", xlabel="verdict", ylabel="label")
     axes.grid(False)

@@ -1,6 +1,6 @@
 """Metrics of groups of videos: by method, source folder, number of faces, folder of faces.
 
-found = groups.group_metrics(videos, threshold=0.5)
+found = groups.group_metrics(videos)
 found["method"][0]     # {"name": "Deepfakes", "real": 0, "fake": 40, "roc_auc": 0.81, ...}
 """
 
@@ -20,7 +20,7 @@ from deepfake_detector.scoring import metrics
 RESAMPLES = 500  # a table may have hundreds of rows
 
 
-def group_metrics(videos: Sequence[ScoredVideo], threshold: float) -> dict[str, list[dict]]:
+def group_metrics(videos: Sequence[ScoredVideo]) -> dict[str, list[dict]]:
     """Return a list of rows each for "method", "location", "faces" and "data", sorted by name.
 
     A table without information is empty: one without a named method, or with a single group. That
@@ -38,7 +38,7 @@ def group_metrics(videos: Sequence[ScoredVideo], threshold: float) -> dict[str, 
         # Each row costs a bootstrap, so a table without information is not computed at all.
         informative = bool(names - {NOT_NAMED}) if column == "method" else len(names) > 1
         result[column] = [
-            _row(name, videos, [group == name for group in groups], threshold)
+            _row(name, videos, [group == name for group in groups])
             for name in sorted(names)
             if informative
         ]
@@ -46,7 +46,7 @@ def group_metrics(videos: Sequence[ScoredVideo], threshold: float) -> dict[str, 
     if result["data"]:
         # With as many resamples as the interval of all videos, so that both are the same.
         every = [True] * len(videos)
-        result["data"].append(_row("all", videos, every, threshold, bootstrap.RESAMPLES))
+        result["data"].append(_row("all", videos, every, bootstrap.RESAMPLES))
     return result
 
 
@@ -54,7 +54,6 @@ def _row(
     name: str,
     videos: Sequence[ScoredVideo],
     is_member: Sequence[bool],
-    threshold: float,
     resamples: int = RESAMPLES,
 ) -> dict:
     """Return counts, log loss, accuracy and ROC AUC of the members of a group.
@@ -78,5 +77,5 @@ def _row(
         "roc_auc_interval": intervals["roc_auc"],
         "compared_with": compared_with,
         "log_loss": metrics.log_loss(own, scores[members]),
-        "accuracy": float(((scores[members] >= threshold) == (own == 1)).mean()),
+        "accuracy": metrics.accuracy(own, scores[members]),
     }

@@ -20,6 +20,7 @@ from deepfake_detector.evaluation import tables
 from deepfake_detector.evaluation.timelines import TimelinePoint
 from deepfake_detector.evaluation.videos import NOT_NAMED, ScoredVideo, largest_errors_first
 from deepfake_detector.pages import content_policy, template_environment
+from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.videos.metadata import FAKE, REAL
 
 FOLDER = Path(__file__).parent
@@ -43,6 +44,7 @@ def as_html(
     shown = largest_errors_first(videos)[:MAX_VIDEOS]
     environment = template_environment(FOLDER)
     environment.globals["tables"] = tables
+    point = OperatingPoint(result["fake_from"], result["real_below"])
     html = environment.get_template("report.html.j2").render(
         policy=content_policy(style, script),
         style=Markup(style),
@@ -50,14 +52,14 @@ def as_html(
         model=model,
         result=result,
         charts=charts,
-        rows=[_row(video, result["threshold"], timelines.get(video, ())) for video in shown],
+        rows=[_row(video, point, timelines.get(video, ())) for video in shown],
         num_drawn=sum(video in timelines for video in shown),
         num_videos=len(videos),
     )
     return html.encode("utf-8", "replace").decode("utf-8")  # file names may not be Unicode
 
 
-def _row(video: ScoredVideo, threshold: float, timeline: Sequence[TimelinePoint]) -> dict:
+def _row(video: ScoredVideo, point: OperatingPoint, timeline: Sequence[TimelinePoint]) -> dict:
     """Return what the table shows of a video."""
     notes = [] if video.method in (None, NOT_NAMED) else [video.method]
     if video.track.name != video.name:
@@ -67,7 +69,7 @@ def _row(video: ScoredVideo, threshold: float, timeline: Sequence[TimelinePoint]
     return {
         "video": video,
         "label": FAKE if video.label else REAL,
-        "wrong": (video.score >= threshold) != (video.label == 1),
+        "wrong": point.verdict(video.score) == (REAL if video.label else FAKE),
         "notes": ", ".join(map(str, notes)),
         "strip": strip_jpeg(video.track, STRIP_FACES, STRIP_SIDE) if timeline else b"",
         "timeline": _timeline(timeline) if timeline else None,

@@ -10,6 +10,11 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from deepfake_detector.console import counted
+from deepfake_detector.scoring.calibration import UNCERTAIN
+from deepfake_detector.videos.vocabulary import FAKE, REAL
+
+BOTH = ("real", "fake")
 GROUP_TITLES = {
     "data": "folder of faces",
     "method": "method of manipulation",
@@ -35,24 +40,22 @@ def headline(result: Mapping) -> list[tuple[str, str, str]]:
         return name, number(result[key]), interval(intervals.get(key)) or missing
 
     ece, before = (result[key] for key in ("ece", "ece_before_calibration"))
-    threshold = f"at the threshold {result['threshold']:.3g} ({result['operating_point']})"
     rows = [
         metric("ROC AUC", "roc_auc"),
         metric("log loss", "log_loss"),
         metric("average precision", "average_precision"),
         metric("equal error rate", "eer"),
-        ("accuracy", number(result["accuracy"]), threshold),
+        ("accuracy", number(result["accuracy"]), "a score of 0.5 or more is fake"),
         ("ECE", number(ece), f"{number(before)} before calibration, {result['ece_bins']} bins"),
-        ("real predicted fake", f"{result['real_predicted_fake']} of {result['real']}", ""),
-        ("fake predicted real", f"{result['fake_predicted_real']} of {result['fake']}", ""),
     ]
-    if result["uncertain"]:
-        low, high = result["uncertain"]
-        band = f"scores from {low:.3g} to {high:.3g}"
-        rows.append(("UNCERTAIN", f"{result['uncertain_share']:.0%}", band))
-        for kind in ("positive", "negative"):
-            rate = number(result[f"decided_false_{kind}_rate"])
-            rows.append((f"false {kind} rate", rate, "without uncertain videos"))
+    ranges = {
+        FAKE: f"a score of {result['fake_from']:.3g} or more",
+        UNCERTAIN: "a score in between",
+        REAL: f"a score below {result['real_below']:.3g}",
+    }
+    for verdict, scores in ranges.items():
+        real, fake = (f"{result['verdicts'][of][verdict]} of {result[of]}" for of in BOTH)
+        rows.append((f"{verdict}: real, fake", f"{real}, {fake}", scores))
     return rows
 
 
@@ -60,7 +63,11 @@ def notes(result: Mapping) -> list[str]:
     """Return what to know about the metrics, a sentence each without a full stop."""
     intervals = result["intervals"]
     bootstrapped = f"95 % intervals by bootstrap over {intervals['originals']} originals"
-    sentences = [intervals.get("reason") or bootstrapped]
+    sentences = []
+    if result["synthetic"]:
+        count = f"{result['synthetic']} of {counted(result['videos'], 'video')}"
+        sentences.append(f"{count} show synthetic people, which say nothing about real ones")
+    sentences.append(intervals.get("reason") or bootstrapped)
     if result["leak_warning"]:
         sentences.append(result["leak_warning"])
     if any(group["compared_with"] for groups in result["groups"].values() for group in groups):

@@ -48,11 +48,12 @@ def orientation_note(degrees: int | None) -> str:
 def find_orientation(frames: Sequence[Frame], detector: Detector) -> Orientation:
     """Return how to turn these frames of a video, which lie apart in time.
 
-    It is upright unless another turn has a steady face in most frames, and far more than upright.
+    It is upright unless another turn has a steady face in more frames. That is the right turn if
+    these are most frames, and twice as many as in any other turn; otherwise it is not clear.
     """
     shares = [_steady_share(turned(frames, quarters), detector) for quarters in range(4)]
     best = int(np.argmax(shares))
-    if best == 0 or shares[best] < LIKELY or shares[0] > shares[best] / 2:
+    if best == 0 or shares[best] < LIKELY:
         return Orientation()
     second = max(share for quarters, share in enumerate(shares) if quarters != best)
     return Orientation(best) if shares[best] >= max(CLEAR, 2 * second) else Orientation(0, False)

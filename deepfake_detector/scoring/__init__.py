@@ -1,5 +1,5 @@
 """Scoring: what a trained model says about clips, and what its scores mean.
 
-In: a model and clips. Out: scores, P(fake), and metrics of them. Open `clip_scorer.py` first;
+Input: a model and clips. Output: scores, P(fake), and metrics of them. Open `clip_scorer.py` first;
 `calibration.py` turns scores into probabilities and thresholds.
 """

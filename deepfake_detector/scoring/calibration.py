@@ -1,73 +1,132 @@
-"""Turns scores into probabilities, and probabilities into verdicts: calibration and thresholds.
+"""Turns scores into probabilities, and probabilities into verdicts: calibration, operating points.
 
-Both are found on the validation videos at the end of a training, and are saved in the settings.json
-next to the model:
+Both rest on the validation videos of a training, and settings.json next to the model says what was
+found:
 
-    "calibration": {"slope": 0.81, "offset": -0.2, "real": 40, "fake": 40}
-    "operating_points": {"equal-error": {"threshold": 0.47, "uncertain": [0.39, 0.55],
-        "false_positive_rate": 0.1, "false_positive_rate_interval": [0.03, 0.24], ...}, ...}
+    "calibration": {"slope": 0.81, "offset": -0.2,
+        "real_scores": [0.02, 0.05, ...], "fake_scores": [0.11, ...]}
 
-Scores are calibrated for as many fake as real videos; if fakes are rarer, a score is too high. If
-there are too few validation videos for a threshold, it is null, and a `reason` says so.
+These scores are calibrated and sorted. They are calibrated for as many fake as real videos; if
+fakes are rarer, a score is too high.
+
+An operating point is two scores. From one on a video is FAKE, because few real videos score that
+high; below the other it is REAL, because few fakes score that low; between them it is UNCERTAIN.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from statistics import NormalDist
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from deepfake_detector.console import UserError, counted
+from deepfake_detector.console import ArgumentError, counted, setting
+from deepfake_detector.videos.vocabulary import FAKE, REAL
 
-MIN_VIDEOS = 5  # of each class, for a calibration and for the point of equal errors
+UNCERTAIN = "UNCERTAIN"  # next to FAKE and REAL
+MIN_VIDEOS = 5  # of each class, for a calibration and limits
+MIN_PROMISED = 10  # of a class, to promise a rate
 MIN_SLOPE = 0.05  # scores keep their order, also if the validation videos say otherwise
+MAX_SCORES = 1000  # of a class in settings.json
 EPSILON = 1e-6  # scores are kept this far from 0 and 1, whose logits are infinite
-CONFIDENCE = 0.9  # that a score outside of the band is on its side of the threshold
-MIN_BAND = 0.1  # of a logit on each side: JPEG quality 75 moves those of the demo by 0.11
-EQUAL_ERROR, HALF = "equal-error", "half"
-FALSE_POSITIVE_RATES = {"fpr-5": 0.05, "fpr-1": 0.01}  # the highest that the point allows
-OPERATING_POINTS = (EQUAL_ERROR, *FALSE_POSITIVE_RATES, HALF)
-Interval = Sequence[float]  # low, high
+MIN_BAND = 0.1  # of a logit, half of it: JPEG quality 75 moves the logits of the demo by 0.11
+UNKNOWN_LIMIT = 2 / 3  # of P(fake) for FAKE, and of P(real) for REAL, if nothing was measured
+
+
+@dataclass(frozen=True)
+class PointOptions:
+    """Which scores are FAKE and which REAL. Raises UserError for a value out of range."""
+
+    max_false_positive_rate: float = setting(
+        0.1, "share of real videos that may be called FAKE (%(default)s)", metavar="RATE"
+    )
+    max_false_negative_rate: float = setting(
+        0.2, "share of fakes that may be called REAL (%(default)s)", metavar="RATE"
+    )
+    threshold: float | None = setting(
+        None,
+        "one score instead of these two rates: FAKE from it on, REAL below it",
+        metavar="SCORE",
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("max_false_positive_rate", "max_false_negative_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise ArgumentError(name, getattr(self, name), "above 0 and below 1")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ArgumentError("threshold", self.threshold, "from 0 to 1")
+
+
+@dataclass(frozen=True)
+class ErrorRate:
+    """How many validation videos of a class get the wrong verdict."""
+
+    errors: int
+    videos: int
+    low: float  # of the 95 % interval of the rate
+    high: float
+
+    @property
+    def rate(self) -> float:
+        return self.errors / self.videos
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether there were enough videos to expect the same of others."""
+        return self.videos >= MIN_PROMISED
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold for calibrated scores, and what is known of it; None is not known.
+    """The calibrated scores that separate FAKE, UNCERTAIN and REAL, and how often that is wrong."""
 
-    Rates are shares of the validation videos, and their intervals are of 95 %.
+    fake_from: float  # a score at or above it is FAKE
+    real_below: float  # a score below it is REAL; not above `fake_from`
+    false_positives: ErrorRate | None = None  # of real videos; None if there were none
+    false_negatives: ErrorRate | None = None  # of fakes
+
+    def verdict(self, score: float) -> str:
+        """Return FAKE, REAL or UNCERTAIN."""
+        if score >= self.fake_from:
+            return FAKE
+        return REAL if score < self.real_below else UNCERTAIN
+
+
+def operating_point(
+    settings: Mapping,
+    options: PointOptions = PointOptions(),  # noqa: B008  it is frozen
+) -> OperatingPoint:
+    """Return the operating point of a model, by its settings.json.
+
+    A class with fewer than `MIN_VIDEOS` says nothing: then FAKE is from 2/3 on, or REAL below 1/3.
     """
+    found = settings.get("calibration") or {}
+    real, fake = (np.array(found.get(f"{name}_scores") or [], float) for name in ("real", "fake"))
+    fake_from = _few_above(real, options.max_false_positive_rate)
+    not_real_from = _few_above(1 - fake, options.max_false_negative_rate)
+    if options.threshold is not None:
+        high = low = options.threshold
+    else:
+        ends = logits(np.array([fake_from, 1 - not_real_from]))
+        # Limits that overlap keep both rates with any score between them.
+        middle, half = ends.mean(), max((ends[0] - ends[1]) / 2, MIN_BAND)
+        high, low = sigmoid(middle + half * np.array([1, -1])).tolist()
+    return OperatingPoint(high, low, _error_rate(real >= high), _error_rate(fake < low))
 
-    name: str
-    threshold: float  # a score at or above it is fake
-    uncertain: Interval | None = None  # scores between these leave the verdict open
-    false_positive_rate: float | None = None
-    false_positive_rate_interval: Interval | None = None
-    false_negative_rate: float | None = None
-    false_negative_rate_interval: Interval | None = None
-    validation_videos: Mapping[str, int] | None = None  # numbers of "real" and "fake" ones
+
+def _few_above(scores: np.ndarray, rate: float) -> float:
+    """Return the lowest limit with at most this share of the scores above it, half-way between
+    neighbouring scores; UNKNOWN_LIMIT for too few scores."""
+    if len(scores) < MIN_VIDEOS:
+        return UNKNOWN_LIMIT
+    highest = np.sort(scores)[-int(rate * len(scores)) - 1]  # of those below the limit
+    return float(highest + scores[scores > highest].min(initial=1.0)) / 2
 
 
-def operating_point(settings: Mapping, name: str | None = None) -> OperatingPoint:
-    """Return an operating point of a model.
-
-    Without a `name`: that of equal errors, or one half for a model that has none. Raises UserError
-    if the model does not have the one asked for.
-    """
-    points: dict[str, dict] = {HALF: {"threshold": 0.5}, **(settings.get("operating_points") or {})}
-    if name is None:
-        has_one = points.get(EQUAL_ERROR, {}).get("threshold") is not None
-        name = EQUAL_ERROR if has_one else HALF
-    point = points.get(name) or {"reason": "its settings.json has none of this name"}
-    if point.get("threshold") is None:
-        raise UserError(
-            f"the model has no operating point {name}: {point['reason']}; give "
-            f"--operating-point {HALF}, or calibrate the model on more videos by evaluate.py "
-            "--calibrate"
-        )
-    known = {field.name for field in fields(OperatingPoint)}
-    return OperatingPoint(name, **{key: value for key, value in point.items() if key in known})
+def _error_rate(is_wrong: np.ndarray) -> ErrorRate | None:
+    if not len(is_wrong):
+        return None
+    errors = int(is_wrong.sum())
+    return ErrorRate(errors, len(is_wrong), *share_interval(errors, len(is_wrong)))
 
 
 def apply(scores: np.ndarray, calibration: Mapping | None) -> np.ndarray:
@@ -75,7 +134,7 @@ def apply(scores: np.ndarray, calibration: Mapping | None) -> np.ndarray:
     scores = np.asarray(scores, np.float64)
     found = calibration or {}
     slope, offset = found.get("slope", 1.0), found.get("offset", 0.0)
-    return scores if (slope, offset) == (1, 0) else _sigmoid(slope * logits(scores) + offset)
+    return scores if (slope, offset) == (1, 0) else sigmoid(slope * logits(scores) + offset)
 
 
 def logits(scores: np.ndarray | float) -> np.ndarray:
@@ -84,52 +143,35 @@ def logits(scores: np.ndarray | float) -> np.ndarray:
     return np.log(scores) - np.log1p(-scores)
 
 
-def _sigmoid(log_odds: np.ndarray) -> np.ndarray:
+def sigmoid(log_odds: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-log_odds))
 
 
-def is_uncertain(scores: np.ndarray | float, band: Interval | None) -> np.ndarray:
-    """Return for which calibrated scores the verdict is open, bool in the shape of `scores`: those
-    between the ends of the band, or none without one."""
-    low, high = band or (1.0, 0.0)
-    return (np.asarray(scores) > low) & (np.asarray(scores) < high)
+# Found on validation videos: `labels`, 1 = fake, and raw `scores`, 0..1, are `(num_videos,)`. SciPy
+# and scikit-learn are imported where they are used: others only need the names above.
 
 
-# Found on validation videos: `labels`, 1 = fake, and scores, 0..1, are `(num_videos,)`. SciPy and
-# scikit-learn are imported where they are used: others only need the names above.
-
-
-def calibrate(labels: np.ndarray, scores: np.ndarray) -> dict[str, dict]:
-    """Return the `calibration` and the `operating_points` of a model, for its settings.json, by the
-    raw scores of its validation videos."""
-    counts = {"real": int((labels == 0).sum()), "fake": int((labels == 1).sum())}
-    calibration: dict[str, Any] = {"slope": 1.0, "offset": 0.0, **counts}
-    thresholds: dict[str, float | str] = {EQUAL_ERROR: "", HALF: 0.5}
-    if min(counts.values()) < MIN_VIDEOS:
-        calibration["reason"] = thresholds[EQUAL_ERROR] = (
-            f"validation videos: {counts['real']} real and {counts['fake']} fake, and it takes "
-            f"{MIN_VIDEOS} of each"
+def calibrate(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """Return the `calibration` of a model for its settings.json."""
+    real, fake = (int((labels == label).sum()) for label in (0, 1))
+    found: dict[str, Any] = {"slope": 1.0, "offset": 0.0}
+    if min(real, fake) < MIN_VIDEOS:
+        found["reason"] = (
+            f"{counted(real, 'real validation video')} and {fake} fake, and it takes {MIN_VIDEOS} "
+            "of each"
         )
     else:
-        calibration["slope"], calibration["offset"] = fit(labels, scores)
-    calibrated = apply(scores, calibration)
-    if "reason" not in calibration:
-        thresholds[EQUAL_ERROR] = _equal_error_threshold(labels, calibrated)
-    for name, highest_rate in FALSE_POSITIVE_RATES.items():
-        thresholds[name] = _false_positive_threshold(labels, calibrated, highest_rate)
-    points: dict[str, dict] = {}
-    for name in OPERATING_POINTS:
-        threshold = thresholds[name]
-        if isinstance(threshold, str):
-            points[name] = {"threshold": None, "reason": threshold}
-        else:
-            points[name] = {
-                "threshold": threshold,
-                "uncertain": _uncertain_band(threshold, labels, scores, calibration),
-                **_error_rates(labels, calibrated, threshold),
-                "validation_videos": counts,
-            }
-    return {"calibration": calibration, "operating_points": points}
+        found["slope"], found["offset"] = fit(labels, scores)
+    calibrated = apply(scores, found)
+    for label, name in enumerate(("real_scores", "fake_scores")):
+        found[name] = _quantiles(calibrated[labels == label])
+    return found
+
+
+def _quantiles(scores: np.ndarray) -> list[float]:
+    """Return the sorted scores, of many only `MAX_SCORES` in equal steps."""
+    places = np.linspace(0, len(scores) - 1, min(len(scores), MAX_SCORES)).round().astype(int)
+    return np.sort(scores)[places].round(6).tolist()
 
 
 def fit(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
@@ -156,75 +198,9 @@ def _weights(labels: np.ndarray) -> np.ndarray:
     return 2 / (real + fake) * np.where(labels == 1, real, fake)
 
 
-def _uncertain_band(
-    threshold: float, labels: np.ndarray, scores: np.ndarray, calibration: Mapping
-) -> list[float]:
-    """Return between which calibrated scores it is open on which side of the threshold they are.
-
-    A few validation videos leave open what the calibration is. The variance of a calibrated logit
-    follows from that of slope and offset, which are around 1 and 0 with a variance of 1 without any
-    video (Laplace approximation and delta method).
-    """
-    raw, calibrated = logits(scores), apply(scores, calibration)
-    gradients = np.stack([raw, np.ones(len(raw))])  # of the calibrated logits, by slope and offset
-    information = _weights(labels) * calibrated * (1 - calibrated)
-    covariance = np.linalg.inv((information * gradients) @ gradients.T + np.eye(2))
-    middle = float(logits(threshold))
-    gradient = np.array([(middle - calibration["offset"]) / calibration["slope"], 1.0])
-    reach = NormalDist().inv_cdf(CONFIDENCE) * math.sqrt(gradient @ covariance @ gradient)
-    return _sigmoid(middle + max(reach, MIN_BAND) * np.array([-1, 1])).tolist()
-
-
-def _equal_error_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return where both error rates are equal, smoothed: otherwise a single video moves the
-    threshold from one gap between scores to the next."""
-    from scipy.optimize import brentq
-    from scipy.stats import gaussian_kde
-
-    # Each logit counts a little to both sides: those of a class may all be the same.
-    of_classes = [np.add.outer([-0.1, 0.1], logits(scores[labels == label])) for label in (0, 1)]
-    real, fake = (gaussian_kde(of_class.ravel(), "silverman") for of_class in of_classes)
-    crossing = brentq(
-        lambda logit: real.integrate_box_1d(logit, np.inf) - fake.integrate_box_1d(-np.inf, logit),
-        *(logits(0.0) - 10, logits(1.0) + 10),
-    )
-    return float(_sigmoid(crossing))
-
-
-def _false_positive_threshold(
-    labels: np.ndarray, scores: np.ndarray, highest_rate: float
-) -> float | str:
-    """Return the lowest threshold whose false positive rate is at most `highest_rate`, half-way
-    between neighbouring scores, 0 and 1 among them; or why there is none."""
-    real = np.sort(scores[labels == 0])
-    if len(real) < 1 / highest_rate:
-        found = counted(len(real), "real validation video")
-        return f"{found}, and it takes {round(1 / highest_rate)} to see {highest_rate:.0%} of them"
-    edges = np.unique(np.concatenate([[0.0], scores, [1.0]]))
-    thresholds = (edges[1:] + edges[:-1]) / 2
-    rates = 1 - np.searchsorted(real, thresholds) / len(real)
-    return float(thresholds[np.argmax(rates <= highest_rate)])
-
-
-def _error_rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, Any]:
-    """Return both error rates and their 95 % intervals; None if a class has no video."""
-    rates: dict[str, Any] = {}
-    for name, wrong in (
-        ("false_positive_rate", scores[labels == 0] >= threshold),
-        ("false_negative_rate", scores[labels == 1] < threshold),
-    ):
-        rates[name] = float(wrong.mean()) if len(wrong) else None
-        interval = share_interval(int(wrong.sum()), len(wrong)) if len(wrong) else None
-        rates[f"{name}_interval"] = interval
-    return rates
-
-
 def share_interval(count: int, total: int) -> list[float]:
-    """Return the 95 % interval of a share, by Clopper and Pearson (Biometrika 1934).
-
-    It holds the true share at least 95 times in 100, of however few videos.
-    """
+    """Return the 95 % interval of a share, by Clopper and Pearson (Biometrika 1934), which holds
+    the true share at least 95 times in 100, of however few videos."""
     from scipy.stats import binomtest
 
-    interval = binomtest(count, total).proportion_ci()
-    return [float(interval.low), float(interval.high)]
+    return list(map(float, binomtest(count, total).proportion_ci()))

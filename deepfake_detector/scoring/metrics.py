@@ -1,31 +1,26 @@
-"""Metrics of labels and scores: ROC AUC, log loss, equal error rate, ECE, confusion matrix.
+"""Metrics of labels and scores: ROC AUC, log loss, equal error rate, ECE, counts of verdicts.
 
 Arrays in, plain numbers out. Labels are 1 = fake, 0 = real; scores are P(fake) in 0..1; all are
-`(num_videos,)`. What needs both classes is None where one is missing.
+`(num_videos,)`. What needs both classes is None if one is missing.
 """
 
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
-from deepfake_detector.scoring import calibration
+from deepfake_detector.scoring.calibration import UNCERTAIN, OperatingPoint
+from deepfake_detector.videos.vocabulary import FAKE, REAL
 
 LOG_LOSS_CLIP = 1e-7  # a score of exactly 0 or 1 on the wrong side would cost infinitely much
 MAX_BINS, VIDEOS_A_BIN = 15, 10
+VERDICTS = (REAL, UNCERTAIN, FAKE)  # of a video with a score
 
 
-def video_metrics(
-    labels: np.ndarray,
-    scores: np.ndarray,
-    threshold: float = 0.5,
-    operating_point: str = calibration.HALF,
-) -> dict:
+def video_metrics(labels: np.ndarray, scores: np.ndarray) -> dict:
     """Return the metrics of `labels` (0 or 1) and `scores` (0..1), both `(num_videos,)`.
 
-    ROC AUC, average precision and equal error rate are None where only one class is there. A score
-    at the threshold counts as fake. Log loss is of scores clipped to 1e-7 .. 1 - 1e-7.
+    ROC AUC, average precision and equal error rate are None where only one class is there. For the
+    accuracy a score of 0.5 or more is fake. Log loss is of scores clipped to 1e-7 .. 1 - 1e-7.
     """
-    predicted = (scores >= threshold).astype(int)
-    confusion = sklearn_metrics.confusion_matrix(labels, predicted, labels=[0, 1])
     both = has_both(labels)
     return {
         "level": "video",
@@ -38,35 +33,31 @@ def video_metrics(
             float(sklearn_metrics.average_precision_score(labels, scores)) if both else None
         ),
         "eer": equal_error_rate(labels, scores) if both else None,
-        "operating_point": operating_point,
-        "threshold": threshold,
-        "accuracy": float((predicted == labels).mean()),
-        "real_predicted_real": int(confusion[0, 0]),
-        "real_predicted_fake": int(confusion[0, 1]),
-        "fake_predicted_real": int(confusion[1, 0]),
-        "fake_predicted_fake": int(confusion[1, 1]),
+        "accuracy": accuracy(labels, scores),
     }
 
 
-def decided_metrics(
-    labels: np.ndarray,
-    scores: np.ndarray,
-    threshold: float,
-    uncertain: calibration.Interval | None,
-) -> dict:
-    """Return the share of videos that are UNCERTAIN, and both error rates of the others.
-
-    `uncertain` is the band of an operating point, None for a model without one. A rate is None
-    where nothing of its class is decided.
-    """
-    decided = ~calibration.is_uncertain(scores, uncertain)
-    real, fake = (scores[decided & (labels == label)] for label in (0, 1))
+def verdict_metrics(labels: np.ndarray, scores: np.ndarray, point: OperatingPoint) -> dict:
+    """Return how many videos of each class get which verdict, and both error rates: the share of
+    real videos that are FAKE, and of fakes that are REAL; None without a video of that class."""
+    verdicts = np.array([point.verdict(score) for score in scores], object)
+    counts = {
+        name: {verdict: int((verdicts[labels == label] == verdict).sum()) for verdict in VERDICTS}
+        for label, name in enumerate(("real", "fake"))
+    }
+    real, fake = (sum(of_class.values()) for of_class in counts.values())
     return {
-        "uncertain": uncertain and list(uncertain),
-        "uncertain_share": float(1 - decided.mean()),
-        "decided_false_positive_rate": float((real >= threshold).mean()) if len(real) else None,
-        "decided_false_negative_rate": float((fake < threshold).mean()) if len(fake) else None,
+        "fake_from": point.fake_from,
+        "real_below": point.real_below,
+        "verdicts": counts,
+        "false_positive_rate": counts["real"][FAKE] / real if real else None,
+        "false_negative_rate": counts["fake"][REAL] / fake if fake else None,
     }
+
+
+def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the share of videos with the right label; a score of 0.5 or more is fake."""
+    return float(((scores >= 0.5) == (labels == 1)).mean())
 
 
 def has_both(labels: np.ndarray) -> bool:
@@ -114,13 +105,13 @@ def reliability(labels: np.ndarray, scores: np.ndarray, num_bins: int | None = N
     """Return the expected calibration error (ECE), and each bin as a reliability chart shows it.
 
     The bins have equal width over 0..1. There are fifteen, as in Guo et al. (ICML 2017,
-    arXiv:1706.04599), or one for every ten videos where those are fewer, and at least two. Theirs
+    arXiv:1706.04599), or one for every ten videos if those are fewer, and at least two. Theirs
     are of the confidence in the predicted class; ours are of P(fake), so that the chart shows
     whether scores are too high or too low. Both classes have equal weight, as in the
     calibration.
 
     Returns `ece`, None without both classes, `num_bins`, and `bins`: a list of dicts with `low`,
-    `high`, `videos` and, where there are any, the mean `score` and the share `fake`.
+    `high`, `videos` and, if there are any, the mean `score` and the share `fake`.
     """
     if num_bins is None:
         num_bins = int(np.clip(len(labels) // VIDEOS_A_BIN, 2, MAX_BINS))

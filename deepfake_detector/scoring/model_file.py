@@ -7,6 +7,7 @@ model = load(Path("run/model.keras"), settings)
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -58,7 +59,7 @@ def save(network: keras.Model, path: Path) -> None:
 def open_model(model_path: Path) -> keras.Model:
     """Return the model as it was saved; raises UserError if the file is not a model.
 
-    Keras's safe mode is on: it refuses a file that asks for code of its own to be run
+    Keras's safe mode is on: it refuses a file that asks for its code to be run
     (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
     """
     try:
@@ -97,9 +98,9 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def calibrate(model_path: Path, tracks: Sequence[FaceTrack]) -> dict:
-    """Return the settings.json of a finished model with its calibration and operating points.
+    """Return the settings.json of a finished model with its calibration.
 
-    If it has none yet, they are found on `tracks`, those of its validation videos, and written.
+    If it has none yet, it is found on `tracks`, those of its validation videos, and written.
     """
     settings = read_model_settings(model_path)
     if not settings.get("calibration"):
@@ -115,6 +116,8 @@ def save_calibration(
 ) -> dict:
     """Calibrate a model on videos, 1 = fake, and return its settings.json with what was found,
     which is written, too."""
-    completed = {**settings, **calibration.calibrate(labels, raw_scores)}
+    completed = {**settings, "calibration": calibration.calibrate(labels, raw_scores)}
+    # For other programs; ours choose it anew.
+    completed["operating_point"] = asdict(calibration.operating_point(completed))
     write_text(model_path.parent / SETTINGS_NAME, json.dumps(completed, indent=1) + "\n")
     return completed

@@ -23,7 +23,7 @@ SPLIT_NAME = "split.json"
 CARD_NAME = "MODEL_CARD.md"
 CONTRACT = 2  # version of the settings.json of a model
 NEEDED_SETTINGS = {"faces": dict, "num_frames": int, "img_size": list}  # of a settings.json
-SYNTHETIC_WARNING = "it was trained on drawings, so its scores say nothing about real people"
+SYNTHETIC_WARNING = "it was trained on synthetic people, so its scores say nothing about real ones"
 PRETRAINED = Path(__file__).parents[2] / "pretrained"  # a run folder, and a card
 
 
@@ -93,16 +93,21 @@ class ModelOrigin:
     """Which model it is, and what is known of its training."""
 
     path: str
+    name: str  # for people
     trained_on: str = ""  # in a few words; empty if nothing says it
     is_synthetic: bool = False  # it has seen the people of sample_data.py only
 
 
 def model_origin(model_path: Path, settings: Mapping) -> ModelOrigin:
     """Return where a model comes from, by the `trained_on` of its settings.json: the counts that
-    train.py writes, or words that somebody has put in their place."""
+    train.py writes, or words that a user has put in their place."""
+    name = model_path.parent.name
+    if model_path.parent == PRETRAINED:
+        made = [str(settings[key]) for key in ("version", "date") if settings.get(key)]
+        name = ", ".join(["the model that comes with this project", *made])
     known = settings.get("trained_on") or ""
     if not isinstance(known, Mapping):
-        return ModelOrigin(str(model_path), str(known))
+        return ModelOrigin(str(model_path), name, str(known))
     real, fake, synthetic = (known.get(name) or 0 for name in ("real", "fake", "synthetic"))
     words = f"{counted(real, 'real video')} and fakes made from them"
     if fake:
@@ -112,7 +117,7 @@ def model_origin(model_path: Path, settings: Mapping) -> ModelOrigin:
         words += " of synthetic people"
     elif synthetic:
         words += f", {synthetic} of them of synthetic people"
-    return ModelOrigin(str(model_path), words, is_synthetic)
+    return ModelOrigin(str(model_path), name, words, is_synthetic)
 
 
 def describe(model_path: Path, settings: Mapping) -> list[str]:

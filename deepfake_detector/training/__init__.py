@@ -1,5 +1,5 @@
 """Training: what train.py needs besides clips and a network.
 
-In: settings and clips. Out: a run folder. Open `settings.py` first, then `loop.py`; `run_folder.py`
-is what lets a stopped run go on.
+Input: settings and clips. Output: a run folder. Open `settings.py` first, then `loop.py`;
+`run_folder.py` is what lets a stopped run go on.
 """

@@ -14,6 +14,7 @@ from deepfake_detector.console import counted, print_table
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
 from deepfake_detector.pages import save_figure
+from deepfake_detector.scoring.calibration import operating_point
 from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_settings
 from deepfake_detector.training.callbacks import best_epoch
 from deepfake_detector.training.run_folder import STATE_NAME, History, Splits, read_state
@@ -61,7 +62,6 @@ def print_result(out: Path, history: History, saved: Mapping) -> None:
     best, of_frames, calibration = best_epoch(history), frame_history(out), saved["calibration"]
     epochs = f"{len(of_frames)} of single frames, then " if of_frames else ""
     fitted = f"slope {calibration['slope']:.3f}, offset {calibration['offset']:.3f}"
-    points = saved["operating_points"].items()
     print_table(
         "trained",
         [
@@ -71,7 +71,7 @@ def print_result(out: Path, history: History, saved: Mapping) -> None:
             ("validation accuracy", f"{best['val_accuracy']:.4f}"),
             ("validation AUC", f"{best['val_auc']:.4f}"),
             ("calibration of the logits", calibration.get("reason") or fitted),
-            *((f"operating point {name}", _operating_point(point)) for name, point in points),
+            *_limits(saved),
             ("seconds", f"{_seconds_of([*of_frames, *history]):.0f}"),
             (
                 "TensorFlow, Keras, Python",
@@ -83,13 +83,17 @@ def print_result(out: Path, history: History, saved: Mapping) -> None:
     )
 
 
-def _operating_point(point: Mapping) -> str:
-    if point["threshold"] is None:
-        return point["reason"]
-    names = ("false positive rate", "false negative rate")
-    known = {name: point[name.replace(" ", "_")] for name in names}  # None without a video
-    rates = [f"{name} {rate:.0%}" for name, rate in known.items() if rate is not None]
-    return f"{point['threshold']:.3f}: {', '.join(rates) or 'no validation video'}"
+def _limits(saved: Mapping) -> list[tuple[str, str]]:
+    """Return which scores are FAKE and REAL, and how many validation videos are so wrongly."""
+    point = operating_point(saved)
+    limits = (
+        ("FAKE", f"from {point.fake_from:.3f} on", point.false_positives, "real"),
+        ("REAL", f"below {point.real_below:.3f}", point.false_negatives, "fake"),
+    )
+    return [
+        (verdict, f"{limit}: {rate.errors} of {rate.videos} {label} ones" if rate else limit)
+        for verdict, limit, rate, label in limits
+    ]
 
 
 def summary(out: Path, history: History) -> dict:
@@ -103,7 +107,7 @@ def summary(out: Path, history: History) -> dict:
         "best": best_epoch(history),
         "seconds": round(_seconds_of([*of_frames, *history]), 2),
         "calibration": saved["calibration"],
-        "operating_points": saved["operating_points"],
+        "operating_point": saved["operating_point"],
     }
 
 

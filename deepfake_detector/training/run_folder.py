@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from filelock import FileLock, Timeout
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, counted
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import (
     SETTINGS_NAME,
@@ -129,7 +129,17 @@ def _setting_differences(saved: Mapping, wanted: Mapping) -> list[str]:
 
 def _split_differences(saved: Mapping, splits: Splits) -> list[str]:
     """Return what differs between a saved split.json and the splits of this run."""
-    return [] if saved == split_names(splits) else ["other videos"]
+    wanted = split_entries(splits)
+    if saved == wanted:
+        return []
+    old, new = ({name: each for split in s.values() for name, each in split.items()}
+                for s in (saved, wanted))  # fmt: skip
+    relabelled = [
+        name for name, each in new.items() if name in old and old[name]["label"] != each["label"]
+    ]
+    if relabelled:
+        return [f"other labels of {counted(len(relabelled), 'video')}, such as {relabelled[0]}"]
+    return ["other videos, or the same ones in other splits"]
 
 
 def _read_object(path: Path) -> dict:
@@ -141,15 +151,18 @@ def _read_object(path: Path) -> dict:
     return found if isinstance(found, dict) else {}
 
 
-def split_names(splits: Splits) -> dict[str, list[str]]:
-    """Return what split.json holds: the names of the face tracks of each split."""
-    return {split: [track.name for track in tracks] for split, tracks in splits.items()}
+def split_entries(splits: Splits) -> dict[str, dict[str, dict]]:
+    """Return what split.json holds: label and content of the face tracks of each split, by name."""
+    return {
+        split: {track.name: {"label": track.label, "content": track.content} for track in tracks}
+        for split, tracks in splits.items()
+    }
 
 
 def check_agreement(trainer: Trainer, stage: Stage, splits: Splits) -> None:
     """Raise UserError on every worker unless all of them see the same run and the same epoch."""
     compared = {name: value for name, value in stage.saved.items() if "version" not in name}
-    text = json.dumps([compared, split_names(splits)], sort_keys=True)
+    text = json.dumps([compared, split_entries(splits)], sort_keys=True)
     if not trainer.is_same_everywhere([zlib.crc32(text.encode()), len(trainer.history)]):
         raise UserError(
             "the workers do not see the same run; give all of them the same command, with --data "
@@ -163,7 +176,7 @@ def begin(stage: Stage, splits: Splits, state: RunState) -> None:
     if not state.history:
         for name in (HISTORY_NAME, STATE_NAME, MODEL_NAME):
             (out / name).unlink(missing_ok=True)
-    write_text(out / SPLIT_NAME, json.dumps(split_names(splits), indent=1) + "\n")
+    write_text(out / SPLIT_NAME, json.dumps(split_entries(splits), indent=1) + "\n")
     write_text(out / SETTINGS_NAME, json.dumps(stage.saved, indent=1) + "\n")
 
 

@@ -185,7 +185,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Stage:
-    """A training in a folder of its own: on clips, or before that on single frames."""
+    """A training in one folder: on clips, or before that on single frames."""
 
     folder: Path
     settings: TrainSettings  # that it trains with, derived from those of the run

@@ -25,9 +25,10 @@ from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.decoding.video_writer import VideoWriter
 from deepfake_detector.face_dataset.boxes import Crop, read_boxes
+from deepfake_detector.faces.orientation import turned
 from deepfake_detector.files import written_whole
 from deepfake_detector.verdicts.reading import FaceClips
-from deepfake_detector.verdicts.rule import SYNTHETIC_MODEL, rule_of, seconds_read
+from deepfake_detector.verdicts.rule import SYNTHETIC_MODEL, limits_of, seconds_read
 from deepfake_detector.verdicts.text import model_of, score_text, title_of
 from deepfake_detector.verdicts.verdict import FAKE, OCCLUSION, REAL, UNCERTAIN, Face, Verdict
 from deepfake_detector.videos.search import file_stems
@@ -72,7 +73,7 @@ def _write_copy(verdict: Verdict, clips: Sequence[Sequence[FaceClips]], out: Pat
     # The times of a verdict are rounded to milliseconds.
     end_sec = verdict.windows[-1].end_sec + 0.002
     with open_video(path) as reader:
-        frames = reader.frames(end_sec, None)
+        frames = turned(reader.frames(end_sec, None), (verdict.turned_degrees or 0) // 90)
         first = next(frames, None)
         if first is None:
             raise UnreadableError("the video does not decode any more")
@@ -95,7 +96,7 @@ class Canvas:
         frame_size: tuple[int, int],  # (height, width)
     ):
         self._verdict, self._clips, self._frame_size = verdict, clips, frame_size
-        self._rule = rule_of(verdict)
+        self._limits = limits_of(verdict)
         height, width = frame_size
         self._scale = min(max(1.0, MIN_WIDTH / width), MAX_SIDE / max(width, height))
         self._picture_size = (_even(width * self._scale), _even(height * self._scale))
@@ -143,10 +144,10 @@ class Canvas:
 
     def _draw_box(self, picture: np.ndarray, number: str, face: Face, crop: Crop) -> None:
         x, y, w, h = (round(float(side) * self._scale) for side in crop.box_xywh)
-        colour = COLOURS_BGR[self._rule.verdict(face.score)]
+        colour = COLOURS_BGR[self._limits.verdict(face.score)]
         thickness = 1 if crop.source == "averaged" else 3
         cv2.rectangle(picture, (x, y), (x + w, y + h), colour, thickness, cv2.LINE_AA)
-        words = f"{number}{score_text(self._verdict, face.score)}"
+        words = f"{number}{score_text(face.score)}"
         _draw_label(picture, words, (x, y + h + 3), colour, self._text_size)
 
 
@@ -154,7 +155,7 @@ def caption_of(verdict: Verdict) -> list[str]:
     """Return lines on what the verdict rests on, what makes it less sure, and which model it is."""
     seconds = f"{seconds_read(verdict)}, " if verdict.read_sec else ""
     frames = counted(verdict.frames, "frame")
-    basis = f"{seconds}{frames}; threshold {verdict.threshold:.3g}"
+    basis = f"{seconds}{frames}; FAKE from {verdict.fake_from:.3g}"
     warning = verdict.warnings.get(SYNTHETIC_MODEL, "")
     lines = [basis, verdict.note, f"model {model_of(verdict)}", warning]
     return [printable(line) for line in lines if line]

@@ -26,7 +26,7 @@ from deepfake_detector.files import begins_with
 from deepfake_detector.verdicts.options import Task
 from deepfake_detector.verdicts.verdict import Verdict, verdict_of
 
-CONTRACT = 3  # version of the form of the log
+CONTRACT = 4  # version of the form of the log
 FIRST_KEY = "deepfake_detector"
 REMEDY = "give another path, or --overwrite to begin anew"
 # What a header holds that is not an option of its name.
@@ -35,6 +35,7 @@ OPTIONS = {
     "contract": "the version of this project",
     "model_sha256": "the files of the model",
     "trained_on": "the files of the model",
+    "operating_point": "--max-false-positive-rate, --max-false-negative-rate or --threshold",
     "faces": "--faces or --search-sec",
 }
 
@@ -51,7 +52,7 @@ def header_of(task: Task, **outputs: object) -> dict[str, Any]:
         "model": task.model.path,
         "model_sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
         "trained_on": task.model.trained_on,
-        "operating_point": asdict(task.operating_point),
+        "operating_point": asdict(task.rule.point),
         "windows": task.options.windows,
         "faces": asdict(task.face_settings),
         "whole": task.options.whole,

@@ -15,8 +15,8 @@ from deepfake_detector.verdicts.rule import WINDOW_RULES, Rule
 from deepfake_detector.videos.search import PICTURE_CHOICES
 
 
-@dataclass(frozen=True)
-class PredictOptions:
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(calibration.PointOptions):
     """The options of predict.py and the keyword arguments of `predict.predict`.
 
     Raises UserError for values that cannot work.
@@ -26,11 +26,6 @@ class PredictOptions:
         None,
         "model.keras of a run, or the run folder (default: the model that comes with this project)",
         metavar="FILE",
-    )
-    operating_point: str | None = setting(
-        None,
-        "operating point that sets the threshold (default: equal-error; half for a model without)",
-        choices=calibration.OPERATING_POINTS,
     )
     faces: str | None = setting(
         None,
@@ -68,6 +63,7 @@ class PredictOptions:
     jpegs: bool = False  # also pictures of these moments, for a page
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.workers < 0:
             raise ArgumentError("workers", self.workers, "0 or more")
         if self.windows not in WINDOW_RULES:
@@ -84,7 +80,6 @@ class Task:
     model_settings: Mapping  # the settings.json next to it
     model: trained_model.ModelOrigin  # what each verdict says about the model
     face_settings: FaceSettings  # how faces are found and cut out
-    operating_point: calibration.OperatingPoint  # where the threshold comes from
     rule: Rule  # how scores become a verdict
     machines: Machines
     options: PredictOptions
@@ -104,7 +99,7 @@ def prepare_task(options: PredictOptions) -> Task:
     """
     model_path = trained_model.find_model(options.model)
     settings = trained_model.read_model_settings(model_path)
-    point = calibration.operating_point(settings, options.operating_point)
+    point = calibration.operating_point(settings, options)
     trained = FaceSettings(**settings["faces"])
     face_settings = replace(
         trained,
@@ -117,14 +112,7 @@ def prepare_task(options: PredictOptions) -> Task:
         model_settings=settings,
         model=origin,
         face_settings=face_settings,
-        operating_point=point,
-        rule=Rule(
-            point.threshold,
-            face_settings.capture_sec,
-            options.windows,
-            point.uncertain,
-            origin.is_synthetic,
-        ),
+        rule=Rule(point, face_settings.capture_sec, options.windows, origin.is_synthetic),
         machines=Machines(options.workers, None, options.timeout_sec),
         options=options,
     )

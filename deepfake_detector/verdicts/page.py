@@ -18,11 +18,12 @@ from markupsafe import Markup
 
 from deepfake_detector import __version__
 from deepfake_detector.console import counted, printable
+from deepfake_detector.faces.orientation import orientation_note
 from deepfake_detector.files import written_whole
 from deepfake_detector.pages import content_policy, template_environment
 from deepfake_detector.scoring.trained_model import CARD_NAME
 from deepfake_detector.verdicts.options import Task
-from deepfake_detector.verdicts.rule import rule_of, seconds_read, windows_above
+from deepfake_detector.verdicts.rule import fake_windows, limits_of, seconds_read
 from deepfake_detector.verdicts.scores import (
     MAX_MOMENTS,
     highest_moment,
@@ -30,15 +31,17 @@ from deepfake_detector.verdicts.scores import (
     shown_moments,
 )
 from deepfake_detector.verdicts.text import (
-    error_sentence,
     is_as_is,
+    meaning_of,
     model_of,
     score_text,
-    threshold_sentences,
+    weakness_of,
+    words_of,
 )
 from deepfake_detector.verdicts.verdict import (
     FAKE,
     NO_FACE,
+    REAL,
     UNCERTAIN,
     UNREADABLE,
     Face,
@@ -48,7 +51,6 @@ from deepfake_detector.verdicts.verdict import (
 
 FOLDER = Path(__file__).parent
 FIRST_LINES = "<!DOCTYPE html>\n<!-- verdicts of deepfake-detector -->"  # by which it is known
-USUAL_WEAKNESSES = "It finds the kinds of fakes that it was trained on, and others much less often."
 # The dot of the moment that is chosen; a style for each place in the strip.
 _CHOSEN = "\n".join(
     f".verdict-page .face:has(.moment-{order} input:checked) .dot-{order} {{ stroke-width: 10px; }}"
@@ -67,25 +69,25 @@ def verdict_section(verdict: Verdict, task: Task, name: str, prefix: str = "v1")
     template = _environment().get_template("page_video.html.j2")
     return template.render(
         verdict=verdict,
-        rule=rule_of(verdict),
+        limits=limits_of(verdict),
         name=printable(name),
         prefix=prefix,
         sentence=_sentence(verdict),
-        threshold=threshold_sentences(task.operating_point),
+        meaning=meaning_of(verdict.verdict, task.rule.point)
+        if verdict.turned_degrees is not None
+        else "",
         basis=_basis(verdict),
         warnings=[_capitalised(printable(warning)) for warning in warnings if warning],
         faces=faces,
         num_hidden=len(verdict.faces) - len(faces),
-        num_windows=windows_above(verdict)[1],
-        limits=[
-            error_sentence(task.operating_point),
-            task.model_settings.get("weaknesses") or USUAL_WEAKNESSES,
-        ],
+        words_of=words_of,
+        num_windows=fake_windows(verdict)[1],
+        weakness=weakness_of(task.model_settings),
         has_card=bool(card_of(task)),
         shown_moments=shown_moments,
         highest_moment=highest_moment,
         moment_key=moment_key,
-        score_text=functools.partial(score_text, verdict),
+        score_text=score_text,
         chart_words=functools.partial(_chart_words, verdict),
     )
 
@@ -94,12 +96,15 @@ def _sentence(verdict: Verdict) -> str:
     """Return the verdict in a sentence."""
     if verdict.score is None:
         return f"{_capitalised(printable(verdict.note)).rstrip('.')}. So there is no score."
-    threshold = f"the threshold {verdict.threshold:.3g}"
-    score = f"The score {score_text(verdict)}"
-    if verdict.verdict == UNCERTAIN:
-        return f"{score} is too close to {threshold} to tell."
-    side = "at or above" if verdict.verdict == FAKE else "below"
-    return f"{score} is {side} {threshold}."
+    if verdict.turned_degrees is None:
+        return f"{_capitalised(orientation_note(None))}, so the score says nothing."
+    score = f"The score is {score_text(verdict.score)}"
+    limits = {
+        FAKE: f", {verdict.fake_from:.3f} or more",
+        REAL: f", below {verdict.real_below:.3f}",
+        UNCERTAIN: f", between {verdict.real_below:.3f} and {verdict.fake_from:.3f}",
+    }
+    return f"{score}{limits[verdict.verdict]}."
 
 
 def _capitalised(words: str) -> str:
@@ -121,12 +126,10 @@ def _basis(verdict: Verdict) -> list[tuple[str, str]]:
         number, count = verdict.face_index + 1, len(window.faces)
         which = f"{count}; face {number} has the highest score and decides" if count > 1 else "1"
         rows.append(("Faces", which))
-        above, with_face = windows_above(verdict)
+        above, with_face = fake_windows(verdict)
         if with_face > 1:
             span = f"{window.start_sec:.1f} to {window.end_sec:.1f} s"
-            rows.append(
-                ("Deciding window", f"{span}; {above} of {with_face} are at or above the threshold")
-            )
+            rows.append(("Deciding window", f"{span}; {above} of {with_face} are {FAKE}"))
         if verdict.no_face_note:
             rows.append(("First face", verdict.no_face_note))
     return [*rows, ("Model", model_of(verdict))]
@@ -136,14 +139,13 @@ def _chart_words(verdict: Verdict, faces: Sequence[Face]) -> str:
     """Return what a chart of the scores of these faces shows, for a screen reader."""
     moments = [moment for face in faces for moment in face.moments]
     if not moments:
-        return f"The score is {score_text(verdict, faces[0].score)}."
+        return f"The score is {score_text(faces[0].score)}."
     scores = [moment.score for moment in moments]
     highest = max(moments, key=lambda moment: moment.score)
-    above = sum(score >= (verdict.threshold or 0.0) for score in scores)
+    above = sum(score >= verdict.fake_from for score in scores)
     return (
         f"Scores of {counted(len(scores), 'moment')}, from {min(scores):.2f} to {max(scores):.2f}; "
-        f"the highest at {highest.time_sec:.1f} seconds; {above} at or above the threshold "
-        f"{verdict.threshold:.3g}."
+        f"the highest at {highest.time_sec:.1f} seconds; {above} of them {FAKE}."
     )
 
 
@@ -203,6 +205,7 @@ def page_parts(verdicts: Iterable[Verdict], task: Task, names: Mapping[str, str]
             version=__version__,
             title=several if len(contents) != 1 else f"Verdict on {contents[0][1]}",
             contents=contents,
+            words_of=words_of,
             sections=sections,
             card=card_of(task),
         )

@@ -1,39 +1,28 @@
 """From the scores of faces to a verdict: which face decides, and what makes it less sure.
 
-    verdict = decide(scored, Rule(threshold=0.5, window_sec=5.0))
+    verdict = decide(scored, Rule(OperatingPoint(fake_from=0.6, real_below=0.4), window_sec=5.0))
     verdict.verdict, verdict.score      # "REAL", 0.23
     verdict.warnings                    # {"part-of-video": "only 5.0 of 120.0 seconds"}
 
-FAKE or REAL if the score of the deciding face is at or above the threshold, or below it; UNCERTAIN
-if it is too close to the threshold, or if it is not clear which way up the people are; NO FACE if
-no window shows one; UNREADABLE if there is no video to look at. The latter two have no score. No
-TensorFlow, no pixels.
+FAKE or REAL by the score of the deciding face; UNCERTAIN if it is between the two limits, or if it
+is not clear which way up the people are; NO FACE if no window shows one; UNREADABLE if there is no
+video to look at. The latter two have no score. No TensorFlow, no pixels.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from deepfake_detector.console import counted
 from deepfake_detector.faces.orientation import orientation_note
-from deepfake_detector.scoring.calibration import MIN_BAND, Interval, is_uncertain, logits
+from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.scoring.trained_model import SYNTHETIC_WARNING
-from deepfake_detector.verdicts.verdict import (
-    FAKE,
-    NO_FACE,
-    REAL,
-    UNCERTAIN,
-    UNREADABLE,
-    Verdict,
-    Window,
-)
+from deepfake_detector.verdicts.verdict import FAKE, NO_FACE, UNCERTAIN, UNREADABLE, Verdict, Window
 
 WINDOW_RULES = ("worst", "median")
 MIN_SHARE_READ = 0.9  # of a video's seconds; a verdict from less says so
 MIN_FRAMES = 5  # a verdict from fewer says so
 MIN_SHARE_WITH_FACE = 0.5  # of the frames of a window; what is found in fewer may not be a face
-MIN_SHARE_AGREEING = 0.7  # of the moments, on the same side of the threshold as the verdict
+MIN_SHARE_AGREEING = 0.5  # of the moments, with the same verdict
 MIN_MOTION = 5.0  # in grey levels; below it a video is a still picture, see reading.Motion
 SYNTHETIC_MODEL = "synthetic-model"  # a warning that the header says once, so no note has it
 
@@ -42,26 +31,15 @@ SYNTHETIC_MODEL = "synthetic-model"  # a warning that the header says once, so n
 class Rule:
     """How scores become a verdict."""
 
-    threshold: float  # of the calibrated score; at or above it is fake
+    point: OperatingPoint  # which scores are FAKE and REAL
     window_sec: float  # length of a full window
     windows: str = "worst"  # or "median": which window decides
-    uncertain: Interval | None = None  # a score between these leaves the verdict open
     is_synthetic: bool = False  # the model has seen synthetic people only
 
-    def verdict(self, score: float) -> str:
-        """Return FAKE, REAL or UNCERTAIN."""
-        if is_uncertain(score, self.uncertain):
-            return UNCERTAIN
-        return FAKE if self.is_fake(score) else REAL
 
-    def is_fake(self, score: float) -> bool:
-        """Return whether a score is at or above the threshold."""
-        return score >= self.threshold
-
-
-def rule_of(verdict: Verdict) -> Rule:
-    """Return the threshold and the band by which a verdict was decided, for other scores in it."""
-    return Rule(verdict.threshold or 0.0, window_sec=0.0, uncertain=verdict.uncertain)
+def limits_of(verdict: Verdict) -> OperatingPoint:
+    """Return the limits by which a verdict was decided, for other scores in it."""
+    return OperatingPoint(verdict.fake_from, verdict.real_below)
 
 
 def decide(scored: Verdict, rule: Rule) -> Verdict:
@@ -69,8 +47,8 @@ def decide(scored: Verdict, rule: Rule) -> Verdict:
     decided = replace(
         scored,
         verdict=NO_FACE if scored.windows else UNREADABLE,
-        threshold=rule.threshold,
-        uncertain=tuple(rule.uncertain) if rule.uncertain else None,
+        fake_from=rule.point.fake_from,
+        real_below=rule.point.real_below,
         warnings={},
     )
     place = _deciding_place(scored.windows, rule)
@@ -80,7 +58,7 @@ def decide(scored: Verdict, rule: Rule) -> Verdict:
         score = window.faces[face_index].score
         decided = replace(
             decided,
-            verdict=UNCERTAIN if scored.turned_degrees is None else rule.verdict(score),
+            verdict=UNCERTAIN if scored.turned_degrees is None else rule.point.verdict(score),
             score=score,
             window_index=window_index,
             face_index=face_index,
@@ -136,15 +114,11 @@ def _warnings(decided: Verdict, rule: Rule) -> dict[str, str]:
     share = face.detected / max(1, window.frames)
     if share < MIN_SHARE_WITH_FACE:
         found["few-faces"] = f"face in {share:.0%} of its frames, perhaps none at all"
-    side = rule.is_fake(face.score)
-    agreeing = sum(rule.is_fake(moment.score) == side for moment in face.moments)
+    agreeing = sum(rule.point.verdict(each.score) == decided.verdict for each in face.moments)
     moments = len(face.moments)
     if decided.verdict != UNCERTAIN and agreeing < MIN_SHARE_AGREEING * moments:
         verb = "agrees" if agreeing == 1 else "agree"
         found["unsteady"] = f"only {agreeing} of {moments} moments {verb}"
-    one, other = logits(np.array([face.score, rule.threshold]))
-    if rule.uncertain is None and abs(one - other) < MIN_BAND:
-        found["near-threshold"] = f"close to the threshold {rule.threshold:.3g}"
     if rule.is_synthetic:
         found[SYNTHETIC_MODEL] = SYNTHETIC_WARNING
     return found
@@ -157,17 +131,17 @@ def _notes(decided: Verdict) -> list[str]:
     if window is not None and decided.face_index is not None:
         if len(window.faces) > 1:
             notes.append(f"face {decided.face_index + 1} of {len(window.faces)}")
-        above, with_face = windows_above(decided)
+        above, with_face = fake_windows(decided)
         if with_face > 1:
             notes.append(f"{window.start_sec:.1f} to {window.end_sec:.1f} s")
-            notes.append(f"{above} of {with_face} windows at or above the threshold")
+            notes.append(f"{above} of {with_face} windows {FAKE}")
     return [*notes, *filter(None, (decided.no_face_note, decided.problem))]
 
 
-def windows_above(decided: Verdict) -> tuple[int, int]:
-    """Return how many windows score at or above the threshold, and how many have a face."""
+def fake_windows(decided: Verdict) -> tuple[int, int]:
+    """Return how many windows are FAKE by their score, and how many have a face."""
     scores = [max(face.score for face in each.faces) for each in decided.windows if each.faces]
-    return sum(score >= (decided.threshold or 0.0) for score in scores), len(scores)
+    return sum(score >= decided.fake_from for score in scores), len(scores)
 
 
 def seconds_read(verdict: Verdict) -> str:

@@ -51,6 +51,7 @@ def judge(found: Reading, scorer: "ClipScorer", task: Task) -> Verdict:
         found.verdict,
         windows=windows,
         model=task.model.path,
+        model_name=task.model.name,
         trained_on=task.model.trained_on,
         seconds=round(seconds, 3),
     )

@@ -1,41 +1,50 @@
-"""Verdicts as text: the lines on the screen, CSV, and how often the model errs in sentences.
+"""Verdicts as text: the lines on the screen, CSV, and what a verdict means in sentences.
 
 say_lines(header_lines(task))
 say(line_of(verdict))
 write_text(path, csv_text([("a.mp4", verdict)]))
-threshold_sentences(task.operating_point), error_sentence(task.operating_point)
+meaning_of(verdict.verdict, task.rule.point), weakness_of(task.model_settings)
 """
 
 import csv
 import io
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 from deepfake_detector.console import printable
 from deepfake_detector.face_dataset.settings import AS_IS
 from deepfake_detector.files import text_cell
 from deepfake_detector.scoring import trained_model
-from deepfake_detector.scoring.calibration import Interval, OperatingPoint
+from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.verdicts.options import Task
-from deepfake_detector.verdicts.verdict import UNCERTAIN, UNREADABLE, Verdict
+from deepfake_detector.verdicts.verdict import FAKE, REAL, UNCERTAIN, UNREADABLE, Verdict
 
 CSV_COLUMNS = (
-    *("filename", "status", "score", "threshold", "read_sec", "video_sec", "frames"),
-    *("frames_with_face", "lowest_moment_score", "highest_moment_score", "warnings", "note"),
+    *("filename", "status", "score", "fake_from", "real_below", "read_sec", "video_sec"),
+    *(
+        "frames",
+        "frames_with_face",
+        "lowest_moment_score",
+        "highest_moment_score",
+        "warnings",
+        "note",
+    ),
     *("model", "trained_on"),
 )
+MIN_USEFUL_AUC = 0.6  # of a method that is found at all
 
 
 # On the screen
 
 
 def header_lines(task: Task) -> list[str]:
-    """Return which model it is, what its threshold means, and the heads of the columns."""
-    point = task.operating_point
+    """Return which model it is, what its verdicts mean, and the heads of the columns."""
+    point = task.rule.point
     return [
         *trained_model.describe(task.model_path, task.model_settings),
-        f"threshold {point.threshold:.3g} ({point.name})",
-        *threshold_sentences(point),
+        f"FAKE: a score of {point.fake_from:.3f} or more. {meaning_of(FAKE, point)}",
+        f"REAL: no sign of a fake found, a score below {point.real_below:.3f}. "
+        + meaning_of(REAL, point),
+        weakness_of(task.model_settings),
         f"{'verdict':<10}  score   face  seconds  video",
     ]
 
@@ -43,7 +52,7 @@ def header_lines(task: Task) -> list[str]:
 def line_of(verdict: Verdict) -> str:
     """Return the line of a video: verdict, score, share of frames with a face, seconds of the video
     that were looked at, path and note."""
-    score = "-" if verdict.score is None else score_text(verdict)
+    score = score_text(verdict.score) or "-"
     share = AS_IS if is_as_is(verdict) else f"{verdict.face_share:.0%}"
     seconds = f"{verdict.read_sec:.1f}"
     if verdict.verdict == UNREADABLE:
@@ -57,29 +66,24 @@ def is_as_is(verdict: Verdict) -> bool:
     return any(frame.source == AS_IS for face in verdict.faces for frame in face.clip)
 
 
-def score_text(verdict: Verdict, score: float | None = None) -> str:
-    """Return the score of a verdict, or another score on its scale, with at least 3 digits: as many
-    as it takes to see on which side of the threshold it is."""
-    score = verdict.score if score is None else score
-    threshold = verdict.threshold
-    if score is None or threshold is None:
-        return ""
-    for digits in range(3, 9):
-        shown = round(score, digits)
-        if (shown >= round(threshold, 3)) == (score >= threshold):
-            return f"{score:.{digits}f}"
-    return f"{score:.9f}"
+def score_text(score: float | None) -> str:
+    return "" if score is None else f"{score:.3f}"
 
 
 def title_of(verdict: Verdict) -> str:
     """Return verdict and score: "FAKE 0.912"."""
-    return f"{verdict.verdict} {score_text(verdict)}".strip()
+    return f"{words_of(verdict.verdict)} {score_text(verdict.score)}".strip()
+
+
+def words_of(verdict: str) -> str:
+    """Return a verdict for people: a low score is no proof that a video is real."""
+    return "No sign of a fake" if verdict == REAL else verdict
 
 
 def model_of(verdict: Verdict) -> str:
     """Return the name of the model and what it was trained on."""
     trained_on = f", trained on {verdict.trained_on}" if verdict.trained_on else ""
-    return printable(f"{Path(verdict.model).parent.name}{trained_on}")
+    return printable(f"{verdict.model_name}{trained_on}")
 
 
 # Tables
@@ -114,45 +118,31 @@ def _cell(value: object) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-# How often the model errs
+# What the verdicts mean
 
 
-def threshold_sentences(point: OperatingPoint) -> list[str]:
-    """Return what the threshold and UNCERTAIN mean."""
-    rate, counts = point.false_positive_rate, point.validation_videos
-    if rate is None:
-        sentences = ["How many real videos score above the threshold was not measured."]
+def meaning_of(verdict: str, point: OperatingPoint) -> str:
+    """Return which scores get FAKE, REAL or UNCERTAIN, and how often that is wrong."""
+    if verdict == UNCERTAIN:
+        return "Real videos and fakes that score in between are too many to tell."
+    if verdict == FAKE:
+        rate, whom, scores = point.false_positives, "real videos", "this high"
     else:
-        about = _of_a_hundred(rate, point.false_positive_rate_interval)
-        on = f", measured on {counts['real']} that it was not trained on" if counts else ""
-        sentences = [f"Of 100 real videos, {about} score above the threshold{on}."]
-    if point.uncertain:
-        low, high = point.uncertain
-        sentences.append(
-            f"A score between {low:.3g} and {high:.3g} may be on the wrong side: {UNCERTAIN}."
-        )
-    return sentences
+        rate, whom, scores = point.false_negatives, "fakes", "this low"
+    if rate is None:
+        return f"How many {whom} score {scores} was not measured."
+    interval = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} with 95 % confidence"
+    measured = f"measured on {rate.videos} that the model was not trained on"
+    if not rate.is_promised:
+        measured += ", too few to promise anything"
+    return f"Of 100 {whom}, about {100 * rate.rate:.0f} ({interval}) score {scores}; {measured}."
 
 
-def error_sentence(point: OperatingPoint) -> str:
-    """Return both error rates, if they were measured."""
-    real, fake = point.false_positive_rate, point.false_negative_rate
-    if real is None or fake is None:
-        return (
-            "The model makes mistakes; how often was not measured. A verdict is a hint, not proof."
-        )
-    of_real = _of_a_hundred(real, point.false_positive_rate_interval)
-    of_fake = _of_a_hundred(fake, point.false_negative_rate_interval)
-    counts = point.validation_videos
-    on = f", measured on {counts['real']} real and {counts['fake']} fake videos" if counts else ""
-    return (
-        f"The model makes mistakes: of 100 real videos {of_real} score as fakes, and of 100 fakes "
-        f"{of_fake} score as real{on}. A verdict is a hint, not proof."
-    )
-
-
-def _of_a_hundred(rate: float, interval: Interval | None) -> str:
-    about = f"about {100 * rate:.0f}"
-    if interval is None:
-        return about
-    return f"{about} ({100 * interval[0]:.0f} to {100 * interval[1]:.0f} with 95 % confidence)"
+def weakness_of(settings: Mapping) -> str:
+    """Return which methods the model cannot find, by its settings.json."""
+    aucs: Mapping[str, float] = settings.get("auc_by_method") or {}
+    weak = sorted((auc, method) for method, auc in aucs.items() if auc < MIN_USEFUL_AUC)
+    if not weak:
+        return "It finds the methods that it was trained on, and others much less often."
+    named = ", ".join(f"{method} ({auc:.2f})" for auc, method in weak)
+    return f"It hardly finds: {named}. This is the AUC; 0.5 is as good as guessing."

@@ -66,8 +66,8 @@ class Verdict:
     path: str
     verdict: str = ""  # one of VERDICTS; "" until it is decided, see rule.py
     score: float | None = None  # of the deciding face; None without a face
-    threshold: float | None = None  # a score at or above it is FAKE
-    uncertain: tuple[float, ...] | None = None  # but UNCERTAIN between these two; None: never
+    fake_from: float = 1.0  # a score at or above it is FAKE
+    real_below: float = 0.0  # a score below it is REAL; between the two it is UNCERTAIN
     note: str = ""  # why there is no score, or what to know about the verdict
     warnings: dict[str, str] = field(default_factory=dict)  # what makes it less sure, by name
     window_index: int | None = None  # which window decided; None without a face
@@ -82,6 +82,7 @@ class Verdict:
     problem: str = ""  # why the video could not be read, or not to its end
     no_face_note: str = ""  # where no face was found
     model: str = ""  # path of the model
+    model_name: str = ""  # for people
     trained_on: str = ""  # in a few words; "" if nothing says it
     seconds: float = 0.0  # that reading and scoring took
     windows: tuple[Window, ...] = ()  # in order; those up to the first with a face, or all
@@ -124,13 +125,11 @@ def verdict_of(entry: Mapping[str, Any]) -> Verdict:
 
     Raises KeyError or TypeError for another entry.
     """
-    uncertain = entry["uncertain"]
     windows = tuple(
         Window(**window | {"faces": tuple(map(_face_of, window["faces"]))})
         for window in entry["windows"]
     )
-    uncertain = None if uncertain is None else tuple(uncertain)
-    return Verdict(**{**entry, "uncertain": uncertain, "windows": windows})
+    return Verdict(**{**entry, "windows": windows})
 
 
 def _face_of(entry: dict[str, Any]) -> Face:

@@ -8,25 +8,25 @@ judged; Gradio deletes results, which are files in `folder`, after KEPT_SEC.
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import gradio as gr
 import numpy as np
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
 
+from deepfake_detector.console import counted
 from deepfake_detector.files import write_text
+from deepfake_detector.scoring.calibration import PointOptions, operating_point
 from deepfake_detector.verdicts import page, text
 from deepfake_detector.verdicts.annotated_copy import copies_of
+from deepfake_detector.verdicts.guard import uploads_only
 from deepfake_detector.verdicts.log import header_of, line_of_json
 from deepfake_detector.verdicts.options import Task
 from deepfake_detector.verdicts.rule import decide
-from deepfake_detector.verdicts.verdict import OCCLUSION, Verdict
+from deepfake_detector.verdicts.verdict import FAKE, OCCLUSION, REAL, Verdict
 
 KEPT_SEC, MAX_RESULTS = 3600, 50  # of the results of a tab
 TITLE = "Is this video a deepfake?"
@@ -35,16 +35,10 @@ HEADING = (
     "computer and deleted afterwards.</p></header>"
 )
 NOTHING_YET = (
-    '<div class="verdict-page video nothing-yet"><h2>The verdict comes here</h2><p>FAKE, REAL or '
-    "UNCERTAIN, with the score, what it rests on, and what this detector cannot see.</p></div>"
+    '<div class="verdict-page video nothing-yet"><h2>The verdict comes here</h2><p>FAKE, UNCERTAIN '
+    "or no sign of a fake, with the score, what it rests on, and what this detector cannot find."
+    "</p></div>"
 )
-# What the operating points promise.
-POINTS = {
-    "equal-error": "equal false positive and false negative rates",
-    "fpr-5": "at most 5 of 100 real videos above it",
-    "fpr-1": "at most 1 of 100 real videos above it",
-    "half": "a score of one half",
-}
 DOWNLOADS = {
     "verdict.html": "This page (HTML)",
     "verdicts.csv": "All verdicts (CSV)",
@@ -59,14 +53,6 @@ STYLE = (Path(__file__).parent / "web_page.css").read_text("utf-8")
 HEAD = f"<style>\n{page.STYLE}{STYLE}</style>"
 # Fonts of the system, and none from elsewhere.
 THEME = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
-# The page loads what it needs from this server and from nowhere else; Gradio has scripts and styles
-# within the page. Camera and results are blobs.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' "
-    "data:; worker-src 'self' blob:; connect-src 'self' data: blob:; object-src 'none'; base-uri "
-    "'self'; form-action 'self'; frame-ancestors 'none'"
-)
 
 
 @dataclass(frozen=True)
@@ -86,19 +72,19 @@ class Result:
 class Page:
     """The parts of the page, and what happens when a visitor does something.
 
-    `tasks` has a task for each operating point of the model, the usual one first. `judge(path,
-    crops_folder, copy_folder, task)` and `explain(verdict, clip)` are those of the worker; `folder`
-    takes all files. A method returns what is to be shown, by the parts of the page.
+    `judge(path, crops_folder, copy_folder, task)` and `explain(verdict, clip)` are those of the
+    worker; `folder` takes all files. A method returns what is to be shown, by the parts of the
+    page. `rates` are the highest false positive and false negative rates, in percent.
     """
 
     def __init__(
         self,
-        tasks: Mapping[str, Task],
+        task: Task,
         judge: Callable[..., Awaitable[tuple[Verdict, np.ndarray | None]]],
         explain: Callable[[Verdict, np.ndarray], Awaitable[Verdict]],
         folder: Path,
     ):
-        self._tasks, self._judge, self._explain, self._folder = tasks, judge, explain, folder
+        self._task, self._judge, self._explain, self._folder = task, judge, explain, folder
 
     def layout(self, upload_mb: int) -> gr.Blocks:
         """Return the page."""
@@ -111,7 +97,7 @@ class Page:
                     self._lay_out_inputs(upload_mb)
                 with gr.Column(scale=5, min_width=320):
                     self._lay_out_results()
-            gr.HTML(page.card_of(next(iter(self._tasks.values()))), apply_default_css=False)
+            gr.HTML(page.card_of(self._task), apply_default_css=False)
             self._connect()
         return blocks
 
@@ -135,11 +121,15 @@ class Page:
             # the program ffmpeg. The browser has recorded none.
             self.camera.preprocess = lambda recording: recording.path if recording else None
         self.whole = gr.Checkbox(label="Judge all of a video, not only its start")
-        with gr.Accordion("Threshold", open=False, elem_id="threshold"):
-            names = [(_point_label(name, task), name) for name, task in self._tasks.items()]
-            self.point = gr.Radio(
-                names, value=names[0][1], label="Operating point", elem_id="point"
-            )
+        with gr.Accordion("How careful", open=False):
+            usual, every = self._task.options, {"minimum": 1, "maximum": 50, "step": 1}
+            self.rates = [
+                gr.Slider(value=100 * rate, label=f"Of 100 {of} may be called {verdict}", **every)
+                for of, verdict, rate in (
+                    ("real videos, at most these", FAKE, usual.max_false_positive_rate),
+                    ("fakes, at most these", REAL, usual.max_false_negative_rate),
+                )
+            ]
         self.status = gr.HTML(_status("Ready."), elem_id="status", js_on_load=IS_STATUS)
         self.cancel = gr.Button("Cancel", size="sm", elem_id="cancel")
         self.number = gr.Radio([], label="Results", elem_id="results")
@@ -161,8 +151,8 @@ class Page:
         """Say which method does what. There is one job at a time, for everybody in turn."""
         shown = [self.status, self.results, self.number, self.section, self.explain, self.video]
         shown += [self.picture, *self.downloads.values()]
-        chosen = [self.number, self.point, self.results]
-        how = [self.whole, self.point, self.results]
+        chosen = [self.number, self.results, *self.rates]
+        how = [self.whole, self.results, *self.rates]
         job: dict[str, Any] = {
             "outputs": [*shown, self.files, self.camera],
             "concurrency_id": "worker",
@@ -183,19 +173,20 @@ class Page:
             **quick,
         )
         self.number.input(self.show, chosen, shown, **quick)
-        self.point.input(self.use_point, chosen, shown, **quick)
+        for slider in self.rates:
+            slider.release(self.use_rates, chosen, shown, **quick)
         # The one call for programs.
         video = uploads_only(gr.File(label="video", visible=False))
         gr.Button(visible=False).click(
             self.verdict,
-            [video, self.point, self.whole],
+            [video, self.whole, *self.rates],
             gr.JSON(visible=False),
             api_name="verdict",
             concurrency_id="worker",
         )
 
     async def judge(
-        self, uploads: Any, whole: bool, point: str, results: list[Result]
+        self, uploads: Any, whole: bool, results: list[Result], *rates: float
     ) -> AsyncIterator[dict]:
         """Judge what was uploaded, one file after the other."""
         paths = [uploads] if isinstance(uploads, str) else uploads or []
@@ -204,22 +195,36 @@ class Page:
             # The place for files is emptied at once: more may be dropped meanwhile.
             emptied = {self.files: None, self.camera: None} if order == 1 else {}
             yield {self.status: _status(f"{which}: looking for faces and scoring"), **emptied}
-            result = await self._judged(path, whole, point)
+            result = await self._judged(path, whole, rates)
             results = [*results, result][-MAX_RESULTS:]
             words = _status(f"{which}: {text.title_of(result.verdict)}")
-            yield {self.status: words, **self.show(len(results) - 1, point, results)}
+            yield {self.status: words, **self.show(len(results) - 1, results, *rates)}
 
-    async def verdict(self, video: str, operating_point: str, whole: bool) -> dict:
+    async def verdict(
+        self,
+        video: str,
+        whole: bool,
+        max_false_positive_percent: float,
+        max_false_negative_percent: float,
+    ) -> dict:
         """Return the verdict on an upload as predict.py --json has it, without the path."""
-        result = await self._judged(Path(video), whole, operating_point, jpegs=False)
+        rates = (max_false_positive_percent, max_false_negative_percent)
+        result = await self._judged(Path(video), whole, rates, jpegs=False)
         result.folder.rmdir()
         entry = asdict(result.verdict)
         del entry["path"]  # gradio_client would try to download what it names
         return entry
 
-    async def _judged(self, path: Path, whole: bool, point: str, jpegs: bool = True) -> Result:
+    def _task_of(self, rates: Sequence[float]) -> Task:
+        options = PointOptions(*(rate / 100 for rate in rates))
+        point = operating_point(self._task.model_settings, options)
+        return replace(self._task, rule=replace(self._task.rule, point=point))
+
+    async def _judged(
+        self, path: Path, whole: bool, rates: Sequence[float], jpegs: bool = True
+    ) -> Result:
         """Return the result of an upload, and delete the upload."""
-        task = self._tasks[point]
+        task = self._task_of(rates)
         task = replace(task, options=replace(task.options, whole=whole, moments=True, jpegs=jpegs))
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
@@ -233,7 +238,7 @@ class Page:
         return Result(replace(verdict, path=path.name), folder, clip)
 
     async def show_occlusion(
-        self, number: int, point: str, results: list[Result]
+        self, number: int, results: list[Result], *rates: float
     ) -> AsyncIterator[dict]:
         """Show the parts of the deciding face that the score rests on."""
         for result in results[number : number + 1]:  # none if they were deleted meanwhile
@@ -241,25 +246,25 @@ class Page:
             if result.clip is not None:
                 verdict = await self._explain(result.verdict, result.clip)
                 results[number] = replace(result, verdict=verdict)
-        yield {self.status: _status("Ready."), **self.show(number, point, results)}
+        yield {self.status: _status("Ready."), **self.show(number, results, *rates)}
 
-    def use_point(self, number: int | None, point: str, results: list[Result]) -> dict:
-        """Decide all results at another threshold; the scores stay."""
-        rule = self._tasks[point].rule
+    def use_rates(self, number: int | None, results: list[Result], *rates: float) -> dict:
+        """Decide all results anew; the scores stay."""
+        rule = self._task_of(rates).rule
         decided = [replace(each, verdict=decide(each.verdict, rule)) for each in results]
         pairs = zip(results, decided, strict=True)
         changed = sum(old.verdict.verdict != new.verdict.verdict for old, new in pairs)
-        words = f"Threshold {rule.threshold:.3g}: {changed} of {len(results)} verdicts changed."
-        return {self.status: _status(words), **self.show(number, point, decided)}
+        words = f"{changed} of {counted(len(results), 'verdict')} changed."
+        return {self.status: _status(words), **self.show(number, decided, *rates)}
 
-    def show(self, number: int | None, point: str, results: list[Result]) -> dict:
+    def show(self, number: int | None, results: list[Result], *rates: float) -> dict:
         """List the results, and show one of them large."""
         titles = [f"{text.title_of(each.verdict)}  {each.verdict.path}" for each in results]
         listed = [(title, index) for index, title in enumerate(titles)]
         shown: dict = {self.results: results, self.number: gr.Radio(listed[::-1], value=number)}
         if number is None or number >= len(results):
             return shown
-        result, task = results[number], self._tasks[point]
+        result, task = results[number], self._task_of(rates)
         verdict, video, picture = result.verdict, result.copy(".mp4"), result.copy(".png")
         can_explain = result.clip is not None and OCCLUSION not in verdict.jpegs
         _write_downloads(result, results, task)
@@ -289,56 +294,5 @@ def _write_downloads(shown: Result, results: list[Result], task: Task) -> None:
         write_text(shown.folder / file, content)
 
 
-def _point_label(name: str, task: Task) -> str:
-    """Return what an operating point promises, and its threshold."""
-    return f"{POINTS.get(name, name)} (threshold {task.operating_point.threshold:.3g})"
-
-
 def _status(words: str) -> str:
     return f"<p>{escape(words)}</p>"
-
-
-def uploads_only(part: Any) -> Any:
-    """Return an input that takes files which were uploaded; Gradio would also fetch an address that
-    a request names."""
-    take = part.async_move_resource_to_block_cache
-
-    async def take_upload(path: str) -> str | None:
-        if "://" in str(path):
-            raise gr.Error("an address is not fetched; upload the file", print_exception=False)
-        return await take(path)
-
-    part.async_move_resource_to_block_cache = take_upload
-    return part
-
-
-class Guard:
-    """An ASGI middleware that refuses what pages of other sites ask for.
-
-    Such a page, whose name is made to point to this machine, could read ours (DNS rebinding); so
-    only requests to these `hosts` are answered, if there are any.
-    """
-
-    def __init__(self, app: Any, hosts: Collection[str]):
-        self._app, self._hosts = app, hosts
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def send_with_policy(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = POLICY
-                headers["Referrer-Policy"] = "no-referrer"
-                headers["X-Content-Type-Options"] = "nosniff"
-            await send(message)
-
-        application = self._app
-        if scope["type"] == "http" and self._is_foreign(Headers(scope=scope), scope["path"]):
-            application = PlainTextResponse("This page does not answer that.", status_code=403)
-        await application(scope, receive, send_with_policy)
-
-    def _is_foreign(self, headers: Headers, path: str) -> bool:
-        host = headers.get("host", "")
-        is_other_host = self._hosts and urlsplit(f"//{host}").hostname not in self._hosts
-        is_other_site = urlsplit(headers.get("origin", f"//{host}")).netloc != host
-        # Gradio would fetch these addresses for anybody.
-        return is_other_host or is_other_site or "/file=http" in path or "/proxy=" in path

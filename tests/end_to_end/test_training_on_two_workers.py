@@ -48,14 +48,14 @@ def start_workers(arguments_of_each):
 
 
 def finish(processes):
+    """Return the exit codes of the processes, and what each has printed."""
     printed = [process.communicate(timeout=300) for process in processes]
     return [process.returncode for process in processes], printed
 
 
 def test_two_workers_train_the_weights_of_one_also_when_one_is_killed(sample_faces, tmp_path):
     """Only the chief writes; a worker that is lost stops the other one, and both go on together."""
-    common = ["--data", sample_faces, "--epochs", "4", "--checkpoint-minutes", "0"]
-    common += ["--self-blend", "0.5"]
+    common = ["--data", sample_faces, "--epochs", "4", "--self-blend", "0.5"]
     assert train.main([*map(str, [*TINY, *common, "--out", tmp_path / "one"])]) == 0
 
     out = tmp_path / "two"

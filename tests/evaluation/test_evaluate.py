@@ -12,12 +12,12 @@ from deepfake_detector.console import UserError
 from deepfake_detector.evaluation.robustness import ALTERATIONS
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.files import text_cell
-from deepfake_detector.scoring.video_scores import highest_scoring_tracks
 
 
 def face(name, label=0, source_group=None, people=(), video=None):
     video = video or name
-    return FaceTrack(name, name, label, 9, 3, video, source_group or video, people=tuple(people))
+    known = {"people": tuple(people), "content": f"content of {video}"}
+    return FaceTrack(name, name, label, 9, 3, video, source_group or video, **known)
 
 
 def evaluated(run, faces, out, *flags):
@@ -65,9 +65,9 @@ def test_report_scores_every_unseen_video_once(
 
 @pytest.mark.slow
 def test_python_scores_like_the_command_with_batches_of_any_size(run, sample_faces, tmp_path):
-    flags = ("--operating-point", "half", "--split", "all")
+    flags = ("--threshold", "0.5", "--split", "all")
     assert evaluated(run, sample_faces, tmp_path / "command", *flags) == 0
-    options = {"operating_point": "half", "split": "all", "strips": 0, "batch_size": 3}
+    options = {"threshold": 0.5, "split": "all", "strips": 0, "batch_size": 3}
     model, faces, out = run / "model.keras", str(sample_faces), tmp_path / "python"
     result = evaluate.evaluate(model, faces, out, **options)
     assert result["videos"] == 16
@@ -82,8 +82,7 @@ def test_python_scores_like_the_command_with_batches_of_any_size(run, sample_fac
     ("options", "sentence"),
     [
         ({"split": "some"}, "split is 'some'; it must be one of unseen"),
-        ({"operating_point": "best"}, "operating_point is 'best'; it must be one of equal-error"),
-        ({"operating_point": "fpr-1"}, "the model has no operating point fpr-1"),
+        ({"max_false_positive_rate": 10}, "max_false_positive_rate is 10; it must be above 0"),
         ({"strips": -1}, "strips is -1"),
         ({"batch_size": 0}, "batch_size is 0"),
     ],
@@ -91,13 +90,6 @@ def test_python_scores_like_the_command_with_batches_of_any_size(run, sample_fac
 def test_a_wrong_option_is_a_user_error(run, tmp_path, options, sentence):
     with pytest.raises(UserError, match=sentence):
         evaluate.evaluate(run / "model.keras", "faces", tmp_path / "report", **options)
-
-
-def test_the_score_of_a_video_is_that_of_its_highest_scoring_face():
-    faces = [face("a.mp4"), face("a.mp4#1", video="a.mp4"), face("a.mp4#2", video="a.mp4")]
-    faces += [face("b.mp4", 1), face("b.mp4#1", 1, video="b.mp4")]
-    highest = highest_scoring_tracks(faces, [0.2, 0.7, 0.1, 0.4, 0.4])
-    assert [faces[index].name for index in highest] == ["a.mp4#1", "b.mp4"]
 
 
 @pytest.mark.slow
@@ -157,13 +149,36 @@ def test_a_model_can_be_calibrated_on_the_videos_of_its_user(run, sample_faces, 
     shutil.copytree(run, copy)
     before = json.loads((copy / "settings.json").read_text())
     assert evaluated(copy, sample_faces, tmp_path / "report", "--split", "all", "--calibrate") == 0
-    assert "calibrated on 16 videos" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "not calibrated on 10 of 16 videos, which the model was trained on" in printed
+    assert "calibrated on 6 videos" in printed
     after = json.loads((copy / "settings.json").read_text())
-    assert after["calibration"]["real"] == after["calibration"]["fake"] == 8
-    changed = {name for name in after if after[name] != before[name]}
-    assert changed == {"calibration", "operating_points"}
+    assert len(after["calibration"]["real_scores"]) == len(after["calibration"]["fake_scores"]) == 3
+    assert {name for name in after if after[name] != before.get(name)} <= {
+        *("calibration", "operating_point", "auc_by_method")
+    }
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert metrics["threshold"] == 0.5  # the earlier one
+    assert metrics["fake_from"] == before["operating_point"]["fake_from"]  # the earlier one
+
+
+def test_a_model_is_not_calibrated_on_videos_that_it_was_trained_on(
+    run, sample_faces, tmp_path, capsys
+):
+    """Nor if these have another name by now."""
+
+    def rename(metadata):
+        trained = json.loads((run / "split.json").read_text())["train"]
+        for number, name in enumerate(trained):
+            (tmp_path / "faces" / name).rename(tmp_path / "faces" / f"renamed_{number}.mp4")
+            metadata[f"renamed_{number}.mp4"] = metadata.pop(name)
+        for name in set(metadata) - {f"renamed_{number}.mp4" for number in range(len(trained))}:
+            del metadata[name]
+
+    faces = changed_copy(sample_faces, tmp_path / "faces", rename)
+    options = ("--split", "all", "--calibrate")
+    assert evaluated(run, faces, tmp_path / "report", *options) == 2
+    assert "trained on all of these 10 videos" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
 
 
 def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_path, capsys):
@@ -176,9 +191,13 @@ def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_pa
         face("trained.mp4#1", people=["Ann"], video="trained.mp4"),
         face("validated.mp4", people=["Bob"]),
     ]
-    names = {"train": ["trained.mp4"], "validation": ["validated.mp4"], "test": []}
-    names["left_out"] = ["left_out.mp4"]
-    (tmp_path / "split.json").write_text(json.dumps(names))
+    split = {"train": "trained", "validation": "validated", "left_out": "left_out"}
+    saved = {
+        # As it was called in training.
+        name: {f"old_{stem}.mp4": {"label": 0, "content": f"content of {stem}.mp4"}}
+        for name, stem in split.items()
+    }
+    (tmp_path / "split.json").write_text(json.dumps({"test": {}, **saved}))
     chosen = evaluate.choose_split(faces, tmp_path / "model.keras", "unseen")
     assert [video.name for video in chosen] == ["stranger.mp4"]
     assert "5 of 6 videos left out" in capsys.readouterr().out

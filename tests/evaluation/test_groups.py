@@ -35,7 +35,7 @@ def by_name(rows):
 
 
 def test_fakes_of_a_method_are_compared_with_all_real_videos():
-    found = by_name(groups.group_metrics(VIDEOS, 0.5)["method"])
+    found = by_name(groups.group_metrics(VIDEOS)["method"])
     assert found.keys() == {"Deepfakes", "FaceSwap"}
     deepfakes = found["Deepfakes"]
     assert deepfakes["roc_auc"] == 3 / 4  # of four pairs, 0.5 against 0.6 is wrong
@@ -47,7 +47,7 @@ def test_fakes_of_a_method_are_compared_with_all_real_videos():
 
 
 def test_source_folders_are_named_by_where_they_differ():
-    found = by_name(groups.group_metrics(VIDEOS, 0.5)["location"])
+    found = by_name(groups.group_metrics(VIDEOS)["location"])
     assert found.keys() == {"v/a", "v/b", "v/c"}
     assert found["v/a"]["compared_with"] is None
     assert found["v/a"]["roc_auc"] == 1.0
@@ -56,14 +56,14 @@ def test_source_folders_are_named_by_where_they_differ():
 
 def test_numbers_of_faces_are_sorted_as_numbers():
     videos = [video(f"v{n}", n % 2, 0.1, num_faces=n) for n in (10, 9, 2)]
-    rows = groups.group_metrics(videos, 0.5)["faces"]
+    rows = groups.group_metrics(videos)["faces"]
     assert [row["name"] for row in rows] == ["2", "9", "10"]
 
 
 def test_folders_of_faces_have_a_row_each_and_one_for_all():
     videos = [video("a", 0, 0.1), video("b", 1, 0.9)]
     videos += [video("a", 0, 0.9, data="more"), video("b", 1, 0.1, data="more")]
-    rows = groups.group_metrics(videos, 0.5)["data"]
+    rows = groups.group_metrics(videos)["data"]
     assert [(row["name"], row["roc_auc"]) for row in rows] == [
         ("faces", 1.0),
         ("more", 0.0),
@@ -76,19 +76,19 @@ def test_the_row_for_all_folders_has_the_interval_of_all_videos():
     videos = [video(f"{n}", n % 2, scores[n], data=("a", "b")[n % 3 == 0]) for n in range(60)]
     source_groups = [v.track.source_group for v in videos]
     headline = bootstrap.intervals(*labels_and_scores(videos), source_groups)
-    row = groups.group_metrics(videos, 0.5)["data"][-1]
+    row = groups.group_metrics(videos)["data"][-1]
     assert row["roc_auc_interval"] == headline["roc_auc"]
     assert row["roc_auc_interval"] is not None
 
 
 def test_a_table_without_information_is_empty():
     videos = [video("a", 0, 0.1), video("b", 1, 0.9, NOT_NAMED)]
-    found = groups.group_metrics(videos, 0.5)
+    found = groups.group_metrics(videos)
     assert found == {"method": [], "location": [], "faces": [], "data": []}
 
 
 def test_one_class_only_has_no_auc_anywhere():
-    found = groups.group_metrics(VIDEOS[2:], 0.5)
+    found = groups.group_metrics(VIDEOS[2:])
     assert all(row["roc_auc"] is None for rows in found.values() for row in rows)
 
 

@@ -24,25 +24,6 @@ def test_every_alteration_keeps_shape_and_type_and_is_the_same_again(crops):
         assert (distance > 0.5) == (name != "clean"), name
 
 
-def test_worse_is_further_away(crops):
-    def distance(altered):
-        return np.abs(altered.astype(float) - crops).mean()
-
-    for milder_first in (
-        ["clean", "JPEG quality 75", "JPEG quality 50", "JPEG quality 30"],
-        ["clean", "half resolution", "quarter resolution"],
-    ):
-        distances = [distance(robustness.ALTERATIONS[name](crops)) for name in milder_first]
-        assert distances == sorted(distances)
-
-
-def test_colours_keep_their_places(crops):
-    for name, alter in robustness.ALTERATIONS.items():
-        before, after = crops.mean(axis=(0, 1, 2)), alter(crops).mean(axis=(0, 1, 2))
-        factor = robustness.DARK_FACTOR if name == "dark" else 1
-        assert after == pytest.approx(before * factor, abs=3), name
-
-
 def test_noise_differs_from_frame_to_frame(crops):
     grey = np.full_like(crops, 128)
     noisy = robustness.noisy(grey).astype(float) - 128

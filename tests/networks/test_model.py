@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import run_without_our_code
 
 import model as networks
 from deepfake_detector.networks import folding
@@ -63,27 +62,6 @@ def test_the_graph_does_not_grow_with_the_number_of_frames():
         return len(tf.function(folded).get_concrete_function(signature).graph.get_operations())
 
     assert operations(24) == operations(3)
-
-
-@pytest.mark.slow
-def test_saved_models_open_without_any_of_our_code_and_give_the_same_scores(small_lite0, tmp_path):
-    expected = []
-    for name in DEFAULTS:
-        network = networks.build_model(CLIP[0], CLIP[1:3], name)
-        network.save(tmp_path / f"{name}.keras")
-        expected.append(network(clips()).numpy())
-    np.save(tmp_path / "clips.npy", clips())
-    script = (
-        "import json, sys, numpy as np, tensorflow as tf\n"
-        "from pathlib import Path\n"
-        "models = [tf.keras.models.load_model(p) for p in sorted(Path().glob('*.keras'))]\n"
-        "scores = [model.predict(np.load('clips.npy'), verbose=0).tolist() for model in models]\n"
-        "ours = [m for m in ('model', 'data_pipeline', 'train', 'console') if m in sys.modules]\n"
-        "print(json.dumps([scores, ours]))\n"
-    )
-    scores, ours = run_without_our_code(script, tmp_path)
-    assert np.array(scores) == pytest.approx(np.array(expected), abs=1e-6)
-    assert ours == []
 
 
 def test_the_baseline_has_the_shape_of_the_predecessors_network():

@@ -1,10 +1,11 @@
-"""Calibration: scores that are frequencies, thresholds that keep their promise, honest doubt."""
+"""Calibration: scores that are frequencies, limits that keep their promise, honest doubt."""
 
 import numpy as np
 import pytest
 
 from deepfake_detector.console import UserError
 from deepfake_detector.scoring import calibration, metrics
+from deepfake_detector.scoring.calibration import PointOptions
 
 
 def well_ordered(count, seed=0):
@@ -60,97 +61,91 @@ def test_a_few_videos_separated_without_an_error_do_not_make_all_scores_0_or_1()
     assert 0.7 < altered(np.array([0.7]), *calibration.fit(labels, scores))[0] < 0.98
 
 
-def test_operating_points_keep_their_promise_on_the_videos_they_come_from():
+def point_of(real, fake, **options):
+    """The operating point of a model with these calibrated scores of validation videos."""
+    scores = {"real_scores": sorted(real), "fake_scores": sorted(fake)}
+    return calibration.operating_point({"calibration": scores}, PointOptions(**options))
+
+
+@pytest.mark.parametrize("rates", [(0.1, 0.2), (0.05, 0.05), (0.01, 0.5)])
+def test_both_limits_keep_their_promise_on_the_videos_they_come_from(rates):
     labels, scores = well_ordered(500)
     found = calibration.calibrate(labels, altered(scores, 2.0, 0.5))
-    calibrated = calibration.apply(altered(scores, 2.0, 0.5), found["calibration"])
-    for name, share in calibration.FALSE_POSITIVE_RATES.items():
-        point = found["operating_points"][name]
-        rate = (calibrated[labels == 0] >= point["threshold"]).mean()
-        assert share - 0.01 <= rate <= share
-        assert point["false_positive_rate"] == pytest.approx(rate)
-        low, high = point["false_positive_rate_interval"]
-        assert low < rate < high
-    equal = found["operating_points"]["equal-error"]
-    assert equal["false_positive_rate"] == pytest.approx(equal["false_negative_rate"], abs=0.02)
+    point = calibration.operating_point({"calibration": found}, PointOptions(*rates))
+    calibrated = calibration.apply(altered(scores, 2.0, 0.5), found)
+    assert point.real_below < point.fake_from
+    for wrong, rate, asked in (
+        (calibrated[labels == 0] >= point.fake_from, point.false_positives, rates[0]),
+        (calibrated[labels == 1] < point.real_below, point.false_negatives, rates[1]),
+    ):
+        assert asked - 0.01 <= wrong.mean() <= asked
+        assert rate.rate == pytest.approx(wrong.mean(), abs=0.003)
+        assert rate.low < rate.rate < rate.high
 
 
-def test_too_few_videos_give_a_reason_instead_of_a_number():
-    found = calibration.calibrate(np.array([0, 1] * 4), np.linspace(0.1, 0.9, 8))
-    assert (found["calibration"]["slope"], found["calibration"]["offset"]) == (1, 0)
-    assert "4 real and 4 fake" in found["calibration"]["reason"]
-    points = found["operating_points"]
-    assert points.pop("half")["threshold"] == 0.5
-    assert all(point["threshold"] is None for point in points.values())
-    points = calibration.calibrate(np.array([0, 1] * 30), np.linspace(0.1, 0.9, 60))
-    thresholds = {name: p["threshold"] for name, p in points["operating_points"].items()}
-    assert [name for name, value in thresholds.items() if value is None] == ["fpr-1"]
+def test_a_score_between_the_limits_is_uncertain():
+    point = calibration.OperatingPoint(fake_from=0.7, real_below=0.3)
+    verdicts = [point.verdict(score) for score in (0.0, 0.299, 0.3, 0.699, 0.7, 1.0)]
+    assert verdicts == ["REAL", "REAL", "UNCERTAIN", "UNCERTAIN", "FAKE", "FAKE"]
 
 
-def test_the_threshold_is_that_of_equal_errors_or_one_half_or_the_one_asked_for():
-    points = {
-        "equal-error": {"threshold": 0.4, "uncertain": [0.3, 0.5], "of a later version": 1},
-        "fpr-1": {"threshold": None, "reason": "few"},
-    }
-    settings = {"operating_points": points}
-    assert calibration.operating_point(settings).name == "equal-error"
-    assert calibration.operating_point(settings).uncertain == [0.3, 0.5]
-    assert calibration.operating_point(settings, "half").threshold == 0.5
-    assert calibration.operating_point({}) == calibration.OperatingPoint("half", 0.5)
-    with pytest.raises(UserError, match="fpr-1: few"):
-        calibration.operating_point(settings, "fpr-1")
-    with pytest.raises(UserError, match="equal-error"):
-        calibration.operating_point({}, "equal-error")
+def test_classes_that_are_far_apart_leave_little_uncertain():
+    point = point_of(np.linspace(0, 0.2, 20), np.linspace(0.8, 1, 20))
+    assert 0.3 < point.real_below < point.fake_from < 0.7
+    assert point.fake_from - point.real_below < 0.06
+    assert (point.false_positives.errors, point.false_negatives.errors) == (0, 0)
 
 
-@pytest.mark.parametrize(("real", "fake"), [(0.2, 0.8), (0.7, 0.7), (0.0, 1.0)])
-def test_separated_scores_get_a_threshold_between_the_classes_and_equal_ones_at_them(real, fake):
-    found = calibration.calibrate(np.repeat([0, 1], 20), np.repeat([real, fake], 20))
-    low, high = calibration.apply(np.array([real, fake]), found["calibration"])
-    assert low - 0.01 < found["operating_points"]["equal-error"]["threshold"] < high + 0.01
+def test_equal_scores_are_on_one_side_of_a_limit():
+    point = point_of([0.4] * 30, [0.4] * 30)
+    assert point.real_below < 0.4 < point.fake_from
+    assert (point.false_positives.errors, point.false_negatives.errors) == (0, 0)
 
 
-def test_a_single_video_does_not_move_the_threshold_from_one_gap_to_the_next():
-    """With twelve videos of a class the threshold came out as 0.81 or 0.3, by one video."""
-    thresholds = [
-        calibration.calibrate(*well_ordered(12, seed))["operating_points"]["equal-error"]
-        for seed in range(40)
-    ]
-    assert np.mean([point["threshold"] for point in thresholds]) == pytest.approx(0.5, abs=0.05)
-    assert np.std([point["threshold"] for point in thresholds]) < 0.08
+def test_one_limit_can_be_given_instead():
+    point = point_of(np.linspace(0, 0.6, 20), np.linspace(0.4, 1, 20), threshold=0.5)
+    assert (point.fake_from, point.real_below) == (0.5, 0.5)
+    assert point.false_positives.errors == point.false_negatives.errors > 0
 
 
-@pytest.mark.parametrize("threshold", ["equal-error", "half"])
-def test_the_uncertain_band_narrows_with_the_number_of_videos(threshold):
-    widths = []
-    for count in (5, 20, 100, 1_000):
-        point = calibration.calibrate(*well_ordered(count))["operating_points"][threshold]
-        low, high = point["uncertain"]
-        assert low < point["threshold"] < high
-        widths.append(high - low)
-    assert widths == sorted(widths, reverse=True)
-    assert 0.2 < widths[0] < 0.5
-    assert 0.04 < widths[-1] < 0.08
+def test_a_rate_that_is_too_small_to_be_seen_has_no_error_on_the_validation_videos():
+    point = point_of(np.linspace(0, 0.6, 20), np.linspace(0.4, 1, 20), max_false_positive_rate=0.01)
+    assert 0.6 < point.fake_from < 1
+    assert (point.false_positives.errors, point.false_positives.high > 0.1) == (0, True)
 
 
-def test_nine_of_ten_scores_outside_of_the_band_are_on_their_side_of_the_threshold():
-    """If the right probability would say otherwise, the verdict is UNCERTAIN."""
-    wrong, right = [], np.array([0.42, 0.45, 0.55, 0.58])
-    for seed in range(30):
-        found = calibration.calibrate(*well_ordered(20, seed))
-        shown = calibration.apply(right, found["calibration"])
-        decided = ~calibration.is_uncertain(shown, found["operating_points"]["half"]["uncertain"])
-        wrong.append(decided & ((shown >= 0.5) != (right >= 0.5)))
-    assert np.mean(wrong) < 0.1
+def test_few_validation_videos_promise_nothing():
+    few = calibration.calibrate(np.array([0, 1] * 4), np.linspace(0.1, 0.9, 8))
+    assert (few["slope"], few["offset"]) == (1, 0)
+    assert "4 real" in few["reason"]
+    point = calibration.operating_point({"calibration": few})
+    assert (point.fake_from, point.real_below) == pytest.approx((2 / 3, 1 / 3))
+    assert not point.false_positives.is_promised
+    assert calibration.operating_point({}) == calibration.OperatingPoint(
+        pytest.approx(2 / 3), pytest.approx(1 / 3)
+    )
 
 
-def test_a_model_validated_on_no_fakes_has_a_wide_band_and_a_false_positive_rate():
+def test_a_model_validated_on_no_fakes_still_knows_its_false_positive_rate():
     found = calibration.calibrate(np.zeros(30, int), np.linspace(0.05, 0.6, 30))
-    point = calibration.operating_point(found)
-    assert (point.name, point.false_negative_rate) == ("half", None)
-    assert point.false_positive_rate == pytest.approx(0.2, abs=0.05)
-    assert point.false_positive_rate_interval[1] > 0.3
-    assert point.uncertain[0] < 0.4
+    point = calibration.operating_point({"calibration": found})
+    assert point.false_negatives is None
+    assert point.false_positives.rate == pytest.approx(0.1)
+
+
+def test_settings_stay_small_with_many_validation_videos():
+    found = calibration.calibrate(*well_ordered(20_000))
+    assert len(found["real_scores"]) == calibration.MAX_SCORES
+    point = calibration.operating_point({"calibration": found})
+    assert point.false_positives.rate == pytest.approx(0.1, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_false_positive_rate": 0}, {"max_false_negative_rate": 1}, {"threshold": 2}]
+)
+def test_a_rate_or_a_threshold_out_of_range_is_refused(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        PointOptions(**wrong)
 
 
 def test_an_interval_of_no_error_in_twelve_reaches_to_a_quarter():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from deepfake_detector.scoring import metrics
+from deepfake_detector.scoring.calibration import OperatingPoint
 
 # Five real and five fake videos; sorted by score: r r f r r | r f f f f at threshold 0.5.
 LABELS = np.array([0, 0, 1, 0, 0, 0, 1, 1, 1, 1])
@@ -17,13 +18,18 @@ def test_auc_is_the_share_of_real_fake_pairs_in_the_right_order():
     assert metrics.video_metrics(LABELS, SCORES)["roc_auc"] == pytest.approx(22 / 25)
 
 
-def test_accuracy_and_confusion_count_a_score_of_the_threshold_as_fake():
-    found = metrics.video_metrics(LABELS, SCORES, threshold=0.6)
-    assert found["accuracy"] == pytest.approx(8 / 10)
-    assert found["real_predicted_real"] == 4
-    assert found["real_predicted_fake"] == 1
-    assert found["fake_predicted_real"] == 1
-    assert found["fake_predicted_fake"] == 4
+def test_accuracy_counts_a_score_of_one_half_as_fake():
+    assert metrics.video_metrics(LABELS, SCORES)["accuracy"] == pytest.approx(8 / 10)
+    assert metrics.accuracy(np.array([0, 1]), np.array([0.5, 0.5])) == 0.5
+
+
+def test_verdicts_are_counted_by_label():
+    found = metrics.verdict_metrics(LABELS, SCORES, OperatingPoint(fake_from=0.7, real_below=0.4))
+    assert found["verdicts"]["real"] == {"REAL": 3, "UNCERTAIN": 2, "FAKE": 0}
+    assert found["verdicts"]["fake"] == {"REAL": 1, "UNCERTAIN": 0, "FAKE": 4}
+    assert (found["false_positive_rate"], found["false_negative_rate"]) == (0, 1 / 5)
+    fakes = metrics.verdict_metrics(np.array([1]), np.array([0.9]), OperatingPoint(0.5, 0.5))
+    assert (fakes["false_positive_rate"], fakes["false_negative_rate"]) == (None, 0)
 
 
 def test_log_loss_is_the_mean_of_minus_log_of_the_right_probability():
@@ -77,20 +83,6 @@ def test_scores_that_are_frequencies_have_no_ece():
     labels = (rng.random(40_000) < scores).astype(int)
     assert metrics.reliability(labels, scores)["ece"] < 0.01
     assert metrics.reliability(labels, scores**3)["ece"] > 0.1
-
-
-def test_error_rates_of_the_decided_videos_leave_uncertain_ones_out():
-    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    scores = np.array([0.1, 0.2, 0.55, 0.9, 0.45, 0.7, 0.8, 0.9])
-    found = metrics.decided_metrics(labels, scores, 0.5, [0.4, 0.6])
-    assert found["uncertain_share"] == 2 / 8
-    assert found["decided_false_positive_rate"] == pytest.approx(1 / 3)
-    assert found["decided_false_negative_rate"] == 0
-    of_an_old_model = metrics.decided_metrics(labels, scores, 0.5, None)
-    assert (of_an_old_model["uncertain"], of_an_old_model["uncertain_share"]) == (None, 0)
-    assert of_an_old_model["decided_false_positive_rate"] == 2 / 4
-    nothing_decided = metrics.decided_metrics(labels, scores, 0.5, [0, 1])
-    assert nothing_decided["decided_false_negative_rate"] is None
 
 
 def test_a_rare_class_has_the_same_weight_in_the_ece_as_in_the_calibration():

@@ -1,17 +1,17 @@
 """Frames of a judged video with boxes and scores drawn in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from some_verdicts import verdict, window
+from some_verdicts import BAND, RULE, verdict, window
 
 from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.boxes import Crop, write_boxes
 from deepfake_detector.scoring.trained_model import SYNTHETIC_WARNING
 from deepfake_detector.verdicts.annotated_copy import COLOURS_BGR, Canvas, caption_of, copies_of
 from deepfake_detector.verdicts.reading import FaceClips
-from deepfake_detector.verdicts.rule import Rule
 
 BOX = (100.0, 200.0, 150.0, 150.0)
 
@@ -47,18 +47,17 @@ def test_each_window_has_its_own_boxes_also_after_a_gap_in_the_clock(clips):
 
 @pytest.mark.parametrize(("score", "word"), [(0.55, "UNCERTAIN"), (0.3, "REAL"), (0.9, "FAKE")])
 def test_the_verdict_and_the_box_have_one_colour(clips, score, word):
-    rule = Rule(0.5, 5.0, uncertain=(0.4, 0.6))
-    found = verdict(window(0, score, moments=(0.99, 0.01)), rule=rule)
+    found = verdict(window(0, score, moments=(0.99, 0.01)), rule=BAND)
     picture = drawn(Canvas(found, clips, (480, 640)), 0, 0.0)
     assert edge_colour(picture) == tuple(picture[9, 9].tolist()) == COLOURS_BGR[word]
 
 
 def test_the_caption_says_what_the_verdict_rests_on(clips):
-    rule = Rule(0.5, 5.0, is_synthetic=True)
+    rule = replace(RULE, is_synthetic=True)
     facts = {"video_sec": 120.0, "trained_on": "2 videos of synthetic people"}
     found = verdict(window(0, 0.1, frames=1), rule=rule, **facts)
     assert caption_of(found) == [
-        "5.0 of 120.0 seconds, 1 frame; threshold 0.5",
+        "5.0 of 120.0 seconds, 1 frame; FAKE from 0.6",
         "only 5.0 of 120.0 seconds; from 1 frame only",
         "model run, trained on 2 videos of synthetic people",
         SYNTHETIC_WARNING,

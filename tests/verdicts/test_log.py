@@ -102,7 +102,7 @@ def test_the_header_holds_what_a_verdict_depends_on():
     usual = header()
     assert usual == header(workers=3)
     for options in (
-        {"operating_point": "half"},
+        {"threshold": 0.5},
         {"faces": "main"},
         {"whole": True},
         {"whole": True, "windows": "median"},

@@ -7,16 +7,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from some_verdicts import verdict, window
+from some_verdicts import BAND, verdict, window
 
 from deepfake_detector.files import begins_with
 from deepfake_detector.verdicts import page
 from deepfake_detector.verdicts.options import PredictOptions, prepare_task
 from deepfake_detector.verdicts.page import verdict_section
-from deepfake_detector.verdicts.rule import Rule
 from deepfake_detector.verdicts.verdict import OCCLUSION
 
-RULE = Rule(0.6, 5.0, uncertain=(0.5, 0.7))
 TASK = prepare_task(PredictOptions())
 BAD_NAME = "<img src=x onerror=alert(1)>.mp4"
 WITHOUT_END = {"meta", "img", "input"}
@@ -54,7 +52,7 @@ class Parsed(HTMLParser):
 
 def video(*scores: float, moments=(0.3, 0.8, 0.4), **facts):
     """A video of one window, with a face for each score and a picture of each moment."""
-    found = verdict(window(0, *scores, moments=moments), rule=RULE, video_sec=5.0, **facts)
+    found = verdict(window(0, *scores, moments=moments), rule=BAND, video_sec=5.0, **facts)
     keys = [f"0/{face}/{moment}" for face in range(len(scores)) for moment in range(len(moments))]
     return dataclasses.replace(found, jpegs=dict.fromkeys(keys, "AAAA"))
 
@@ -72,10 +70,10 @@ def page_of(*named) -> str:
 
 def test_the_verdict_comes_first_then_why_then_its_limits():
     text = section_of(dataclasses.replace(video(0.9, 0.1), video_sec=120.0)).text
-    parts = ("FAKE a.mp4", "The score 0.900 is at or above the threshold 0.6.")
-    parts += ("Of 100 real videos, about 32", "one more chance of a mistake", "What it rests on")
+    parts = ("FAKE a.mp4", "The score is 0.900, 0.700 or more.")
+    parts += ("Of 100 real videos, about ", "one more chance of a mistake", "What it rests on")
     parts += ("5.0 of 120.0 seconds", "90%", "2; face 1 has the highest score", "Why", "Face 1")
-    parts += ("Limits", "The model makes mistakes", TASK.model_settings["weaknesses"])
+    parts += ("Limits", "The model makes mistakes")
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
@@ -83,15 +81,15 @@ def test_the_verdict_comes_first_then_why_then_its_limits():
 @pytest.mark.parametrize(
     ("scores", "facts", "badge", "sentence"),
     [
-        ((0.1,), {}, "REAL", "The score 0.100 is below the threshold 0.6."),
-        ((0.6,), {}, "UNCERTAIN", "The score 0.600 is too close to the threshold 0.6 to tell."),
+        ((0.1,), {}, "No sign of a fake", "The score is 0.100, below 0.500."),
+        ((0.6,), {}, "UNCERTAIN", "The score is 0.600, between 0.500 and 0.700."),
         ((), {"no_face_note": "no face in it"}, "NO FACE", "No face in it. So there is no score."),
     ],
 )
 def test_every_verdict_has_its_word_and_a_sentence(scores, facts, badge, sentence):
     parsed = section_of(video(*scores, **facts))
     assert badge in parsed.text and sentence in parsed.text
-    assert ("Of 100 real videos" in parsed.text) == bool(scores)
+    assert ("Of 100 fakes, about" in parsed.text) == (badge == "No sign of a fake")
 
 
 def test_what_cannot_be_read_says_why():
@@ -101,8 +99,8 @@ def test_what_cannot_be_read_says_why():
 
 
 def test_warnings_and_damage_are_marked():
-    found = video(0.9, moments=(0.9, 0.1), problem="cut off")
-    assert "Be careful Only 1 of 2 moments agrees Cut off" in section_of(found).text
+    found = video(0.9, moments=(0.9, 0.1, 0.2), problem="cut off")
+    assert "Be careful Only 1 of 3 moments agrees Cut off" in section_of(found).text
 
 
 def test_a_name_is_a_name_also_if_it_is_html():
@@ -147,8 +145,8 @@ def test_each_moment_is_chosen_by_a_labelled_radio_button():
     assert {image["alt"] for image in parsed.all("img")} >= {"", "Face 2 at 1.0 s"}
     charts = [chart for chart in parsed.all("svg") if "role" in chart]
     assert charts[0]["aria-label"] == (
-        "Face 2: Scores of 3 moments, from 0.30 to 0.80; the highest at 1.0 seconds; 1 at or above "
-        "the threshold 0.6."
+        "Face 2: Scores of 3 moments, from 0.30 to 0.80; the highest at 1.0 seconds; 1 of them "
+        "FAKE."
     )
 
 
@@ -172,11 +170,18 @@ def test_a_moment_whose_crop_is_gone_is_still_a_moment():
 
 def test_the_windows_of_a_whole_video_are_in_one_chart():
     windows = [window(0, 0.2, moments=(0.2,) * 3), window(1, 0.9, moments=(0.9, 0.8, 0.9))]
-    parsed = section_of(verdict(*windows, rule=RULE))
+    parsed = section_of(verdict(*windows, rule=BAND))
     labels = [chart["aria-label"] for chart in parsed.all("svg") if "role" in chart]
     assert labels[0].startswith("All windows: Scores of 6 moments")
     assert labels[1].startswith("Face 1 from 5.0 s on: ")
-    assert "5.0 to 10.0 s; 1 of 2 are at or above the threshold" in parsed.text
+    assert "5.0 to 10.0 s; 1 of 2 are FAKE" in parsed.text
+
+
+def test_a_photograph_has_one_picture_and_no_timeline():
+    found = verdict(window(0, 0.9, frames=1, seconds=0.0, moments=(0.9,)), read_sec=0.0, rule=BAND)
+    parsed = section_of(dataclasses.replace(found, frames=1, jpegs={"0/0/0": "AAAA"}))
+    assert not parsed.all("svg") + parsed.all("input")
+    assert len(parsed.all("img")) == 1 and "moment" not in parsed.text
 
 
 def test_the_occlusion_map_is_shown_with_what_its_colours_mean():

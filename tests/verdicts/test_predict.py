@@ -130,9 +130,9 @@ def test_a_whole_video_is_scored_in_windows(quick_run, two_heads):
     assert starts == pytest.approx(np.arange(10) * 0.2, abs=1e-3)
     scores = sorted((face.score for face in whole.faces), reverse=True)
     assert whole.score == scores[0]
-    options = {"faces": "main", "whole": True, "windows": "median", "operating_point": "half"}
+    options = {"faces": "main", "whole": True, "windows": "median", "threshold": 0.5}
     (median,) = predict.predict(str(quick_run), str(two_heads), **options)
-    assert (median.score, median.threshold) == (pytest.approx(scores[4], abs=1e-6), 0.5)
+    assert (median.score, median.fake_from) == (pytest.approx(scores[4], abs=1e-6), 0.5)
 
 
 @pytest.mark.slow
@@ -156,18 +156,18 @@ def test_the_log_holds_what_python_returns(run, two_heads, tmp_path, capsys):
 def test_the_shipped_model_needs_no_option_and_a_close_score_is_uncertain(
     run, sample_videos, tmp_path, monkeypatch, capsys
 ):
-    point = {"threshold": 0.5, "uncertain": [0.0, 1.0], "false_positive_rate": 0.1}
-    points = {"equal-error": point, "fpr-5": {"threshold": 1.0}}
-    shipped = changed(run, tmp_path / "pretrained", trained_on="cats", operating_points=points)
+    scores = {"real_scores": [0.001] * 18 + [0.999] * 2, "fake_scores": [0.002] * 2 + [0.998] * 8}
+    known = {"trained_on": "cats", "calibration": scores}
+    shipped = changed(run, tmp_path / "pretrained", **known)
     monkeypatch.setattr(trained_model, "PRETRAINED", shipped)
     video = str(sample_videos / "person_000.mp4")
     assert predict.main([video, "--workers", "0"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"model {shipped / 'model.keras'}, which comes with this project\n")
-    assert "trained on cats\n" in printed and "about 10 score above the threshold" in printed
+    assert "trained on cats\n" in printed and "about 10 (1 to 32" in printed
     assert lines_of(printed)[-1].startswith("UNCERTAIN   0.")
-    (strict,) = predict.predict(videos=video, operating_point="fpr-5")
-    assert (strict.verdict, strict.threshold, strict.trained_on) == ("REAL", 1.0, "cats")
+    (strict,) = predict.predict(videos=video, threshold=1.0)
+    assert (strict.verdict, strict.fake_from, strict.trained_on) == ("REAL", 1.0, "cats")
 
 
 # Bad videos, odd names, runs that were stopped
@@ -303,7 +303,7 @@ def test_a_model_of_faces_taken_as_they_are_takes_them_so(run, late_face, tmp_pa
         (["--windows", "median"], "which window decides with --whole"),
         (["--workers", "-1"], "--workers is -1"),
         (["--timeout-sec", "0"], "--timeout-sec is 0"),
-        (["--operating-point", "fpr-1"], "no operating point fpr-1"),
+        (["--max-false-positive-rate", "10"], "--max-false-positive-rate is 10"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(run, sample_videos, capsys, words, sentence):
@@ -365,7 +365,7 @@ def test_annotate_draws_a_copy_with_boxes_and_an_occlusion_map(
     x, y, w, h = (round(side * 1.5) for side in face["clip"][0]["box_xywh"])
     edge = frames[face["clip"][0]["frame"]][y + h // 4 : y + h // 2, x - 1 : x + 2].mean((0, 1))
     # Of fakes red, of what is uncertain orange, with more red than green; of real faces green.
-    assert np.argmax(edge) == (2 if face["score"] > (video["uncertain"] or [0.5])[0] else 1)
+    assert np.argmax(edge) == (2 if face["score"] >= video["real_below"] else 1)
     assert search.find_videos([two_heads.parent], out) == [two_heads]
 
 

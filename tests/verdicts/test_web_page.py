@@ -24,7 +24,8 @@ from some_verdicts import verdict, window
 import app
 import predict
 from deepfake_detector.parallel import Lost
-from deepfake_detector.verdicts.options import PredictOptions
+from deepfake_detector.scoring import trained_model
+from deepfake_detector.verdicts.options import PredictOptions, prepare_task
 
 pytest.importorskip("gradio", reason="requirements-app.txt is not installed")
 
@@ -55,10 +56,12 @@ def test_what_cannot_be_served_is_said_before_anything_starts(tmp_path, taken_po
         assert sentence in line
 
 
-def test_each_operating_point_that_the_model_has_can_be_chosen():
-    tasks = app.tasks_of(PredictOptions())
-    assert list(tasks) == ["equal-error", "fpr-5", "half"]  # there were too few videos for fpr-1
-    assert tasks["fpr-5"].rule.threshold > tasks["equal-error"].rule.threshold
+def test_a_damaged_model_is_one_sentence(tmp_path, capsys):
+    for path in trained_model.PRETRAINED.iterdir():
+        shutil.copy(path, tmp_path)
+    (tmp_path / "model.keras").write_bytes(b"junk")
+    assert app.main(["--model", str(tmp_path), "--no-browser"]) == 2
+    assert "is damaged" in capsys.readouterr().err
 
 
 # The worker
@@ -78,7 +81,7 @@ def test_a_crash_or_a_hang_costs_its_job_only(worker):
 
 
 def test_a_crash_of_the_decoder_is_a_verdict(worker, monkeypatch, tmp_path):
-    task = app.tasks_of(PredictOptions())["half"]
+    task = prepare_task(PredictOptions())
 
     async def lost(*job):
         return Lost(False, 1.0)
@@ -133,7 +136,7 @@ def page(tmp_path):
     from deepfake_detector.verdicts.web_page import Page
 
     stand_in = StandIn()
-    made = Page(app.tasks_of(PredictOptions()), stand_in.judge, stand_in.explain, tmp_path)
+    made = Page(prepare_task(PredictOptions()), stand_in.judge, stand_in.explain, tmp_path)
     made.layout(upload_mb=5)
     made.stand_in = stand_in
     return made
@@ -150,7 +153,7 @@ def judged(page, folder, *names, results=()):
     uploads = [folder / name for name in names]
     for path in uploads:
         path.write_text("a video")
-    return all_of(page.judge(list(map(str, uploads)), False, "half", list(results))), uploads
+    return all_of(page.judge(list(map(str, uploads)), False, list(results), 10, 20)), uploads
 
 
 def test_uploads_are_judged_one_after_the_other_and_deleted(page, tmp_path):
@@ -168,27 +171,26 @@ def test_uploads_are_judged_one_after_the_other_and_deleted(page, tmp_path):
     assert len((folder / "verdicts.csv").read_text().splitlines()) == 3
 
 
-def test_another_threshold_changes_verdicts_and_no_score(page, tmp_path):
+def test_other_rates_change_verdicts_and_no_score(page, tmp_path):
     results = judged(page, tmp_path, "a.mp4")[0][-1][page.results]
-    shown = page.use_point(0, "fpr-5", results)
+    shown = page.use_rates(0, results, 50, 1)
     (result,) = shown[page.results]
-    assert (result.verdict.verdict, result.verdict.score) == ("REAL", 0.5)
-    assert "1 of 1 verdicts changed" in shown[page.status]
-    assert "0.798" in shown[page.section]
+    assert (result.verdict.verdict, result.verdict.score) == ("FAKE", 0.5)
+    assert "1 of 1 verdict changed" in shown[page.status]
 
 
 def test_the_map_is_shown_when_it_is_asked_for(page, tmp_path):
     results = judged(page, tmp_path, "a.mp4")[0][-1][page.results]
-    assert page.show(0, "half", results)[page.explain].visible
-    *_, shown = all_of(page.show_occlusion(0, "half", results))
+    assert page.show(0, results, 10, 20)[page.explain].visible
+    *_, shown = all_of(page.show_occlusion(0, results, 10, 20))
     assert "covering a red part" in shown[page.section]
     assert not shown[page.explain].visible
 
 
 def test_results_that_are_deleted_meanwhile_are_no_error(page):
-    assert page.show(3, "half", [])[page.results] == []
-    assert page.show(None, "half", [])[page.results] == []
-    assert len(all_of(page.show_occlusion(3, "half", []))) == 1
+    assert page.show(3, [], 10, 20)[page.results] == []
+    assert page.show(None, [], 10, 20)[page.results] == []
+    assert len(all_of(page.show_occlusion(3, [], 10, 20))) == 1
 
 
 # The page as programs reach it
@@ -261,10 +263,10 @@ def test_a_program_gets_the_verdict_of_predict_and_its_upload_is_deleted(address
     assert entry["score"] == pytest.approx(expected.score, abs=1e-6)
     assert (entry["verdict"], entry["frames"]) == (expected.verdict, expected.frames)
     by_client = Client(address, verbose=False).predict(
-        handle_file(video), operating_point="fpr-5", api_name="/verdict"
+        handle_file(video), max_false_positive_percent=1, api_name="/verdict"
     )
     assert by_client["score"] == pytest.approx(expected.score, abs=1e-6)
-    assert by_client["threshold"] > expected.threshold
+    assert by_client["fake_from"] > expected.fake_from
 
 
 @pytest.mark.slow
