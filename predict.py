@@ -34,8 +34,8 @@ import os
 import shutil
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,10 +59,13 @@ from deepfake_detector.parallel import Lost, run_tasks
 from deepfake_detector.verdicts import annotated_copy, page, text
 from deepfake_detector.verdicts.log import VerdictLog, header_of, is_log
 from deepfake_detector.verdicts.options import PredictOptions, Task, prepare_task
-from deepfake_detector.verdicts.reading import Reading, read_video
-from deepfake_detector.verdicts.scores import judge, load_scorer
-from deepfake_detector.verdicts.verdict import VERDICTS, Verdict
+from deepfake_detector.verdicts.reading import Clips, Reading, read_video, take_parts
+from deepfake_detector.verdicts.scores import judge, load_scorer, score_windows
+from deepfake_detector.verdicts.verdict import VERDICTS, Verdict, Window
 from deepfake_detector.videos import search
+
+PART_SEC = 60.0  # of a long video: its scores are kept that often
+TICK_SEC, NEWS_SEC = 1.0, 30.0  # how often that is looked at, and said
 
 # No TensorFlow up here: every process that reads videos imports this file first.
 
@@ -136,6 +139,10 @@ def score_videos(
     started, counts, waiting = time.perf_counter(), Counter[str](), deque(paths)
     todo = [path for path in paths if path not in log]
     copies = annotated_copy.copies_of(paths, annotate) if annotate else {}
+    # Pictures need the crops, and so a long video from its beginning.
+    goes_on = not (annotate or task.options.jpegs or task.options.explain)
+    scored = {path: log.windows_of(path) for path in todo if goes_on}
+    keep = log.add_windows if goes_on else None
 
     def print_lines() -> None:
         while waiting and waiting[0] in log:  # in the order of the videos
@@ -146,7 +153,7 @@ def score_videos(
     print_lines()
     with (
         progress(len(todo), "scoring", "videos") as advance,
-        contextlib.closing(judge_videos(task, todo, folder)) as verdicts,
+        contextlib.closing(judge_videos(task, todo, folder, scored, keep)) as verdicts,
     ):
         for path, found, verdict in verdicts:
             if path in copies and verdict.score is not None:
@@ -169,31 +176,59 @@ def score_videos(
 
 
 def judge_videos(
-    task: Task, paths: Sequence[Path], folder: Path
+    task: Task,
+    paths: Sequence[Path],
+    folder: Path,
+    scored: Mapping[Path, Sequence[Window]] = {},  # noqa: B006  it is only read
+    keep: Callable[[str, Sequence[Window]], None] | None = None,
 ) -> Generator[tuple[Path, Reading, Verdict], None, None]:
     """Yield each video, what reading it gave and its verdict, in the order in which they are done.
 
-    The crops are files in `folder`, deleted when the next verdict is asked for. Raises UserError if
-    the model cannot be opened, and OSError if there is no room for the crops.
+    The crops are files in `folder`, deleted when the next verdict is asked for. `scored` are the
+    first windows of long videos, which are known already, and `keep(path, windows)` takes the next
+    ones of each minute. Raises UserError if the model cannot be opened, and OSError if there is no
+    room for the crops.
     """
     if not paths:
         return
+    windows = defaultdict(list, {str(path): list(known) for path, known in scored.items()})
+    clips: dict[str, Clips] = defaultdict(list)
+    news = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
         # TensorFlow takes seconds to start, in which the first videos are read already.
         loading = meanwhile.submit(load_scorer, task)
         # videos -> windows -> faces -> clips
-        for path, found in read_videos(task, paths, folder):
+        for path, found in read_videos(task, paths, folder, windows):
+            for part in take_parts(folder):
+                of_part = score_windows(part.windows, part.clips, loading.result())
+                windows[part.path] += of_part
+                clips[part.path] += part.clips
+                if keep is not None:
+                    keep(part.path, of_part)
+            if found is None:
+                if keep is not None and time.perf_counter() - news > NEWS_SEC:
+                    news = time.perf_counter()
+                    say(text.progress_line(windows))
+                continue
             # clips -> scores -> verdict
-            yield path, found, judge(found, loading.result(), task)
+            earlier, found = windows.pop(str(path), []), found.behind(clips.pop(str(path), []))
+            yield path, found, judge(found, loading.result(), task, earlier)
             if found.folder is not None:
                 shutil.rmtree(found.folder, ignore_errors=True)
 
 
-def read_videos(task: Task, paths: Sequence[Path], folder: Path) -> Iterator[tuple[Path, Reading]]:
-    """Yield each video with what reading it gave, in the order in which they are done."""
+def read_videos(
+    task: Task, paths: Sequence[Path], folder: Path, scored: Mapping[str, Sequence[Window]]
+) -> Iterator[tuple[Path, Reading | None]]:
+    """Yield each video with what reading it gave, in the order in which they are done.
+
+    Long ones give parts meanwhile, see reading.take_parts; (None, None) says to look for them.
+    """
     options = task.options
     job = functools.partial(
         read_video,
+        done={str(path): len(scored.get(str(path), ())) for path in paths},
+        part_sec=PART_SEC,
         folder=folder,
         settings=task.face_settings,
         num_frames=task.model_settings["num_frames"],
@@ -204,7 +239,8 @@ def read_videos(task: Task, paths: Sequence[Path], folder: Path) -> Iterator[tup
     # A process watches its clock itself; one that hangs is ended. How long a whole video takes is
     # not known before it is read.
     limit_sec = math.inf if options.whole else task.timeout_sec
-    for path, found in run_tasks(job, paths, task.machines, limit_sec):
+    tick_sec = TICK_SEC if options.whole else None
+    for path, found in run_tasks(job, paths, task.machines, limit_sec, tick_sec):
         if isinstance(found, Lost):
             problem = reason_of_loss(found, limit_sec)
             found = Reading(Verdict(str(path), problem=problem, seconds=found.seconds), [])

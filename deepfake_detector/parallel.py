@@ -78,25 +78,30 @@ class Machines:
 
 
 def run_tasks(
-    job: Job, tasks: Sequence[Any], machines: Machines, limit_sec: float
+    job: Job,
+    tasks: Sequence[Any],
+    machines: Machines,
+    limit_sec: float,
+    tick_sec: float | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yield each task with `job(task)`, or with Lost, as they end.
 
-    `limit_sec` is that of one task; `math.inf` for none. Close the iterator to end all processes.
-    Raises what a job raises, and UserError if the cluster cannot be used.
+    `limit_sec` is that of one task; `math.inf` for none. With `tick_sec`, worker processes also
+    give (None, None) whenever none of them has ended for so long. Close the iterator to end all
+    processes. Raises what a job raises, and UserError if the cluster cannot be used.
     """
     if machines.scheduler:
         yield from _run_on_cluster(job, tasks, machines.scheduler)
     elif machines.workers and tasks:
         workers = min(machines.workers, len(tasks))
-        yield from _run_in_processes(job, tasks, workers, limit_sec)
+        yield from _run_in_processes(job, tasks, workers, limit_sec, tick_sec)
     else:
         for task in tasks:
             yield task, job(task)
 
 
 def _run_in_processes(
-    job: Job, tasks: Sequence[Any], workers: int, limit_sec: float
+    job: Job, tasks: Sequence[Any], workers: int, limit_sec: float, tick_sec: float | None
 ) -> Iterator[tuple[Any, Any]]:
     if getattr(current_process(), "_inheriting", False):
         os._exit(1)  # a worker that runs its script again; the main process says so below
@@ -104,7 +109,10 @@ def _run_in_processes(
     timeout_sec = limit_sec + GRACE_SEC if limit_sec < float("inf") else None
     try:
         yield from _yield_as_done(
-            lambda task: pool.schedule(job, args=[task], timeout=timeout_sec), tasks, 2 * workers
+            lambda task: pool.schedule(job, args=[task], timeout=timeout_sec),
+            tasks,
+            2 * workers,
+            tick_sec=tick_sec,
         )
     except BrokenProcessPool:
         raise UserError(
@@ -159,7 +167,11 @@ def _end_with_the_run() -> None:
 
 
 def _yield_as_done(
-    submit: Submit, tasks: Sequence[Any], ahead: int, fatal: tuple[type[Exception], ...] = ()
+    submit: Submit,
+    tasks: Sequence[Any],
+    ahead: int,
+    fatal: tuple[type[Exception], ...] = (),
+    tick_sec: float | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Submit at most `ahead` tasks at a time, and yield each with its outcome as it ends."""
     waiting = iter(tasks)
@@ -170,7 +182,10 @@ def _yield_as_done(
             pending[submit(task)] = task, time.perf_counter()
         if not pending:
             return
-        for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        done = wait(pending, timeout=tick_sec, return_when=FIRST_COMPLETED).done
+        if not done:
+            yield None, None
+        for future in done:
             task, started = pending.pop(future)
             seconds = time.perf_counter() - started
             try:

@@ -9,6 +9,7 @@ face, the next is looked at, and so on: extraction takes the first window with a
 that one or all of them.
 """
 
+import collections
 import contextlib
 import functools
 import itertools
@@ -112,15 +113,16 @@ class FaceSearch:
     def __exit__(self, *error: object) -> None:
         self.reader.close()
 
-    def windows(self, whole: bool = False) -> Iterator[FaceWindow]:
+    def windows(self, whole: bool = False, done: int = 0) -> Iterator[FaceWindow]:
         """Yield the windows up to the first one with a face, at most `search_sec` seconds.
 
-        With `whole` yield all windows, each with a time limit of its own. If the first one shows no
+        With `whole` yield all windows but the first `done` ones, which are known already; each has
+        a time limit of its own. If the first one shows no
         steady face, it is found out which way up people are, and the video read again with that
         turn. Raises UnreadableError if no frame can be read or a second reading differs,
         TooSlowError, and OSError if crops cannot be written.
         """
-        for number, window in enumerate(self._windows(whole)):
+        for number, window in self._windows(whole, done):
             if number == 0 and self._is_doubtful(window):
                 self.orientation = self._find_orientation(len(window.times_sec))
                 if self.orientation.quarters:
@@ -128,9 +130,12 @@ class FaceSearch:
                     self.reader.close()
                     self.reader, self.num_frames = open_video(self._path), 0
                     self._first_face_sec = None
-                    yield from self._windows(whole)
+                    yield from (
+                        each for number, each in self._windows(whole, done) if number >= done
+                    )
                     return
-            yield window
+            if number >= done:
+                yield window
 
     def _is_doubtful(self, window: FaceWindow) -> bool:
         if self._settings.faces == AS_IS:
@@ -145,7 +150,8 @@ class FaceSearch:
         few = [frame for position, frame in enumerate(frames) if position in chosen]
         return find_orientation(few, _detector(threading.get_ident()))
 
-    def _windows(self, whole: bool) -> Iterator[FaceWindow]:
+    def _windows(self, whole: bool, done: int) -> Iterator[tuple[int, FaceWindow]]:
+        """Yield windows with their numbers: the first, and those that are not done."""
         search_end_sec = math.inf if whole else self._settings.search_end_sec
         frames = self.reader.frames(search_end_sec, self._settings.fps)
         frames = self._limit.watch(turned(frames, self.orientation.quarters))
@@ -153,6 +159,9 @@ class FaceSearch:
         with contextlib.closing(self._frames(search_end_sec)) as frames_again:
             of_windows = split(self._watch(frames), self._settings.capture_sec)
             for number, (start_sec, of_window) in enumerate(of_windows):
+                if 0 < number < done:
+                    collections.deque(of_window, maxlen=0)
+                    continue
                 folder = self._folder / WINDOW_NAME.format(number)
                 is_late = number > 0 and not whole
                 window = self._window(start_sec, of_window, frames_again, folder, is_late)
@@ -161,7 +170,7 @@ class FaceSearch:
                 self._end_sec = min(start_sec + self._settings.capture_sec, search_end_sec)
                 if window.faces and self._first_face_sec is None:
                     self._first_face_sec = start_sec
-                yield window
+                yield number, window
                 if whole:
                     self._limit.restart()
                 elif window.faces:

@@ -24,7 +24,6 @@ from deepfake_detector.videos.vocabulary import FAKE, REAL
 
 UNCERTAIN = "UNCERTAIN"  # next to FAKE and REAL
 MIN_VIDEOS = 5  # of each class, for a calibration and limits
-MIN_PROMISED = 10  # of a class, to promise a rate
 MIN_SLOPE = 0.05  # scores keep their order, also if the validation videos say otherwise
 MAX_SCORES = 1000  # of a class in settings.json
 EPSILON = 1e-6  # scores are kept this far from 0 and 1, whose logits are infinite
@@ -68,11 +67,6 @@ class ErrorRate:
     @property
     def rate(self) -> float:
         return self.errors / self.videos
-
-    @property
-    def is_promised(self) -> bool:
-        """Whether there were enough videos to expect the same of others."""
-        return self.videos >= MIN_PROMISED
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@
         for verdict in log: ...     # in the order of the paths
 
 The first line is what the verdicts depend on; each further line is `dataclasses.asdict` of a
-verdict, and which file it was. So the same command again skips what is in the log. Memory holds
-only where the lines are.
+verdict, and which file it was, or of some windows of a long video that is not done. So the same
+command again skips what is in the log. Memory holds only where the lines are.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from deepfake_detector.decoding.pictures import picture_files
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME
 from deepfake_detector.files import begins_with
 from deepfake_detector.verdicts.options import Task
-from deepfake_detector.verdicts.verdict import Verdict, verdict_of
+from deepfake_detector.verdicts.verdict import Verdict, Window, verdict_of, window_of
 
 CONTRACT = 4  # version of the form of the log
 FIRST_KEY = "deepfake_detector"
@@ -80,6 +80,7 @@ class VerdictLog:
     ):
         self._videos = list(map(str, videos))
         self._places: dict[str, int] = {}  # where the line of each video begins
+        self._parts: dict[str, list[int]] = {}  # the same for the windows of one that is not done
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab+")
         self._file.seek(0)
@@ -87,7 +88,7 @@ class VerdictLog:
         try:
             if not first.endswith(b"\n"):
                 self._file.truncate(0)
-                self._append(line_of_json(header))
+                self._append(header)
             elif first == line_of_json(header).encode():
                 self._read_lines()
             else:
@@ -119,13 +120,25 @@ class VerdictLog:
 
     def add(self, verdict: Verdict) -> None:
         """Append a verdict; raises OSError if that fails."""
-        line = line_of_json({"file": _file_facts(Path(verdict.path)), "verdict": asdict(verdict)})
-        self._places[verdict.path] = self._append(line)
+        entry = {"file": _file_facts(Path(verdict.path)), "verdict": asdict(verdict)}
+        self._places[verdict.path] = self._append(entry)
 
-    def _append(self, line: str) -> int:
+    def add_windows(self, video: str, windows: Sequence[Window]) -> None:
+        """Append the next windows of a video that is not done; raises OSError if that fails."""
+        self._append({"file": _file_facts(Path(video)), "windows": list(map(asdict, windows))})
+
+    def windows_of(self, video: Path) -> list[Window]:
+        """Return the windows of a video that was not done when an earlier run was stopped."""
+        entries = []
+        for place in self._parts.get(str(video), ()):
+            self._file.seek(place)
+            entries += json.loads(self._file.readline())["windows"]
+        return list(map(window_of, entries))
+
+    def _append(self, entry: Mapping[str, Any]) -> int:
         """Write a line and return where it begins."""
         place = self._file.seek(0, 2)
-        self._file.write(line.encode())
+        self._file.write(line_of_json(entry).encode())
         self._file.flush()
         return place
 
@@ -135,10 +148,14 @@ class VerdictLog:
         for line in iter(self._file.readline, b""):
             if not line.endswith(b"\n"):
                 break
-            facts = json.loads(line)["file"]
-            video = facts["path"]
-            self._places.pop(video, None)
-            if video in wanted and facts == _file_facts(Path(video)):
+            entry = json.loads(line)
+            video = entry["file"]["path"]
+            if video not in wanted or entry["file"] != _file_facts(Path(video)):
+                self._places.pop(video, None)
+                self._parts.pop(video, None)
+            elif "windows" in entry:
+                self._parts.setdefault(video, []).append(end)
+            else:
                 self._places[video] = end
             end += len(line)
         self._file.truncate(end)

@@ -11,9 +11,10 @@ neither memory nor the folder grows much with the length of the video. No Tensor
 """
 
 import math
+import pickle
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -32,10 +33,12 @@ from deepfake_detector.face_dataset.boxes import Crop
 from deepfake_detector.face_dataset.settings import FaceSettings
 from deepfake_detector.faces.extraction import too_slow
 from deepfake_detector.faces.following import FaceSearch, FaceWindow, TimeLimit, TooSlowError
+from deepfake_detector.files import written_whole
 from deepfake_detector.verdicts.verdict import ClipFrame, Face, Moment, Verdict, Window
 
 MOTION_STEP_SEC, MOTION_SIDE, MOTION_PERCENTILE = 0.5, 96, 99.8
 MOMENT_SEC = 1.0  # length of the clip of a moment, and twice the time between two moments
+PART_SUFFIX = ".part"
 ROUNDING_SEC = 1e-6  # by which two times that should be equal may differ
 
 
@@ -47,13 +50,40 @@ class FaceClips(NamedTuple):
     moments: list[list[str]]  # the same for each moment
 
 
+Clips = list[list[FaceClips]]  # clips[i][j] is of windows[i].faces[j]
+
+
 @dataclass(frozen=True)
 class Reading:
     """What reading a video gave."""
 
     verdict: Verdict  # without scores and without a decision; `problem` says what went wrong
-    clips: list[list[FaceClips]]  # clips[i][j] is of verdict.windows[i].faces[j]
+    clips: Clips
     folder: Path | None = None  # of all crops
+
+    def behind(self, clips: Clips) -> "Reading":
+        """Return the reading with the clips of earlier windows before its own."""
+        return replace(self, clips=[*clips, *self.clips])
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some windows of a long video, which are handed on before the rest is read."""
+
+    path: str
+    windows: list[Window]
+    clips: Clips
+
+    def write(self, folder: Path) -> None:
+        with written_whole(folder / f"{time.monotonic_ns():020d}{PART_SUFFIX}") as partial:
+            partial.write_bytes(pickle.dumps(self))
+
+
+def take_parts(folder: Path) -> Iterator[Part]:
+    """Yield the parts that are ready in the folder of all videos, in order, and delete them."""
+    for path in sorted(folder.glob(f"*/[0-9]*{PART_SUFFIX}"), key=lambda path: path.name):
+        yield pickle.loads(path.read_bytes())  # noqa: S301  written by our own process
+        path.unlink()
 
 
 class Motion:
@@ -101,12 +131,16 @@ def read_video(
     whole: bool = False,
     moments: bool = False,
     timeout_sec: float = math.inf,
+    done: Mapping[str, int] = {},  # noqa: B006  it is only read
+    part_sec: float = math.inf,
 ) -> Reading:
     """Return the windows of a video, with clips of `num_frames` crops in a new folder in `folder`.
 
     With `moments`, also clips of a second of each face, half a second apart. After `timeout_sec`,
-    with `whole` for one window, the rest is given up. What was read before a failure is kept.
-    Raises OSError if crops cannot be written; everything else is a `problem` of the verdict.
+    with `whole` for one window, the rest is given up. What was read before a failure is kept. The
+    first windows, as many as `done` says for the path, are left out. Every `part_sec` seconds of
+    the video a part is handed on, see `take_parts`; the reading is then of the rest. Raises OSError
+    if crops cannot be written; everything else is a `problem` of the verdict.
     """
     started = time.perf_counter()
     crops_folder = Path(tempfile.mkdtemp(dir=folder))
@@ -117,16 +151,19 @@ def read_video(
         motion, limit = Motion(), TimeLimit(timeout_sec)
         with FaceSearch(path, settings, crops_folder, limit, motion.watch) as search:
             try:
-                for found in search.windows(whole):
+                for found in search.windows(whole, done.get(str(path), 0)):
                     window, of_faces = _window(found, motion, num_frames, moments)
                     windows.append(window)
                     clips.append(of_faces)
+                    if window.end_sec - windows[0].start_sec >= part_sec:
+                        Part(str(path), windows, clips).write(crops_folder)
+                        windows, clips = [], []
                     frame_sec = _frame_sec(path, search.reader)
                     facts = replace(facts, read_sec=found.times_sec[-1] + frame_sec)
             finally:
                 facts = replace(
                     facts,
-                    no_face_note=search.no_face_note if windows else "",
+                    no_face_note=search.no_face_note if facts.read_sec else "",
                     turned_degrees=search.orientation.degrees,
                 )
                 facts = _with_facts_of(search.reader, facts)
@@ -137,8 +174,6 @@ def read_video(
     verdict = replace(
         facts,
         read_sec=round(facts.read_sec, 3),
-        frames=sum(window.frames for window in windows),
-        frames_with_face=sum(window.frames_with_face for window in windows),
         seconds=time.perf_counter() - started,
         windows=tuple(windows),
     )

@@ -18,7 +18,7 @@ from deepfake_detector.clips.strips import jpeg, tile_of
 from deepfake_detector.console import UserError, quiet_tensorflow
 from deepfake_detector.scoring import occlusion
 from deepfake_detector.verdicts.options import Task
-from deepfake_detector.verdicts.reading import FaceClips, Reading
+from deepfake_detector.verdicts.reading import Clips, FaceClips, Reading
 from deepfake_detector.verdicts.rule import decide
 from deepfake_detector.verdicts.verdict import OCCLUSION, Face, Moment, Verdict, Window, moment_key
 
@@ -39,17 +39,23 @@ def load_scorer(task: Task) -> "ClipScorer":
     return ClipScorer(model_file.load(task.model_path, settings), settings)
 
 
-def judge(found: Reading, scorer: "ClipScorer", task: Task) -> Verdict:
+def judge(
+    found: Reading, scorer: "ClipScorer", task: Task, earlier: Sequence[Window] = ()
+) -> Verdict:
     """Return the verdict on a video, with the pictures that the task asks for.
 
-    Raises UserError if a crop cannot be read.
+    `earlier` windows of it are scored already; `found.clips` may be of them, too. Raises UserError
+    if a crop cannot be read.
     """
     started = time.perf_counter()
-    windows = _scored_windows(found, scorer)
+    new = found.verdict.windows
+    windows = (*earlier, *score_windows(new, found.clips[len(found.clips) - len(new) :], scorer))
     seconds = found.verdict.seconds + time.perf_counter() - started
     scored = replace(
         found.verdict,
         windows=windows,
+        frames=sum(window.frames for window in windows),
+        frames_with_face=sum(window.frames_with_face for window in windows),
         model=task.model.path,
         model_name=task.model.name,
         trained_on=task.model.trained_on,
@@ -63,9 +69,15 @@ def judge(found: Reading, scorer: "ClipScorer", task: Task) -> Verdict:
     return verdict
 
 
-def _scored_windows(found: Reading, scorer: "ClipScorer") -> tuple[Window, ...]:
-    clips = [face for of_window in found.clips for face in of_window]
-    scores = iter(_score_crops(scorer, [face.clip for face in clips]))
+def score_windows(
+    windows: Sequence[Window], clips: Clips, scorer: "ClipScorer"
+) -> tuple[Window, ...]:
+    """Return the windows with the scores of their faces, whose clips these are.
+
+    Raises UserError if a crop cannot be read.
+    """
+    faces = [face for of_window in clips for face in of_window]
+    scores = iter(_score_crops(scorer, [face.clip for face in faces]))
     return tuple(
         replace(
             window,
@@ -74,7 +86,7 @@ def _scored_windows(found: Reading, scorer: "ClipScorer") -> tuple[Window, ...]:
                 for face, of_face in zip(window.faces, of_window, strict=True)
             ),
         )
-        for window, of_window in zip(found.verdict.windows, found.clips, strict=True)
+        for window, of_window in zip(windows, clips, strict=True)
     )
 
 

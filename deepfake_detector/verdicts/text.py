@@ -8,7 +8,7 @@ meaning_of(verdict.verdict, task.rule.point), weakness_of(task.model_settings)
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from deepfake_detector.console import printable
 from deepfake_detector.face_dataset.settings import AS_IS
@@ -16,7 +16,7 @@ from deepfake_detector.files import text_cell
 from deepfake_detector.scoring import trained_model
 from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.verdicts.options import Task
-from deepfake_detector.verdicts.verdict import FAKE, REAL, UNCERTAIN, UNREADABLE, Verdict
+from deepfake_detector.verdicts.verdict import FAKE, REAL, UNCERTAIN, UNREADABLE, Verdict, Window
 
 CSV_COLUMNS = (
     *("filename", "status", "score", "fake_from", "real_below", "read_sec", "video_sec"),
@@ -30,6 +30,7 @@ CSV_COLUMNS = (
     ),
     *("model", "trained_on"),
 )
+MIN_PROMISED = 10  # videos of a class, to say how often its verdict is wrong
 MIN_USEFUL_AUC = 0.6  # of a method that is found at all
 
 
@@ -41,9 +42,8 @@ def header_lines(task: Task) -> list[str]:
     point = task.rule.point
     return [
         *trained_model.describe(task.model_path, task.model_settings),
-        f"FAKE: a score of {point.fake_from:.3f} or more. {meaning_of(FAKE, point)}",
-        f"REAL: no sign of a fake found, a score below {point.real_below:.3f}. "
-        + meaning_of(REAL, point),
+        f"From a score of {point.fake_from:.3f} on: FAKE. {meaning_of(FAKE, point)}",
+        f"Below {point.real_below:.3f}: REAL, no sign of a fake found. {meaning_of(REAL, point)}",
         weakness_of(task.model_settings),
         f"{'verdict':<10}  score   face  seconds  video",
     ]
@@ -59,6 +59,16 @@ def line_of(verdict: Verdict) -> str:
         share = seconds = "-"
     line = f"{verdict.verdict:<10}  {score:>5}  {share:>5}  {seconds:>7}  {verdict.path}"
     return f"{line} ({verdict.note})" if verdict.note else line
+
+
+def progress_line(windows: Mapping[str, Sequence[Window]]) -> str:
+    """Return how far long videos are scored, given their windows by path."""
+    states = [
+        f"{path}: {each[-1].end_sec / 60:.1f} minutes scored"
+        for path, each in windows.items()
+        if each
+    ]
+    return ", ".join(states) or "scoring"
 
 
 def is_as_is(verdict: Verdict) -> bool:
@@ -129,13 +139,14 @@ def meaning_of(verdict: str, point: OperatingPoint) -> str:
         rate, whom, scores = point.false_positives, "real videos", "this high"
     else:
         rate, whom, scores = point.false_negatives, "fakes", "this low"
-    if rate is None:
-        return f"How many {whom} score {scores} was not measured."
+    if rate is None or rate.videos < MIN_PROMISED:
+        few = f"only {rate.videos} were there to measure it" if rate else "none was measured"
+        return f"How many {whom} score {scores} is not known: {few}."
     interval = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} with 95 % confidence"
-    measured = f"measured on {rate.videos} that the model was not trained on"
-    if not rate.is_promised:
-        measured += ", too few to promise anything"
-    return f"Of 100 {whom}, about {100 * rate.rate:.0f} ({interval}) score {scores}; {measured}."
+    return (
+        f"Of 100 {whom}, about {100 * rate.rate:.0f} ({interval}) score {scores}; measured on "
+        f"{rate.videos} that the model was not trained on."
+    )
 
 
 def weakness_of(settings: Mapping) -> str:

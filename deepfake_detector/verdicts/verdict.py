@@ -125,11 +125,12 @@ def verdict_of(entry: Mapping[str, Any]) -> Verdict:
 
     Raises KeyError or TypeError for another entry.
     """
-    windows = tuple(
-        Window(**window | {"faces": tuple(map(_face_of, window["faces"]))})
-        for window in entry["windows"]
-    )
-    return Verdict(**{**entry, "windows": windows})
+    return Verdict(**{**entry, "windows": tuple(map(window_of, entry["windows"]))})
+
+
+def window_of(entry: Mapping[str, Any]) -> Window:
+    """Return the window that `dataclasses.asdict` and JSON have made an entry of."""
+    return Window(**{**entry, "faces": tuple(map(_face_of, entry["faces"]))})
 
 
 def _face_of(entry: dict[str, Any]) -> Face:

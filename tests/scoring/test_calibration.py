@@ -120,7 +120,7 @@ def test_few_validation_videos_promise_nothing():
     assert "4 real" in few["reason"]
     point = calibration.operating_point({"calibration": few})
     assert (point.fake_from, point.real_below) == pytest.approx((2 / 3, 1 / 3))
-    assert not point.false_positives.is_promised
+    assert point.false_positives.videos == 4
     assert calibration.operating_point({}) == calibration.OperatingPoint(
         pytest.approx(2 / 3), pytest.approx(1 / 3)
     )

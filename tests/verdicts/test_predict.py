@@ -39,7 +39,8 @@ def lines_of(printed: str) -> list[str]:
 
 def logged(path: Path) -> list[dict]:
     """Return the verdicts in a log."""
-    return [json.loads(line)["verdict"] for line in path.read_text().splitlines()[1:]]
+    entries = map(json.loads, path.read_text().splitlines()[1:])
+    return [entry["verdict"] for entry in entries if "verdict" in entry]
 
 
 def changed(run: Path, copy: Path, **settings) -> Path:
@@ -136,6 +137,32 @@ def test_a_whole_video_is_scored_in_windows(quick_run, two_heads):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_long_video_that_was_stopped_goes_on_with_its_next_minute(
+    quick_run, two_heads, tmp_path, monkeypatch, workers, capsys
+):
+    """240 seconds of a 4K video left nothing."""
+    monkeypatch.setattr(predict, "PART_SEC", 0.5)
+    log, words = tmp_path / "a.jsonl", ("--whole", "--workers", workers)
+    assert predicted(quick_run, two_heads, *words, "--json", log) == 0
+    header, *parts, last = log.read_text().splitlines(keepends=True)
+    assert len(parts) >= 3 and "windows" in parts[0] and "verdict" in last
+    (whole,) = logged(log)
+    log.write_text(header + parts[0] + parts[1])
+    seen = []
+    read = predict.read_video
+    monkeypatch.setattr(
+        predict, "read_video", lambda *a, **b: seen.append(b["done"]) or read(*a, **b)
+    )
+    if workers == "0":
+        assert predicted(quick_run, two_heads, *words, "--json", log) == 0
+        assert list(seen[0].values()) == [6]
+        (again,) = logged(log)
+        del whole["seconds"], again["seconds"]
+        assert again == whole
+
+
+@pytest.mark.slow
 def test_the_log_holds_what_python_returns(run, two_heads, tmp_path, capsys):
     words = tmp_path / "words.mp4"
     words.write_text("words")
@@ -228,7 +255,7 @@ def test_the_same_command_again_scores_the_other_videos_only(
 def test_a_video_that_kills_its_reader_is_a_line_and_lines_come_in_order(
     quick_run, sample_videos, monkeypatch, capsys
 ):
-    def run_backwards(job, tasks, machines, limit_sec):
+    def run_backwards(job, tasks, machines, limit_sec, tick_sec):
         yield tasks[2], Lost(False, 1.5)
         yield tasks[1], Lost(True, 1e6)
         yield tasks[0], job(tasks[0])
