@@ -58,7 +58,6 @@ from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, n
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.extraction import process_video, reason_of_loss
 from deepfake_detector.parallel import Lost, Machines, run_tasks
-from deepfake_detector.videos import layouts
 from deepfake_detector.videos.listing import (
     LABEL_SOURCES,
     parse_shard,
@@ -75,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
     settings = settings_from(args, FaceSettings)
     shard = parse_shard(args.shard) if args.shard else (1, 1)
-    listing = read_locations(args.location, args.layout, args.pictures, args.labels)
+    listing = read_locations(args.location, args.pictures, args.labels)
     say_lines([*listing.lines, *listing.notes])
     videos = select_videos(listing.videos, args.num_vids, args.seed, shard)
     started = time.perf_counter()
@@ -103,7 +102,6 @@ def main_arguments() -> ArgumentParser:
     parser = ArgumentParser(__doc__)
     add = parser.add_argument_group("videos").add_argument
     add("--location", nargs="+", required=True, metavar="DIR", help="video folders")
-    add("--layout", choices=layouts.LAYOUTS, help="layout of the folders (default: recognised)")
     add(
         "--pictures",
         choices=PICTURE_CHOICES,
@@ -146,7 +144,6 @@ def processing(
     capture_sec: float = 5,
     num_vids: int | None = None,
     *,
-    layout: str | None = None,
     pictures: str = "auto",
     labels: str | None = None,
     seed: int = 0,
@@ -159,8 +156,8 @@ def processing(
 ) -> list[dict]:
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
-    `location` is one folder of videos, or several, in one of `layouts.LAYOUTS`. `pictures` is
-    "auto", "frames" or "single". `labels`, "index" or "folders", says what counts if these
+    `location` is one folder of videos, or several. `pictures` is "auto", "frames" or "single".
+    `labels`, "index" or "folders", says what counts if these
     contradict each other. `num_vids` is per class; `shard` is (i, n) for the i-th of n parts.
     `face_settings` are further fields of `FaceSettings`, such as `face_size=224`. Without
     `workers` everything happens in this process, and a video that crashes the decoder ends it.
@@ -172,7 +169,7 @@ def processing(
     """
     folders = [location] if isinstance(location, str | Path) else location
     settings = FaceSettings(capture_sec=float(capture_sec), **face_settings)  # type: ignore[arg-type]
-    listing = read_locations(folders, layout, pictures, labels)
+    listing = read_locations(folders, pictures, labels)
     say_lines(listing.notes)
     videos = select_videos(listing.videos, num_vids, seed, shard)
     machines = Machines(workers, scheduler, timeout_sec)

@@ -11,6 +11,7 @@ limits and survives the death of a worker (https://pebble.readthedocs.io).
 import contextlib
 import itertools
 import os
+import pickle
 import signal
 import threading
 import time
@@ -216,7 +217,7 @@ def _run_on_cluster(job: Job, tasks: Sequence[Any], scheduler: str) -> Iterator[
             "address that dask scheduler prints where it runs"
         ) from error
     with client:
-        _check_cluster(client, scheduler)
+        _check_cluster(client, job, scheduler)
         # Not pure: a task is done again in a later run, whatever was done before.
         executor = client.get_executor(pure=False)
         ahead = 4 * sum(client.nthreads().values())
@@ -228,16 +229,22 @@ def _run_on_cluster(job: Job, tasks: Sequence[Any], scheduler: str) -> Iterator[
         )
 
 
-def _check_cluster(client: Any, scheduler: str) -> None:
-    """Raise UserError unless there are workers that can import this project."""
-    answers = client.run(_run_single_threaded, int, 0, on_error="return")
-    if not answers:
+def _check_cluster(client: Any, job: Job, scheduler: str) -> None:
+    """Raise UserError unless there are workers, and they and the scheduler can import the job."""
+    pickled = pickle.dumps(job)
+    workers = client.run(pickle.loads, pickled, on_error="return")
+    if not workers:
         raise UserError(f"{scheduler} has no workers; start some with: dask worker {scheduler}")
-    for address, answer in answers.items():
+    answers = {f"worker {address}": workers[address] for address in sorted(workers)}
+    try:
+        client.run_on_scheduler(pickle.loads, pickled)
+    except (ImportError, AttributeError) as error:
+        answers["scheduler"] = error
+    for place, answer in answers.items():
         if isinstance(answer, Exception):
             raise UserError(
-                f"the Dask worker {address}: {answer}; install this project there, in its folder, "
-                "with: pip install -e . -r requirements-dask.txt"
+                f"the Dask {place}: {answer}; install this project there, in its folder, with: "
+                "pip install -e . -r requirements-dask.txt"
             )
 
 

@@ -18,7 +18,6 @@ from filelock import FileLock
 from matplotlib.figure import Figure
 
 import sample_data
-from deepfake_detector.faces.detector import Detector
 from deepfake_detector.synthetic import people
 from deepfake_detector.synthetic.scene import draw_frames
 from deepfake_detector.videos.listing import read_locations
@@ -44,8 +43,8 @@ def write_metadata(folder: Path, entries: dict) -> Path:
     return folder
 
 
-def list_videos(folders: Sequence[Path | str], layout: str | None = None) -> list[Video]:
-    return read_locations(folders, layout).videos
+def list_videos(folders: Sequence[Path | str]) -> list[Video]:
+    return read_locations(folders).videos
 
 
 def make_files(root: Path, *paths: str) -> Path:
@@ -245,7 +244,7 @@ def run_with_frames(sample_faces, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory) -> Path:
-    settings = {"num_people": 12, "seconds": 0.5, "fps": 20, "frame_size": 128}
+    settings = {"num_people": 8, "seconds": 0.4, "fps": 20, "frame_size": 128}
     return made_once(
         tmp_path_factory, "people", lambda out: sample_data.make_sample_set(out, **settings)
     )
@@ -289,8 +288,3 @@ def one_head(tmp_path, head_frames) -> Path:
     folder.mkdir()
     sample_data.write_video(folder / "head.mp4", head_frames, fps=25)
     return write_metadata(folder, {"head.mp4": "REAL"})
-
-
-@pytest.fixture
-def detector() -> Detector:
-    return Detector()

@@ -15,18 +15,9 @@ from typing import BinaryIO
 
 HEAD_BYTES = 1 << 16
 
-PHOTOGRAPH = (
-    "a HEIC or AVIF photograph, which is stored in parts; convert it to JPEG, or have the phone "
-    "take compatible pictures"
-)
-ENCRYPTED = "encrypted (DRM): only its player can show it"
 PHOTOGRAPH_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
 UNKNOWN = "not a video FFmpeg can decode a frame of"
 SOUND = "sound only, no picture"
-TEXT = "text, not a video"
-PLAYLIST = "a list of other files to play, not a video"
-NO_TARGET, NO_FILE = "only a link to a file that is not there", "no such file"
-CUT_EARLY = "cut off before its first whole frame"
 
 # What files of other kinds start with.
 STARTS = {
@@ -81,17 +72,20 @@ def check_is_file(path: Path) -> None:
     """
     try:
         if path.is_symlink() and not path.exists():
-            raise MissingError(NO_TARGET)
+            raise MissingError("only a link to a file that is not there")
         if not path.is_file():
             # Reading a pipe would block.
-            raise UnreadableError("not a file") if path.exists() else MissingError(NO_FILE)
+            raise UnreadableError("not a file") if path.exists() else MissingError("no such file")
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         # FFmpeg would draw a text, follow a list, and show one part of a photograph.
         if head[:16].lstrip().lower().startswith((b"ffconcat", b"#extm3u")):
-            raise UnreadableError(PLAYLIST)
+            raise UnreadableError("a list of other files to play, not a video")
         if head[4:8] == b"ftyp" and head[8:12] in PHOTOGRAPH_BRANDS:
-            raise UnreadableError(PHOTOGRAPH)
+            raise UnreadableError(
+                "a HEIC or AVIF photograph, which is stored in parts; convert it to JPEG, or have "
+                "the phone take compatible pictures"
+            )
         if head and _is_text(head):
             raise UnreadableError(_kind_of_text(head))
     except PermissionError:
@@ -129,7 +123,11 @@ def _kind_of_text(head: bytes) -> str:
         if head.startswith(start):
             return clause
     page = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
-    return "an HTML page, not a video: perhaps what a failed download left" if page else TEXT
+    return (
+        "an HTML page, not a video: perhaps what a failed download left"
+        if page
+        else "text, not a video"
+    )
 
 
 def _is_zero_throughout(file: BinaryIO, size: int) -> bool:

@@ -12,7 +12,6 @@ import functools
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import av
 import av.error
@@ -33,21 +32,6 @@ PLANAR_FORMATS = {
 # it, so the sides of parts are rounded up.
 SIDES_STEP = 64
 UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED, no matrix is named
-
-
-class Pixels(Protocol):
-    """The pixels of a frame or of a part of it. A rectangle is left, top, right, bottom."""
-
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def nbytes(self) -> int: ...
-    @property
-    def grey(self) -> np.ndarray: ...
-    def bgr(self, left: int, top: int, right: int, bottom: int) -> np.ndarray: ...
-    def copy(self, left: int, top: int, right: int, bottom: int) -> "Pixels": ...
 
 
 class BgrPixels:
@@ -128,6 +112,9 @@ class PlanarPixels:
             ]
             _plane_array(part, number)[: pixels.shape[0], : pixels.shape[1]] = pixels
         return part
+
+
+Pixels = BgrPixels | PlanarPixels  # of a frame or a part; a rectangle is left, top, right, bottom
 
 
 def convert(planes: av.VideoFrame, width: int = 0, height: int = 0) -> np.ndarray:

@@ -110,17 +110,15 @@ class VideoFile:
         found = []
         if self._damaged_packets:
             found.append(f"damaged frames: {self._damaged_packets} of {self._packets}")
-        promised = self._promised_frames()
+        # In other containers it is an estimate.
+        counts = self._container.format.name[:3] in {"mov", "avi"}
+        promised = self._stream.frames if counts else 0
         # One more or less is how writers count.
         if at_the_end and self._reached < promised - 1:
             found.append(f"ends after {self._reached} of the {promised} frames its header promises")
         if not found and self._words:
             found.append("damaged")
         return ", ".join(found) + (f" (FFmpeg: {self._words})" if self._words else "")
-
-    def _promised_frames(self) -> int:
-        """Return the number of frames in the header; 0 in containers where it is an estimate."""
-        return self._stream.frames if self._container.format.name[:3] in {"mov", "avi"} else 0
 
     def pictures(self) -> Iterator[Picture]:
         """Yield the pictures in the order in which they are shown.
@@ -136,13 +134,11 @@ class VideoFile:
             yield from map(self._picture, ready)
         if deinterlacer is not None:
             yield from map(self._picture, deinterlacer.finish())
-        if not any_picture:
-            raise UnreadableError(self._why_no_picture())
-
-    def _why_no_picture(self) -> str:
         if not self._packets:
-            return diagnosis.CUT_EARLY
-        return diagnosis.explain(self._path, self._words or self._stream.codec_context.name)
+            raise UnreadableError("cut off before its first whole frame")
+        if not any_picture:
+            words = self._words or self._stream.codec_context.name
+            raise UnreadableError(diagnosis.explain(self._path, words))
 
     def _choose_stream(self) -> av.VideoStream:
         # The cover of a piece of music is a video stream of one picture.
@@ -160,7 +156,7 @@ class VideoFile:
         if chosen.codec_context is None:
             raise UnreadableError(f"{diagnosis.UNKNOWN} (its codec is unknown)")
         if chosen.codec_context.codec_tag == "encv":
-            raise UnreadableError(diagnosis.ENCRYPTED)
+            raise UnreadableError("encrypted (DRM): only its player can show it")
         return chosen
 
     def _decode(self) -> Iterator[av.VideoFrame]:

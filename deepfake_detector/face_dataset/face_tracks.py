@@ -132,7 +132,7 @@ def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> Fa
             f"{folder}/{METADATA_NAME} gives {name} the label {label!r} and the split {split!r}; "
             f"{AGAIN}"
         )
-    people = [_same_person(str(person)) for person in entry.get("people") or ()]
+    people = list(entry.get("people") or ())
     if entry.get("group"):
         people.append(f"group {entry['group']}")
     return FaceTrack(
@@ -144,7 +144,7 @@ def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> Fa
         video=entry.get("video", name),
         source_group=source_group,
         split=split,
-        people=tuple(dict.fromkeys(people)),
+        people=tuple(dict.fromkeys(_same_person(str(person)) for person in people)),
         content=str(entry.get("content") or ""),
         is_synthetic=entry.get("synthetic") is True,
         method=str(entry.get("method") or ""),

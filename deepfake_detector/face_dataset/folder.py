@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from deepfake_detector import __version__
 from deepfake_detector.console import UserError, counted, reason_of
+from deepfake_detector.face_dataset.face_tracks import read_entries
 from deepfake_detector.face_dataset.manifest import (
     MANIFEST_NAME,
     face_names,
@@ -111,7 +112,7 @@ class Prepared:
 
     manifest: dict[str, dict]  # rows that still hold, by the names that their videos have today
     videos: list[Video]  # with their content, as far as it had to be known
-    notes: list[str]  # what is not wanted any more, or was renamed
+    notes: list[str]  # what was renamed or relabelled, or is not wanted any more
 
 
 def prepare(
@@ -133,10 +134,12 @@ def prepare(
         raise UserError(f"--save-path is {what}; give a folder of its own, such as faces")
     check_output("--save-path", save_path, (), _holds_faces, is_folder=True, remedy="")
     names = {video.name for video in videos}
+    notes: list[str] = []
     try:
         save_path.mkdir(parents=True, exist_ok=True)
         with index_lock(save_path):
-            remove_dead_folders(save_path, f"{WORK_PREFIX}*")
+            if remove_dead_folders(save_path, f"{WORK_PREFIX}*"):
+                notes.append("note: an earlier run was stopped; what it had finished is kept")
             manifest = read_manifest(save_path)
             kept = names - set(overwritten) if overwritten else set(manifest)
             check_settings(save_path, settings, any(name in kept for name in manifest))
@@ -144,7 +147,9 @@ def prepare(
                 manifest = remove_others(save_path, manifest, kept)
             videos = with_contents(videos, manifest)
             check_names(save_path, videos, manifest)
-            manifest, notes = with_present_names(save_path, videos, manifest)
+            notes += relabelled(save_path, videos)
+            manifest, more = with_present_names(save_path, videos, manifest)
+            notes += more
             write_text(save_path / SETTINGS_NAME, text_of_settings(settings, __version__))
             write_index_locked(save_path, manifest, videos)
     except OSError as error:
@@ -193,7 +198,8 @@ def with_contents(videos: Sequence[Video], manifest: Mapping[str, Mapping]) -> l
             content = before["content"]
         elif not content and row["bytes"] in sizes:
             content = content_of(video.path)
-        found.append(replace(video, content=content))
+        # A worker on another machine has another current folder.
+        found.append(replace(video, content=content, path=video.path.absolute()))
     return found
 
 
@@ -246,6 +252,23 @@ def with_present_names(
         notes.append(f"note: {counted(len(gone), 'video')} of earlier calls {are} in none of the "
                      f"locations of this one and not used any more, such as {gone[0]}")  # fmt: skip
     return rows, notes
+
+
+def relabelled(save_path: Path, videos: Sequence[Video]) -> list[str]:
+    """Return a note on the videos whose label is another one than in the last run."""
+    before: dict[object, object] = {}
+    with contextlib.suppress(UserError, FileNotFoundError):  # damaged: it is made again
+        before = {each.get("content"): each.get("label")
+                  for each in read_entries(save_path).values()}  # fmt: skip
+    changed = [
+        f"{video.name}, now {video.entry['label']}"
+        for video in videos
+        if not video.problem and before.get(video.content) not in (None, video.entry["label"])
+    ]
+    return [
+        f"note: {counted(len(changed), 'video')} of another label than in the last run, such as "
+        f"{changed[0]}"
+    ] if changed else []  # fmt: skip
 
 
 def rename_faces(save_path: Path, old: str, new: str) -> None:

@@ -11,6 +11,7 @@ are written again, sorted and consistent. `folder.py` looks after the folders th
 import contextlib
 import csv
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def index_lock(save_path: Path) -> Iterator[None]:
     Raises UserError on a disk that has no locks, such as some network shares.
     """
     lock = FileLock(save_path / LOCK_NAME)
+    # Where a disk has no locks at all, filelock makes do with files, and shows a line of its code.
+    warnings.filterwarnings("ignore", "flock not supported")
     try:
         lock.acquire()
     except (OSError, NotImplementedError) as error:

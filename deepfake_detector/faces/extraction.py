@@ -22,7 +22,7 @@ from deepfake_detector.decoding.diagnosis import MissingError, UnreadableError
 from deepfake_detector.face_dataset.folder import put_faces, remove_faces
 from deepfake_detector.face_dataset.manifest import new_row
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
-from deepfake_detector.faces.following import FaceSearch, FaceWindow, TimeLimit, TooSlowError
+from deepfake_detector.faces.following import FaceSearch, TimeLimit, TooSlowError
 from deepfake_detector.faces.orientation import orientation_note
 from deepfake_detector.parallel import Lost
 from deepfake_detector.videos.content import content_of
@@ -81,23 +81,10 @@ def _extract(
     """Find the faces, put their folders in place and return the columns of the manifest."""
     with FaceSearch(video.path, settings, folder, limit) as search:
         *_, window = search.windows()
-        properties = _properties(search, window)
-    if not window.faces or not search.orientation.is_clear:
-        return properties | {"status": "no_face", "detected": 0}
-    put_faces(save_path, video.name, window.folders, folder)
-    sources = Counter(crop.source for face in window.faces for crop in face)
-    # Nothing is known about crops taken as they are.
-    names = () if AS_IS in sources else ("detected", "averaged")
-    counts = {source: sources[source] for source in names}
-    return properties | counts | {"faces": len(window.faces), "status": "ok"}
-
-
-def _properties(search: FaceSearch, window: FaceWindow) -> dict:
-    """Return the columns of the manifest that describe the file."""
+        degrees = search.orientation.degrees
+        notes = [search.no_face_note, orientation_note(degrees), search.reader.damage]
     height, width = window.frame_size
-    degrees = search.orientation.degrees
-    notes = [search.no_face_note, orientation_note(degrees), search.reader.damage]
-    return {
+    columns = {
         "fps": f"{search.reader.fps:.2f}",
         "width": width,
         "height": height,
@@ -105,3 +92,11 @@ def _properties(search: FaceSearch, window: FaceWindow) -> dict:
         "reason": "; ".join(filter(None, notes)),
         "frames_read": search.num_frames,
     }
+    if not window.faces or not search.orientation.is_clear:
+        return columns | {"status": "no_face", "detected": 0}
+    put_faces(save_path, video.name, window.folders, folder)
+    sources = Counter(crop.source for face in window.faces for crop in face)
+    # Nothing is known about crops taken as they are.
+    names = () if AS_IS in sources else ("detected", "averaged")
+    counts = {source: sources[source] for source in names}
+    return columns | counts | {"faces": len(window.faces), "status": "ok"}

@@ -117,14 +117,13 @@ class FaceSearch:
         """Yield the windows up to the first one with a face, at most `search_sec` seconds.
 
         With `whole` yield all windows but the first `done` ones, which are known already; each has
-        a time limit of its own. If the first one shows no
-        steady face, it is found out which way up people are, and the video read again with that
-        turn. Raises UnreadableError if no frame can be read or a second reading differs,
-        TooSlowError, and OSError if crops cannot be written.
+        a time limit of its own. If the first one shows no steady face, it is found out which way up
+        people are, and the video read again with that turn. Raises UnreadableError if no frame can
+        be read or a second reading differs, TooSlowError, and OSError if crops cannot be written.
         """
         for number, window in self._windows(whole, done):
-            if number == 0 and self._is_doubtful(window):
-                self.orientation = self._find_orientation(len(window.times_sec))
+            if number == 0:
+                self.orientation = self._orientation_of(window)
                 if self.orientation.quarters:
                     shutil.rmtree(self._folder / WINDOW_NAME.format(0), ignore_errors=True)
                     self.reader.close()
@@ -137,14 +136,14 @@ class FaceSearch:
             if number >= done:
                 yield window
 
-    def _is_doubtful(self, window: FaceWindow) -> bool:
-        if self._settings.faces == AS_IS:
-            return False
+    def _orientation_of(self, window: FaceWindow) -> Orientation:
+        """Return the orientation of a window; if no face is steady in it, a few frames are looked
+        at again for that."""
         main = window.faces[0] if window.faces else []
-        return sum(crop.source == "detected" for crop in main) <= SURE_SHARE * len(main)
-
-    def _find_orientation(self, num_frames: int) -> Orientation:
-        """Return the orientation of the first `num_frames` frames, of which a few are looked at."""
+        detections = sum(crop.source == "detected" for crop in main)
+        if self._settings.faces == AS_IS or detections > SURE_SHARE * len(main):
+            return Orientation()
+        num_frames = len(window.times_sec)
         chosen = {(2 * number + 1) * num_frames // (2 * NUM_FRAMES) for number in range(NUM_FRAMES)}
         frames = itertools.islice(self._frames(self._settings.search_end_sec), num_frames)
         few = [frame for position, frame in enumerate(frames) if position in chosen]
@@ -233,14 +232,9 @@ def split(frames: Iterator[Frame], window_sec: float) -> Iterator[tuple[float, I
             ahead = next(frames, None)
 
     while ahead is not None:
-        start_sec = window_start(ahead.time_sec, window_sec)
+        # As a Reader ends the first window, or a frame at its very end would be in none.
+        start_sec = int((max(0.0, ahead.time_sec) + 2e-6) / window_sec) * window_sec
         yield start_sec, until(start_sec + window_sec)
-
-
-def window_start(time_sec: float, window_sec: float) -> float:
-    """Return the start in seconds of the window that a frame lies in."""
-    # As a Reader ends the first window, or a frame at its very end would be in none.
-    return int((max(0.0, time_sec) + 2e-6) / window_sec) * window_sec
 
 
 def take_as_is(

@@ -135,22 +135,15 @@ class FaceTracker:
             tracklet.look = Look.PLAIN if look is Look.PLAIN else tracklet.look
             unmatched.remove(tracklet)
 
-    def _forget_searches(self, now_sec: float) -> None:
-        """Let every search be due again; a face counts as seen until now."""
-        self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
-        self._other_looks, self._looked_otherwise_sec = 0, -math.inf
-        self._seen_sec = now_sec
-
     def _shot_of(self, frame: Frame) -> int:
         """Return the number of the shot that the next frame belongs to."""
         before, self._thumbnail = self._thumbnail, _thumbnail(frame.grey)
-        if before is None:
-            self._forget_searches(frame.time_sec)
-            return 0
-        cut = _is_cut(before, self._thumbnail)
-        if cut:
-            self._forget_searches(frame.time_sec)
-        return self.shots[-1] + int(cut)
+        is_cut = before is not None and _is_cut(before, self._thumbnail)
+        if before is None or is_cut:  # every search is due, and a face counts as seen until now
+            self._searched_sec = [-math.inf] * len(LOST_SEARCH_STEPS)
+            self._other_looks, self._looked_otherwise_sec = 0, -math.inf
+            self._seen_sec = frame.time_sec
+        return int(is_cut) + (self.shots[-1] if self.shots else 0)
 
     def _is_live(self, tracklet: Tracklet) -> bool:
         silent_sec = self.times_sec[-1] - self.times_sec[tracklet.last]

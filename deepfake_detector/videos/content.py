@@ -7,7 +7,7 @@ without_copies(made)           # videos of the same content are one video
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from deepfake_detector.console import counted
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.pictures import picture_files
 from deepfake_detector.videos.matching import Found
-from deepfake_detector.videos.metadata import Video
+from deepfake_detector.videos.metadata import FURTHER_ORIGINALS, Video
 from deepfake_detector.videos.vocabulary import SPLITS
 
 # A larger file is known by its size and by this many bytes of its start, middle and end each.
@@ -24,14 +24,19 @@ PART_BYTES = 4 << 20
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
     """Return the size in bytes and the time of the last change in nanoseconds, of a folder those of
-    its pictures; None if there is nothing to read."""
+    its pictures; None if there is nothing to read.
+
+    The time of the change is that of the system, too: a program that copies or unpacks files gives
+    them the time that they had elsewhere.
+    """
     try:
         found = [file.stat() for file in _files(path)]
     except (OSError, ValueError, UnreadableError):
         return None
     if not found:
         return None
-    return sum(stat.st_size for stat in found), max(stat.st_mtime_ns for stat in found)
+    times = [max(stat.st_mtime_ns, stat.st_ctime_ns) for stat in found]
+    return sum(stat.st_size for stat in found), max(times)
 
 
 def content_of(path: Path) -> str:
@@ -66,9 +71,9 @@ def without_copies(made: Mapping[Found, Video]) -> tuple[list[Video], list[str]]
     """Return the videos without copies of others, and notes about these.
 
     Of equal videos the one of the last official split is kept, so that no test video is trained
-    on, and of these the one with the shortest name. It gets the people of all. Copies that are real
-    and fake are not usable: each of them has a problem that names the other. Only files of equal
-    size are read.
+    on, and of these the one with the shortest name; it gets what is known of all. Copies that are
+    real and fake are not usable: each of them has a problem that names the other. Only files of
+    equal size are read.
     """
     splits = list(SPLITS)
     kept, copies, opposite = dict(made), list[tuple[str, str]](), list[tuple[str, str]]()
@@ -85,14 +90,12 @@ def without_copies(made: Mapping[Found, Video]) -> tuple[list[Video], list[str]]
                 problem = f"the same content is labelled {against.label} as {against.name}"
                 kept[video] = Video(video.name, video.path, {}, problem, content)
             continue
-        people = [name for video in same for name in made[video].entry.get("people", ())]
-        more = {"people": list(dict.fromkeys(people))} if people else {}
-        kept[first] = replace(kept[first], entry={**made[first].entry, **more})
+        kept[first] = replace(kept[first], entry=_merged([made[video].entry for video in same]))
         copies += [(video.name, first.name) for video in same[1:]]
         for video in same[1:]:
             del kept[video]
     renamed = dict(copies)
-    videos = [_with_original(video, renamed) for video in kept.values()]
+    videos = [_with_originals(video, renamed) for video in kept.values()]
     notes = []
     if copies:
         are = "is a copy of another" if len(copies) == 1 else "are copies of others"
@@ -119,8 +122,25 @@ def _of_equal_content(made: Mapping[Found, Video]) -> dict[str, list[Found]]:
     return {content: same for content, same in by_content.items() if content and len(same) > 1}
 
 
-def _with_original(video: Video, renamed: Mapping[str, str]) -> Video:
-    original = str(video.entry.get("original"))
-    if original not in renamed:
-        return video
-    return replace(video, entry={**video.entry, "original": renamed[original]})
+def _merged(entries: Sequence[Mapping]) -> dict:
+    """Return an entry for copies of one video: the first that says something counts, and everybody
+    and every original that any of them names."""
+    merged = dict(entries[0])
+    for entry in entries:
+        merged |= {key: value for key, value in entry.items() if merged.get(key) is None}
+    groups = [f"group {entry['group']}" for entry in entries if entry.get("group")]
+    people = [person for entry in entries for person in entry.get("people", ())]
+    if everybody := list(dict.fromkeys([*people, *groups[1:]])):
+        merged["people"] = everybody
+    originals = dict.fromkeys(entry["original"] for entry in entries if entry.get("original"))
+    return merged | ({FURTHER_ORIGINALS: list(originals)[1:]} if len(originals) > 1 else {})
+
+
+def _with_originals(video: Video, renamed: Mapping[str, str]) -> Video:
+    """Return the video with the names that its originals have without the copies."""
+    entry = dict(video.entry)
+    if "original" in entry:
+        entry["original"] = renamed.get(str(entry["original"]), entry["original"])
+    if FURTHER_ORIGINALS in entry:
+        entry[FURTHER_ORIGINALS] = [renamed.get(name, name) for name in entry[FURTHER_ORIGINALS]]
+    return replace(video, entry=entry)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deepfake_detector.console import UserError, counted
-from deepfake_detector.videos.layouts import LAYOUTS, Node
+from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.matching import Found, Lookup
 from deepfake_detector.videos.metadata import METADATA_NAME
 from deepfake_detector.videos.text import (
@@ -32,13 +32,15 @@ from deepfake_detector.videos.text import (
 from deepfake_detector.videos.vocabulary import VIDEO_SUFFIXES
 
 Rows = list[tuple[str, Pairs]]
-INDEX_SUFFIX = re.compile(r"(?i)\.(csv|tsv|json|txt)$")
+INDEX_SUFFIX = re.compile(r"(?i)\.(csv|tsv|jsonl?|txt)$")
 # A list in one of these folders is about the folder above.
+FACEFORENSICS = ("original_sequences", "manipulated_sequences")
 FOLDERS_OF_LISTS = frozenset({"dataset", "lists", "splits"})
 
 
 def _json_index(path: Path) -> Rows | None:
-    """An object of entries or labels, as DFDC has it, or a list of objects, as LAV-DF has it."""
+    """An object of entries or labels, as DFDC has it, or a list of objects, as LAV-DF has it, which
+    may be one a line."""
     content = read_json(path)
     if isinstance(content, list):
         rows = [list(row.items()) for row in content if isinstance(row, dict)]
@@ -78,8 +80,8 @@ def _tested(path: Path) -> Rows:
 
 def _pairs(path: Path) -> Rows | None:
     """FaceForensics++: the pairs of people of one split. Raises UserError if it is damaged."""
-    names, parents = LAYOUTS["faceforensics"], list(path.parents)[:3]
-    if not any((parent / name).is_dir() for parent in parents for name in names):
+    parents = list(path.parents)[:3]
+    if not any((parent / name).is_dir() for parent in parents for name in FACEFORENSICS):
         return None
     try:
         pairs = read_json(path)
@@ -93,7 +95,9 @@ def _pairs(path: Path) -> Rows | None:
             "remove it to choose the splits at random"
         )
     split: Pairs = [("split", path.stem)]
-    return [(n, split) for a, b in pairs for n in (f"{a}", f"{b}", f"{a}_{b}", f"{b}_{a}")]
+    # Names are of three digits, which numbers in JSON lose.
+    named = [[f"{one:03}" if isinstance(one, int) else f"{one}" for one in pair] for pair in pairs]
+    return [(name, split) for a, b in named for name in (a, b, f"{a}_{b}", f"{b}_{a}")]
 
 
 def _split_list(path: Path) -> Rows | None:
@@ -108,19 +112,22 @@ class Reader(NamedTuple):
     file_name: str  # a regular expression, compared in lower case
     read: Callable[[Path], Rows | None]  # None: a file of another kind
     lists_videos: bool  # else it only says more about videos that are there
-    layouts: Sequence[str] = tuple(LAYOUTS)  # for which it is read
 
 
-BY_INDEX = ("dfdc", "folders")
 # What one says counts before what those after it say.
 READERS = (
     Reader(r"videos\.(csv|tsv)", _table_index, lists_videos=True),
-    Reader(r"(metadata(\.min)?|dataset|labels)\.json", _json_index, True, BY_INDEX),
-    Reader(r"(labels|metadata)\.(csv|tsv)", _table_index, True, BY_INDEX),
-    Reader(r"list_of_testing_videos\.txt", _tested, False),
-    Reader(r"(train|val|test)\.json", _pairs, False),
-    Reader(r"(train|val|test)\.txt", _split_list, False),
+    Reader(r"(metadata(\.min)?|dataset|labels)\.jsonl?", _json_index, lists_videos=True),
+    Reader(r"(labels|metadata)\.(csv|tsv)", _table_index, lists_videos=True),
+    Reader(r"list_of_testing_videos\.txt", _tested, lists_videos=False),
+    Reader(r"(train|val|test)\.json", _pairs, lists_videos=False),
+    Reader(r"(train|val|test)\.txt", _split_list, lists_videos=False),
 )
+
+
+def is_list_of_videos(name: str) -> bool:
+    """Return whether a file has the name of an index that lists videos."""
+    return any(r.lists_videos and re.fullmatch(r.file_name, name.lower()) for r in READERS)
 
 
 @dataclass
@@ -135,25 +142,29 @@ class Index:
     overruled: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
-        """Return lines on what nobody finds, and on what others say."""
+        """Return lines on what nobody finds, and on what others say.
+
+        Not every name in a JSON list of pairs need be there.
+        """
+        may_lack = self.path.suffix.lower() == ".json" and len(self.lost) < len(self.rows)
         return [
             f"note: {self.path}: {counted(len(names), 'name')} {what}, such as {names[0]}"
             for names, what in (
-                (self.lost, "that no video has"),
+                ([] if may_lack else self.lost, "that no video has"),
                 (self.overruled, "of which another index file says something else, which counts"),
             )
             if names
         ]
 
 
-def apply_indexes(roots: Sequence[Node], lookup: Lookup, layout: str) -> list[Index]:
+def apply_indexes(roots: Sequence[Node], lookup: Lookup) -> list[Index]:
     """Write what the index files below `roots` say into the videos of `lookup`; return the files.
 
     Videos that they list and that were not found are added: files of other suffixes, hidden ones,
     missing ones. What a file says of the videos of its own location counts before what those of
     other locations say. Raises UserError if a file is damaged.
     """
-    indexes = [index for root in roots for index in _indexes_below(root, layout)]
+    indexes = [index for root in roots for index in _indexes_below(root)]
     said = [(index, *row) for index in indexes for row in _videos_of_rows(index, lookup)]
     for index, text, video, says in sorted(
         said, key=lambda s: s[2].location != s[0].node.root.path
@@ -163,14 +174,15 @@ def apply_indexes(roots: Sequence[Node], lookup: Lookup, layout: str) -> list[In
     return indexes
 
 
-def _indexes_below(root: Node, layout: str) -> Iterator[Index]:
+def _indexes_below(root: Node) -> Iterator[Index]:
     files = [
         (node, name) for node in root.tree() for name in node.files if INDEX_SUFFIX.search(name)
     ]
     for reader in READERS:
-        for node, name in files if layout in reader.layouts else ():
+        for node, name in files:
             matches = re.fullmatch(reader.file_name, name.lower())
-            rows = reader.read(node.path / name) if matches else None
+            is_index = matches and (node.path / name).is_file()  # a pipe would wait for a writer
+            rows = reader.read(node.path / name) if is_index else None
             if rows is not None:
                 about = node
                 while (
@@ -191,7 +203,7 @@ def _videos_of_rows(index: Index, lookup: Lookup) -> Iterator[tuple[str, Found, 
             several, videos = len(videos), [lookup.add(text, node)]
             if several:  # none of them is meant for certain
                 videos[0].problem = f"{counted(several, 'video')} have this name; give their paths"
-        if not videos and index.path.suffix.lower() != ".json":  # which name all that could be
+        if not videos:
             index.lost.append(text)
         for video in videos:
             if index.lists_videos and video.listed_in is None:

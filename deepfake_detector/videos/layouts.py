@@ -8,7 +8,6 @@ Input: a folder. Output: a tree of `Node`, each folder with what its name and th
 The folders are walked once; hidden files and folders of faces are skipped.
 """
 
-import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -16,47 +15,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from deepfake_detector.console import ArgumentError, UserError
+from deepfake_detector.console import UserError
 from deepfake_detector.videos.metadata import METADATA_NAME, check_is_folder
 from deepfake_detector.videos.vocabulary import FAKE, PAIRS_OF_NAMES, REAL, Reading, read_name
 
-# The folders by which each layout is known; --layout takes videos from these only.
-LAYOUTS = {
-    "faceforensics": ("original_sequences", "manipulated_sequences"),
-    "celebdf": ("Celeb-real", "Celeb-synthesis", "YouTube-real"),
-    "real-fake": ("real", "fake"),
-    "dfdc": (),
-    "folders": (),
-}
 PERSON_FOLDER = re.compile(r"id\d+")  # of FakeAVCeleb
-
-
-def layout_of(root: "Node") -> str:
-    """Return the name of a folder's layout, one of LAYOUTS; "folders" if it is not a known one."""
-    if METADATA_NAME in root.files and not is_faces_folder(root.path):
-        return "dfdc"
-    return next((name for name in LAYOUTS if not missing(root, name)), "folders")
-
-
-def check_layout(root: "Node", layout: str) -> None:
-    """Raise UserError if there is no such layout, or the folder does not have it."""
-    if layout not in LAYOUTS:
-        raise ArgumentError("layout", layout, f"one of {', '.join(LAYOUTS)}")
-    lacking = missing(root, layout)
-    if lacking:
-        raise UserError(f"{root.path} is not laid out as {layout}: it holds no {lacking}")
-
-
-def missing(root: "Node", layout: str) -> str:
-    """Return what a folder lacks for that layout, or an empty string."""
-    if layout == "dfdc":
-        found = any(METADATA_NAME in node.files for node in root.tree())
-        return "" if found else f"{METADATA_NAME}, nor do the folders below it"
-    names = [name for name in LAYOUTS[layout] if name.lower() not in root.names_within]
-    if layout == "real-fake":
-        return " and no ".join(f"folder {name}" for name in names)
-    # A download of the others may leave out some of the folders.
-    return f"folder {' or '.join(names)}" if names and len(names) == len(LAYOUTS[layout]) else ""
 
 
 def is_faces_folder(folder: Path) -> bool:
@@ -73,6 +36,7 @@ class Node:
     parent: "Node | None" = None
     files: list[str] = field(default_factory=list)  # sorted, without hidden ones
     folders: list["Node"] = field(default_factory=list)
+    is_closed: bool = False  # it may not be entered
 
     @cached_property
     def reading(self) -> Reading:
@@ -230,8 +194,10 @@ def _fill(node: Node, skip: Callable[[Path], bool], above: frozenset[tuple[int, 
         elif not skip(path):
             child = Node(path, node)
             node.folders.append(child)
-            with contextlib.suppress(PermissionError):  # it holds nothing that we could read
+            try:
                 _fill(child, skip, above | {this})
+            except PermissionError:
+                child.is_closed = True
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 from deepfake_detector.console import ArgumentError, UserError, counted
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.content import without_copies
-from deepfake_detector.videos.indexes import apply_indexes
-from deepfake_detector.videos.layouts import LAYOUTS, Node
+from deepfake_detector.videos.indexes import apply_indexes, is_list_of_videos
+from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.matching import FRAMES, PICTURE, VIDEO, Found, Lookup
 from deepfake_detector.videos.metadata import Video, find_source_groups, make_video
 from deepfake_detector.videos.names import give_names, know_from_names
@@ -25,6 +25,7 @@ from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
 NO_LABEL = "videos that no folder name and no index file calls real or fake"
 MAX_WORDS = 8  # of each kind in a line
 SKIPPED = "files in folders of masks, landmarks, sound"
+CLOSED = "folders that one may not enter"
 LABEL_SOURCES = ("index", "folders")
 
 
@@ -49,36 +50,33 @@ class _Location:
 
 
 def read_locations(
-    folders: Sequence[Path | str],
-    layout: str | None = None,
-    pictures: str = "auto",
-    labels: str | None = None,
+    folders: Sequence[Path | str], pictures: str = "auto", labels: str | None = None
 ) -> Listing:
     """Return the videos of all folders; unusable ones carry their problem.
 
     Each folder is walked once. Class, split and method come from index files (`indexes.py`), then
     from the names of folders (`layouts.py`, `vocabulary.py`); people and originals from index
-    files, then from file names (`names.py`). With a `layout`, one of LAYOUTS, a folder must have
-    it. `pictures` says how numbered pictures are read: "auto", "frames" or "single". `labels` says
-    what counts if an index file and a folder contradict each other, "index" or "folders"; without
-    it such a video cannot be used. Raises UserError for a folder without labels, or with
-    contradictory ones, and for a damaged index file.
+    files, then from file names (`names.py`). `pictures` says how numbered pictures are read:
+    "auto", "frames" or "single". `labels` says what counts if an index file and a folder contradict
+    each other, "index" or "folders"; without it such a video cannot be used. Raises UserError for a
+    folder without labels, or with contradictory ones, and for a damaged index file.
     """
     if pictures not in PICTURE_CHOICES:
         raise ArgumentError("pictures", pictures, f"one of {', '.join(PICTURE_CHOICES)}")
     if labels not in (None, *LABEL_SOURCES):
         raise ArgumentError("labels", labels, f"one of {', '.join(LABEL_SOURCES)}")
-    listing, locations = Listing(), _read_each_once(folders, layout, pictures)
+    listing, locations = Listing(), _read_each_once(folders, pictures)
     lookup = Lookup([video for location in locations for video in location.videos])
-    indexes = apply_indexes([location.root for location in locations], lookup, layout or "folders")
+    indexes = apply_indexes([location.root for location in locations], lookup)
     for location in locations:
         used = [index.path for index in indexes if index.node.root is location.root]
-        _describe(location, lookup.found, used, layout, listing)
+        _describe(location, lookup.found, used, listing)
     listing.notes += [note for index in indexes for note in index.notes()]
     listing.notes += _compare_with_folders(lookup.found, labels)
     listing.notes += lookup.resolve_originals()
     left_out = set(listing.without_label)
     videos = [video for video in lookup.found if video.path not in left_out]
+    listing.notes += _without_split(videos)
     know_from_names(videos)
     give_names(videos)
     made = {video: make_video(video.path, video.name, video.entry(), video.problem)
@@ -89,13 +87,9 @@ def read_locations(
     return listing
 
 
-def _read_each_once(
-    folders: Sequence[Path | str], layout: str | None, pictures: str
-) -> list[_Location]:
+def _read_each_once(folders: Sequence[Path | str], pictures: str) -> list[_Location]:
     """Return the folders as `_read_location` does, without those that lie in another one."""
-    locations = {
-        Path(folder).resolve(): _read_location(Path(folder), layout, pictures) for folder in folders
-    }
+    locations = {Path(each).resolve(): _read_location(Path(each), pictures) for each in folders}
     inner = {
         outer.joinpath(*node.parts)
         for outer, location in locations.items()
@@ -105,19 +99,19 @@ def _read_each_once(
     return [location for place, location in locations.items() if place not in inner]
 
 
-def _read_location(folder: Path, layout: str | None, pictures: str) -> _Location:
+def _read_location(folder: Path, pictures: str) -> _Location:
     """Return the videos of one folder, before any index file is read."""
     root = layouts.walk(folder)
     if layouts.is_faces_folder(folder):
         raise UserError(f"{folder} is a folder of faces; give the folder that holds their videos")
-    if layout is not None:
-        layouts.check_layout(root, layout)
     location = _Location(root, [], defaultdict(list))
-    for node in _nodes_of(root, layout):
+    for node in root.tree():
         if any(above.reading.is_skipped for above in node.lineage):
             location.left_out[SKIPPED] += [node.path / name for name in node.files]
             continue
         inside = contents(node, pictures)
+        if node.is_closed:
+            location.left_out[CLOSED].append(node.path)
         for reason, paths in inside.left_out.items():
             location.left_out[reason] += paths
         for path, kind in inside.videos:
@@ -130,15 +124,20 @@ def _describe(
     location: _Location,
     found: Sequence[Found],
     used: Sequence[Path],
-    layout: str | None,
     listing: Listing,
 ) -> None:
-    """Add to the listing what a location holds, how it was read, and what is left out of it."""
+    """Add to the listing what a location holds, how it was read, and what is left out of it.
+
+    Raises UserError if nothing has a label, or the names of folders contradict each other.
+    """
     root = location.root
     of_location = [video for video in found if video.node.root is root]
-    kept, without_label = _by_label(of_location, layout)
+    kept = [video for video in of_location if video.label is not None or video.listed_in]
+    without_label = [video for video in of_location if video not in set(kept)]
+    for contradiction in filter(None, (video.node.contradiction() for video in without_label)):
+        raise UserError(contradiction)
     if not kept and not used:
-        raise UserError(_why_unknown(root.path, without_label))
+        raise UserError(_why_unknown(root, without_label))
     listed = {video.path for video in kept} | set(used)
     left_out = {
         why: [path for path in paths if path not in listed]
@@ -147,7 +146,7 @@ def _describe(
     left_out[NO_LABEL] = [video.path for video in without_label]
     listing.without_label += left_out[NO_LABEL]
     listing.left_out += left_out_lines(root.path, left_out)
-    listing.lines.append(_understood(root, layout, kept, used))
+    listing.lines.append(_understood(root, kept, used))
     frames = [video.path for video in kept if video.kind == FRAMES]
     if frames:
         listing.notes.append(
@@ -197,71 +196,57 @@ def _compare_with_folders(found: Sequence[Found], labels: str | None) -> list[st
     ][: len(moved)]
 
 
-def _why_unknown(folder: Path, without_label: Sequence[Path | Found]) -> str:
+def _without_split(videos: Sequence[Found]) -> list[str]:
+    """Return a note on videos in folders of no split, next to folders that say one."""
+    said = {video.node.root for video in videos if video.node.split}
+    others = [
+        video
+        for video in videos
+        if not (video.said.get("split") or video.node.split)
+        and (video.node.root in said or video.node.contradiction("splits"))
+    ]
+    return [
+        f"note: {counted(len(others), 'video')} in folders that name no split, or two, taken as "
+        f"train, such as {others[0].path}"
+    ] if others else []  # fmt: skip
+
+
+def _why_unknown(root: Node, without_label: Sequence[Found]) -> str:
     """Return in a sentence why none of the videos in a folder has a label, and what to do."""
     if not without_label:
-        return f"{folder} holds no videos; give a folder of videos"
+        return f"{root.path} holds no videos; give a folder of videos"
+    unused = [name for name in root.files if is_list_of_videos(name)]
+    but = f", and {unused[0]} has no column or key path" if unused else ""
     return (
-        f"nothing says what is real and what is fake in {folder}, which holds "
-        f"{counted(len(without_label), 'video')}; name its folders so, such as real and fake, or "
-        f"list the videos in a {folder / 'videos.csv'}, see docs/data.md"
+        f"nothing says what is real and what is fake in {root.path}, which holds "
+        f"{counted(len(without_label), 'video')}{but}; name its folders so, such as real and fake, "
+        f"or list the videos in a {root.path / 'videos.csv'}, see docs/data.md"
     )
 
 
-def _by_label(found: Sequence[Found], layout: str | None) -> tuple[list[Found], list[Found]]:
-    """Return the videos that have a label or stand in an index file, and the others.
-
-    Raises UserError where the names of folders contradict each other.
-    """
-    kept: list[Found] = []
-    without_label: list[Found] = []
-    for video in found:
-        if layout and LAYOUTS[layout] and video.node.lineage:
-            video.said.setdefault("label", next(iter(video.node.lineage[0].classes)))
-        by_words = layout != "dfdc" and video.label is not None
-        (kept if by_words or video.listed_in else without_label).append(video)
-    for video in without_label:
-        if layout is None and video.node.contradiction():
-            raise UserError(video.node.contradiction())
-    return kept, without_label
-
-
-def _nodes_of(root: Node, layout: str | None) -> list[Node]:
-    """Return the folders whose videos count: all, or those by which the layout is known."""
-    names = {name.lower() for name in LAYOUTS[layout]} if layout else set()
-    return [n for n in root.tree() if not names or (n.parts and n.parts[0].lower() in names)]
-
-
-def _understood(root: Node, layout: str | None, kept: Sequence[Found], used: Sequence[Path]) -> str:
+def _understood(root: Node, kept: Sequence[Found], used: Sequence[Path]) -> str:
     """Return in one line what a location holds and how it was read."""
     kinds = Counter(video.kind for video in kept)
-    names = {
-        VIDEO: ("video", "videos"),
-        PICTURE: ("single picture", "single pictures"),
-        FRAMES: ("folder of frames", "folders of frames"),
-    }
-    parts = [", ".join(counted(kinds[k], *words) for k, words in names.items() if kinds[k])]
-    by_words = [video for video in kept if "label" not in video.said]
+    plurals = {VIDEO: "videos", PICTURE: "single pictures", FRAMES: "folders of frames"}
+    counts = [counted(kinds[kind], kind, plurals[kind]) for kind in plurals if kinds[kind]]
     words = {
         "folder words": [
             node.path.name
-            for video in by_words
+            for video in kept
+            if "label" not in video.said
             for node in video.node.deciding("classes")[:1]
             or [n for n in video.node.lineage if n.reading.is_method]
         ],
-        "splits": [
-            str(video.split) for video in kept if video.said.get("split") or video.node.split
-        ],
+        "splits": [str(v.split) for v in kept if v.said.get("split") or v.node.split],
         "index": [path.name for path in used],
     }
+    parts = [", ".join(counts)]
     for name, values in words.items():
-        most = [value for value, _ in Counter(values).most_common(MAX_WORDS)]
-        more = f" and {len(set(values)) - MAX_WORDS} more" if len(set(values)) > MAX_WORDS else ""
-        if most:
-            parts.append(f"{name} {', '.join(sorted(most))}{more}")
-    return (
-        f"{root.path}: layout {layout or layouts.layout_of(root)}; {'; '.join(filter(None, parts))}"
-    )
+        different = sorted(set(values))
+        more = f" and {len(different) - MAX_WORDS} more" if len(different) > MAX_WORDS else ""
+        if different:
+            parts.append(f"{name} {', '.join(different[:MAX_WORDS])}{more}")
+    return f"{root.path}: {'; '.join(filter(None, parts))}"
 
 
 def select_videos(
@@ -270,60 +255,39 @@ def select_videos(
     seed: int = 0,
     shard: tuple[int, int] = (1, 1),
 ) -> list[Video]:
-    """Return the videos to process: choose `num_vids` of each class, take the shard.
+    """Return the videos to process: at most `num_vids` of each class, and of these the shard.
 
-    Raises UserError where there are none, or where `num_vids` is below 1.
+    `num_vids` are chosen at random, by seed, of those whose file is there; None keeps all. Unusable
+    entries are always kept, so that they show up in the manifest. The shard (i, n) is every n-th
+    source group, starting with number i, from 1: n machines can share the work, and a video and
+    everything made from it stay together. Raises UserError where there are no videos, and for a
+    number or a shard out of range.
     """
+    part, parts = parse_shard("{}/{}".format(*shard))
     if num_vids is not None and num_vids < 1:
         raise ArgumentError("num_vids", num_vids, "at least 1, or left out for all")
-    chosen = choose_videos(videos, num_vids, seed)
+    chosen = list(videos)
+    if num_vids is not None:
+        chosen = [video for video in videos if video.problem]
+        for label in (0, 1):
+            of_class = [v for v in videos if not v.problem and v.label == label and v.path.exists()]
+            chosen += random.Random(seed).sample(of_class, min(num_vids, len(of_class)))
     if not chosen:
         why = "none of the videos that are listed is there"
         raise UserError(
             f"no video to process: {why if videos else 'the index files list none'}; check "
             "--location"
         )
-    return take_shard(chosen, *shard)
-
-
-def choose_videos(videos: Sequence[Video], num_vids: int | None, seed: int) -> list[Video]:
-    """Return at most `num_vids` videos of each class, chosen at random by seed, sorted by name.
-
-    Only videos whose file exists are chosen. None keeps all, also those without a file. Unusable
-    entries are always kept, so that they show up in the manifest.
-    """
-    if num_vids is None:
-        return list(videos)
-    chosen = [video for video in videos if video.problem]
-    for label in (0, 1):
-        of_class = [v for v in videos if not v.problem and v.label == label and v.path.exists()]
-        chosen += random.Random(seed).sample(of_class, min(num_vids, len(of_class)))
-    return sorted(chosen, key=lambda video: video.name)
-
-
-def take_shard(videos: Sequence[Video], part: int, parts: int) -> list[Video]:
-    """Return the videos of every `parts`-th source group, starting with number `part`, from 1.
-
-    All parts together are all videos, each once, so that `parts` machines can share the work. A
-    video and everything made from it stay together. Raises UserError for a part out of range.
-    """
-    check_shard(part, parts, f"{part}/{parts}")
-    source_group = find_source_groups({video.name: video.entry for video in videos})
-    taken = set(sorted(set(source_group.values()))[part - 1 :: parts])
-    return [video for video in videos if source_group[video.name] in taken]
+    group_of = find_source_groups({video.name: video.entry for video in chosen})
+    taken = set(sorted(set(group_of.values()))[part - 1 :: parts])
+    by_name = sorted(chosen, key=lambda video: video.name)
+    return [video for video in by_name if group_of[video.name] in taken]
 
 
 def parse_shard(text: str) -> tuple[int, int]:
     """Return (2, 8) for "2/8"; raises UserError for a text that is no such part."""
     part, _, parts = text.partition("/")
-    if not (part.isdecimal() and parts.isdecimal()):
-        part = parts = "0"
-    check_shard(int(part), int(parts), text)
-    return int(part), int(parts)
-
-
-def check_shard(part: int, parts: int, text: str) -> None:
-    """Raise UserError unless `part` is 1 to `parts`; `text` is what the user wrote."""
-    if not 1 <= part <= parts:
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         rule = "a part and the number of parts, such as 2/8 for the second of eight"
         raise ArgumentError("shard", text, rule)
+    return int(part), int(parts)

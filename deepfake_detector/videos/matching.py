@@ -11,11 +11,12 @@ from functools import cached_property
 from pathlib import Path
 
 from deepfake_detector.console import counted
+from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.text import parts_of
-from deepfake_detector.videos.vocabulary import FAKE, VIDEO_SUFFIXES, read_name
+from deepfake_detector.videos.vocabulary import FAKE, REAL, VIDEO_SUFFIXES, read_name
 
-VIDEO, PICTURE, FRAMES = "video", "picture", "folder of frames"
+VIDEO, PICTURE, FRAMES = "video", "single picture", "folder of frames"
 
 
 @dataclass(eq=False)
@@ -103,8 +104,9 @@ class Lookup:
 
         The folders of the path must be the last ones of the video's, or the other way round,
         whatever their case and without those that say nothing, such as `videos`. A suffix may be
-        missing. Of several videos those below the index file come first, then those of its
-        location, then those of exactly this name.
+        missing, and a picture means the folder of frames that it is in. Of several videos those
+        below the index file come first, then those of its location, then those of exactly this
+        path, then those of exactly this name.
         """
         if not isinstance(text, str) or "\0" in text:
             return []
@@ -133,9 +135,12 @@ class Lookup:
                 video.location == location and video.parts[: len(node.parts)] == node.parts
             ),
             lambda video: video.location == location,
+            lambda video: video.parts[-len(parts) :] == parts,
             lambda video: video.parts[-1] == last,
         ):
             found = [video for video in found if is_nearer(video)] or found
+        if not found and above and is_picture(Path(last)):  # of a folder of frames?
+            return [v for v in self.match("/".join(parts[:-1]), node) if v.kind == FRAMES]
         return found
 
     def resolve_originals(self) -> list[str]:
@@ -154,10 +159,12 @@ class Lookup:
                     lost.append(str(text))
                 elif matches[0].is_fake:
                     fakes.append(str(text))
+                    if video.label == REAL:
+                        video.problem = f"it is labelled REAL, and its original, {text}, FAKE"
         return [
             f"note: {counted(len(names), 'original')} {what}, such as {min(names)}"
             for names, what in (
-                (lost, "named in index files, and not found"),
+                (lost, "named in index files, and not found, or several are"),
                 (fakes, "named in index files, and a fake"),
             )
             if names

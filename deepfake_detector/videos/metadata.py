@@ -21,6 +21,7 @@ RESERVED_NAMES = frozenset({METADATA_NAME, "manifest.csv", "settings.json"})
 RESERVED_HIDDEN = re.compile(r"\.(lock|work-.*|partial\..*)", re.DOTALL)
 # The folders of further faces of a video are named so: a.mp4#1.
 FURTHER_FACE = re.compile(r"#[0-9]+\Z")
+FURTHER_ORIGINALS = "further_originals"  # key of a video whose copies name other originals
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,10 @@ def find_source_groups(metadata: Mapping[str, Mapping]) -> dict[str, str]:
     Chains of originals count. Further faces of a video belong to its source group.
     """
     relatives = {
-        name: [str(entry[key]) for key in ("original", "video") if entry.get(key)]
+        name: [
+            *(str(entry[key]) for key in ("original", "video") if entry.get(key)),
+            *entry.get(FURTHER_ORIGINALS, ()),
+        ]
         for name, entry in metadata.items()
     }
     return connected_groups(relatives)

@@ -67,11 +67,12 @@ def decoded(content: bytes) -> str:
 
 
 def read_json(path: Path) -> object:
-    """Return the content of a JSON file; raises UserError if it is not JSON."""
+    """Return the content of a JSON file, a list for JSON Lines; raises UserError if damaged."""
+    text = read_text(path).strip()
+    if path.suffix.lower() == ".jsonl":
+        text = f"[{','.join(filter(str.strip, text.splitlines()))}]"
     try:
-        return json.loads(
-            read_text(path), parse_constant=lambda _: None, object_pairs_hook=_object_of
-        )
+        return json.loads(text, parse_constant=lambda _: None, object_pairs_hook=_object_of)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}: {error.msg}"
     except RecursionError:
@@ -97,7 +98,8 @@ def read_table(path: Path) -> tuple[list[str], list[Pairs]]:
     text = re.sub(r"\A\s*sep=.\s+", "", read_text(path))  # which Excel writes, and reads
     separator = max(SEPARATORS, key=text.lstrip().partition("\n")[0].count)
     try:
-        table = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        file = io.StringIO(text, newline="")
+        table = csv.reader(file, delimiter=separator, skipinitialspace=True)
         lines = [[cell.strip() for cell in line] for line in table]
     except csv.Error as error:
         raise UserError(f"{path} is not a table: {error}; correct it or leave it out") from error

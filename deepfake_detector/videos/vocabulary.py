@@ -10,6 +10,7 @@ A name is cut into whole words at everything that is no letter and before a capi
 """
 
 import functools
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -28,10 +29,14 @@ CLASSES = {
         generated"""),
 }
 SPLITS = {
-    "train": _words("train training trn"),
-    "validation": _words("val valid validation dev"),
-    "test": _words("test testing tst"),
+    "train": _words("train training trn trainset"),
+    "validation": _words("val valid validation dev valset devset"),
+    "test": _words("test testing tst testset eval evaluation evalset"),
 }
+# The word behind one of these means the other class: not_fake, non-manipulated.
+NEGATIONS = _words("no non not")
+# With one of these a name may mean either class: is_fake_0, fake_false.
+UNCLEAR = _words("is false true")
 # Words that may stand next to those above without a meaning of their own.
 NEUTRAL = _words(
     """video videos clip clips movie movies sequence sequences frame frames image images img imgs
@@ -99,13 +104,23 @@ def read_name(name: str) -> Reading:
         return Reading(frozenset(special), says_nothing_else=True)
     if joined in QUALITIES:
         return Reading(quality=joined, says_nothing_else=True)
-    classes, splits = _said(CLASSES, words), _said(SPLITS, words)
+    classes, splits = _classes_of(found), _said(SPLITS, words)
     if joined in METHODS:
         return Reading(classes - {REAL}, is_method=True)  # Real3DPortrait makes fakes
     known = NEUTRAL.union(*CLASSES.values(), *SPLITS.values())
     if words & SKIPPED and words <= SKIPPED | known and not words <= known:
         return Reading(is_skipped=True)
     return Reading(classes, splits, says_nothing_else=words <= known)
+
+
+def _classes_of(words: list[str]) -> frozenset[str]:
+    """Return the classes that a name of these words says; both if it is not clear which."""
+    both, said = frozenset(CLASSES), frozenset[str]()
+    for before, word in itertools.pairwise(["", *words]):
+        of_word = _said(CLASSES, {word})
+        said |= both - of_word if of_word and before in NEGATIONS else of_word
+    is_unclear = not UNCLEAR.isdisjoint(words) or (said == {REAL} and not METHODS.isdisjoint(words))
+    return both if said and is_unclear else said
 
 
 def _said(table: dict[str, frozenset[str]], words: set[str]) -> frozenset[str]:

@@ -55,10 +55,11 @@ def test_a_cluster_gives_the_same_faces_also_when_a_worker_is_killed(
 ):
     address, workers = cluster
     out = tmp_path / "faces"
-    words = ["--location", videos, "--save-path", out, "--face-size", "64"]
+    # The folders that the workers are in are others.
+    words = ["--location", videos.name, "--save-path", out, "--face-size", "64"]
     run = subprocess.Popen(
-        [sys.executable, "processing.py", *map(str, words), "--scheduler", address],
-        cwd=ROOT,
+        [sys.executable, str(ROOT / "processing.py"), *map(str, words), "--scheduler", address],
+        cwd=videos.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

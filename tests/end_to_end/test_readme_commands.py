@@ -29,7 +29,7 @@ def run(*words, cwd=ROOT):
 def work(tmp_path_factory) -> Path:
     """What the demo's first three commands leave behind, on a smaller set; trained on clips alone,
     because single frames would trace the network once more."""
-    short = ("--frame-epochs", 0, "--min-steps", 1, "--img-size", 128)
+    short = ("--frame-epochs", 0, "--min-steps", 1, "--img-size", 128, "--architecture", "baseline")
     work = tmp_path_factory.mktemp("demo")
     videos, faces, out = work / "videos", work / "faces", work / "run"
     run("sample_data.py", "--out", videos, "--num-people", 8, "--seconds", 0.4)

@@ -20,10 +20,11 @@ from deepfake_detector.files import remove_dead_folders
 
 
 def test_a_run_that_was_killed_is_finished_by_the_same_command(
-    sample_videos, tmp_path, sample_faces
+    sample_videos, tmp_path, sample_faces, capsys
 ):
     out = tmp_path / "faces"
     processing.processing(sample_videos, out, face_size=64, num_vids=3)
+    assert "was stopped" not in capsys.readouterr().out
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.jpeg")}
     half_done = out / ".work-killed" / "person_000"
     half_done.mkdir(parents=True)
@@ -31,6 +32,7 @@ def test_a_run_that_was_killed_is_finished_by_the_same_command(
     with (out / "manifest.csv").open("ab") as file:
         file.write(b"\xff\xfe,,\nperson_001.mp4,somewhere,o")  # the line the kill cut short
     processing.processing(sample_videos, out, face_size=64)
+    assert "an earlier run was stopped; what it had finished is kept" in capsys.readouterr().out
     finished, expected = tree(out), tree(sample_faces)
     finished.pop("manifest.csv"), expected.pop("manifest.csv")
     assert finished == expected

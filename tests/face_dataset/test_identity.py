@@ -128,6 +128,16 @@ def test_other_content_under_a_known_name_and_size_is_made_again(videos, run, co
     assert run.labels == LABELS
 
 
+def test_other_content_of_the_same_size_and_time_is_made_again(videos, run, contents):
+    """Archives give their files one time, so `cp -p` and `tar` leave no newer one."""
+    run(videos)
+    before = (videos / "real/a.mp4").stat()
+    (videos / "real/a.mp4").write_bytes(contents[4])
+    os.utime(videos / "real/a.mp4", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run(videos) == ["real__a.mp4"]
+    assert run.rows["real__a.mp4"]["content"] == content_of(videos / "real/a.mp4")
+
+
 def test_a_run_killed_before_a_replaced_video_leaves_no_old_faces_in_the_index(
     videos, run, contents, monkeypatch
 ):
@@ -193,6 +203,7 @@ def test_labels_corrected_after_extraction_are_those_of_the_next_run(videos, run
     assert run.labels == entries
     write_metadata(videos / "real", {"a.mp4": F, "b.mp4": "UNSURE"})
     run(videos / "real")
+    assert "1 video of another label than in the last run, such as a.mp4, now FAKE" in run.said
     assert run.labels == {"a.mp4": F}
     assert run.rows["b.mp4"]["status"] == "invalid_entry"
     write_metadata(videos / "real", {"a.mp4": {"label": F, "split": "test"}, "b.mp4": R})

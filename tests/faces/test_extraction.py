@@ -13,7 +13,7 @@ import sample_data
 from deepfake_detector.console import UserError
 from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.face_tracks import list_faces
-from deepfake_detector.faces import crop_buffer, extraction, following
+from deepfake_detector.faces import crop_buffer, following
 from deepfake_detector.faces.following import split
 
 
@@ -24,14 +24,13 @@ def boxes_of(folder: Path) -> list[dict]:
 @pytest.fixture
 def readings(monkeypatch) -> list[Path]:
     """The videos opened, once for each time."""
-    opened, real_reader = [], extraction.open_video
+    opened, real_reader = [], following.open_video
 
     def open_and_note(path):
         opened.append(path)
         return real_reader(path)
 
-    for module in (extraction, following):
-        monkeypatch.setattr(module, "open_video", open_and_note)
+    monkeypatch.setattr(following, "open_video", open_and_note)
     return opened
 
 
@@ -52,34 +51,29 @@ def write_real(folder: Path, frames: np.ndarray, fps: int = 25) -> Path:
 # Read once
 
 
-def test_a_video_is_read_once_also_where_the_face_pauses(tmp_path, head_frames, readings):
-    frames = with_a_pause(np.concatenate([head_frames] * 2), 20, 28)
-    videos = write_real(tmp_path / "videos", frames)
+def test_a_video_with_a_steady_face_is_read_once(tmp_path, head_frames, readings):
+    videos = write_real(tmp_path / "videos", np.concatenate([head_frames] * 2))
     (row,) = processing.processing(videos, tmp_path / "faces")
-    assert row["status"] == "ok"
-    assert row["averaged"] >= 6
+    assert (row["status"], row["averaged"]) == ("ok", 0)
     assert readings == [videos / "a.mp4"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("which", "pause"), [("main", (20, 70)), ("all", (0, 6)), ("all", (20, 28))]
-)
+@pytest.mark.parametrize(("which", "pause"), [("main", (15, 40)), ("all", (20, 28))])
 def test_crops_kept_while_reading_are_those_of_a_second_reading(
-    tmp_path, head_frames, monkeypatch, readings, which, pause
+    tmp_path, head_frames, monkeypatch, which, pause
 ):
     """What is foreseen saves time and changes nothing, however little memory there is for it."""
-    frames = with_a_pause(np.concatenate([head_frames] * 3), *pause)
+    frames = with_a_pause(np.concatenate([head_frames] * 2), *pause)
     videos = write_real(tmp_path / "videos", frames)
     results = []
-    for name, max_bytes in (("all", 192 << 20), ("some", 1 << 20), ("none", 0)):
+    for name, max_bytes in (("all", 192 << 20), ("some", 1 << 20)):
         monkeypatch.setattr(crop_buffer, "MAX_BYTES", max_bytes)
         processing.processing(videos, tmp_path / name, faces=which)
-        assert len(boxes_of(tmp_path / name / "a.mp4")) == 75
+        assert len(boxes_of(tmp_path / name / "a.mp4")) == 50
         results.append(tree(tmp_path / name))
         del results[-1]["manifest.csv"]
-    assert results[0] == results[1] == results[2]
-    assert len(readings) == 5  # twice where not everything was kept
+    assert results[0] == results[1]
 
 
 # Several faces
@@ -197,6 +191,21 @@ def test_windows_count_from_the_start_of_the_video_also_after_a_gap_in_its_clock
     assert windows == [(0, [0, 1]), (10, [2]), (15, [3])]
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_video_that_is_turned_without_saying_so_gives_upright_faces(
+    tmp_path, head_frames, quarters
+):
+    """Players show it lying on its side; the cascades found a chin, or nothing."""
+    write_real(tmp_path / "upright", head_frames)
+    write_real(tmp_path / "turned", np.rot90(head_frames, quarters, axes=(1, 2)))
+    (row,) = processing.processing(tmp_path / "turned", tmp_path / "faces")
+    assert (row["status"], row["turned"]) == ("ok", 90 * quarters)
+    assert row["reason"] == f"turned by {90 * quarters} degrees to show the people upright"
+    processing.processing(tmp_path / "upright", tmp_path / "same")
+    found, same = (boxes_of(tmp_path / name / "a.mp4")[9] for name in ("faces", "same"))
+    assert all(abs(float(found[side]) - float(same[side])) <= 6 for side in "xywh")
+
+
 # Pictures
 
 
@@ -230,8 +239,8 @@ def test_photographs_and_folders_of_frames_are_videos(tmp_path, pictures):
     (box,) = boxes_of(faces / "real__photo.png")
     assert (box["frame"], box["time_sec"], box["source"]) == ("0", "0.000", "detected")
     times_sec = [float(box["time_sec"]) for box in boxes_of(faces / "real__clip_1")]
-    assert times_sec == pytest.approx(np.arange(13) / 25)
-    assert [(t.num_frames, t.is_photograph) for t in list_faces(faces)] == [(13, False), (1, True)]
+    assert times_sec == pytest.approx(np.arange(12) / 25)  # the last one is of another shot
+    assert [(t.num_frames, t.is_photograph) for t in list_faces(faces)] == [(12, False), (1, True)]
 
 
 def test_faces_taken_as_they_are_need_no_detection(tmp_path, pictures, capsys):

@@ -6,7 +6,8 @@ import pytest
 from conftest import write_metadata
 
 from deepfake_detector.videos.content import PART_BYTES, content_of, stamp_of
-from deepfake_detector.videos.listing import Listing, choose_videos, read_locations
+from deepfake_detector.videos.listing import Listing, read_locations, select_videos
+from deepfake_detector.videos.metadata import find_source_groups
 
 
 def write(root: Path, contents: dict[str, str]) -> Path:
@@ -63,10 +64,10 @@ def test_copies_are_one_video_with_the_shortest_name_and_are_counted(tmp_path):
     (tmp_path / "train" / "real").symlink_to(tmp_path / "real")
     listing = read_locations([tmp_path])
     assert names_of(listing) == ["fake__c.mp4", "real__a.mp4"]
-    assert listing.notes == [
+    assert listing.notes[-1] == (
         "note: 3 videos are copies of others and left out, such as real__a (1).mp4, the same as "
         "real__a.mp4"
-    ]
+    )
 
 
 def test_a_copy_of_a_test_video_is_not_trained_on(tmp_path):
@@ -92,6 +93,21 @@ def test_the_video_that_is_kept_has_the_people_of_its_copies_and_is_the_original
     real, fake = read_locations([tmp_path]).videos
     assert (real.name, real.entry["people"]) == ("a.mp4", ["Ann", "Bob"])
     assert fake.entry["original"] == "a.mp4"
+
+
+def test_what_is_known_of_any_copy_keeps_it_on_the_side_of_its_original(tmp_path):
+    """The copy with the shorter name had no original, and the fake left its source group."""
+    write(tmp_path, {"real/a.mp4": "A", "real/b.mp4": "B", "real/c.mp4": "C"})
+    write(tmp_path, {"fake/x.mp4": "X", "fake/a_1.mp4": "X", "fake/b_1.mp4": "X"})
+    index = "path,people,group\nfake/b_1.mp4,Bob,g\nfake/x.mp4,,h\nfake/a_1.mp4,Ann,\n"
+    (tmp_path / "videos.csv").write_text(index)
+    entries = {video.name: video.entry for video in read_locations([tmp_path]).videos}
+    fake = entries["fake__x.mp4"]
+    assert (fake["original"], fake["further_originals"]) == ("real__a.mp4", ["real__b.mp4"])
+    assert (fake["group"], fake["people"]) == ("h", ["Ann", "Bob", "group g"])
+    groups = find_source_groups(entries)
+    assert groups["real__a.mp4"] == groups["real__b.mp4"] == groups["fake__x.mp4"]
+    assert groups["real__c.mp4"] == "real__c.mp4"
 
 
 def test_copies_in_two_locations_are_one_video_in_any_order(tmp_path):
@@ -129,7 +145,7 @@ def test_num_vids_is_per_class_reproducible_and_takes_only_videos_that_are_there
     write(tmp_path, {name: name for name in names})
     write_metadata(tmp_path, {name: name[:4].upper() for name in [*names, "real_lost.mp4"]})
     videos = read_locations([tmp_path]).videos
-    chosen = choose_videos(videos, 4, seed=3)
+    chosen = select_videos(videos, 4, seed=3)
     assert sorted(video.label for video in chosen) == [0] * 4 + [1] * 4
-    assert chosen == choose_videos(videos, 4, seed=3) != choose_videos(videos, 4, seed=4)
-    assert "real_lost.mp4" not in [v.name for v in choose_videos(videos, 7, seed=0)]
+    assert chosen == select_videos(videos, 4, seed=3) != select_videos(videos, 4, seed=4)
+    assert "real_lost.mp4" not in [v.name for v in select_videos(videos, 7, seed=0)]

@@ -45,6 +45,9 @@ def known(videos: dict[str, Video], key: str) -> dict[str, object]:
         ("real-vs-fake/real", "real-vs-fake/fake"),
         ("FFIW10K-v1-release/source/train/videos", "FFIW10K-v1-release/target/train/videos"),
         ("source_videos/W136/light_up", "manipulated_videos/end_to_end"),
+        ("not_fake", "fake"),
+        ("non-manipulated", "manipulated"),
+        ("NoDeepfake", "not real"),
     ],
 )
 def test_class_folders_are_known_by_whole_words(tmp_path, real, fake):
@@ -63,6 +66,20 @@ def test_a_split_above_the_classes_is_the_official_split(tmp_path, val):
     assert len({video.name for video in found.values()}) == 6
 
 
+@pytest.mark.parametrize("name", ["eval", "Testset", "Evaluation set"])
+def test_a_folder_of_test_videos_by_another_word_is_not_trained_on(tmp_path, name):
+    found = videos_of(tmp_path, "train/real/a.mp4", "train/fake/b.mp4", f"{name}/fake/c.mp4")
+    assert list(known(found, "split").values()).count("test") == 1
+
+
+def test_folders_of_no_split_next_to_folders_of_splits_are_named(tmp_path):
+    make_files(tmp_path, "train/real/a.mp4", "unseen/fake/b.mp4", "test-dev/fake/c.mp4")
+    (note,) = read_locations([tmp_path]).notes
+    assert note.startswith("note: 2 videos in folders that name no split, or two, taken as train")
+    make_files(tmp_path / "other", "real/a.mp4", "fake/b.mp4")
+    assert not read_locations([tmp_path / "other"]).notes
+
+
 def test_method_folders_next_to_original_are_fakes_of_that_method(tmp_path):
     """As in the copy of FaceForensics++ c23 on Kaggle."""
     methods = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]
@@ -79,6 +96,8 @@ def test_method_folders_next_to_original_are_fakes_of_that_method(tmp_path):
         ("my_fakes/real_person/a.mp4", "'my_fakes' says fake, 'real_person' says real"),
         ("real_and_fake/a.mp4", "'real_and_fake' says fake and real"),
         ("train/real/test/b.mp4", "'train' says train, 'test' says test"),
+        ("is_fake_0/a.mp4", "'is_fake_0' says fake and real"),
+        ("faceswap_of_original/a.mp4", "'faceswap_of_original' says fake and real"),
     ],
 )
 def test_folders_that_contradict_each_other_are_shown_with_what_was_read(tmp_path, path, sentence):
@@ -98,7 +117,7 @@ def test_folders_that_say_nothing_are_left_out_counted_and_named(tmp_path):
     make_files(tmp_path, "real/a.mp4", "fake/b.mp4", "surreal/c.mp4", "extra/d.mkv", "masks/e.mp4")
     listing = read_locations([tmp_path])
     assert [video.name for video in listing.videos] == ["fake__b.mp4", "real__a.mp4"]
-    assert listing.lines == [f"{tmp_path}: layout real-fake; 2 videos; folder words fake, real"]
+    assert listing.lines == [f"{tmp_path}: 2 videos; folder words fake, real"]
     assert [line.split("left out: ")[1] for line in listing.left_out] == [
         "1 (.mp4 1): masks/e.mp4",
         "2 (.mkv 1, .mp4 1): extra/d.mkv, surreal/c.mp4",
@@ -109,6 +128,7 @@ def test_folders_that_say_nothing_are_left_out_counted_and_named(tmp_path):
     ("paths", "sentence"),
     [
         (["a.mp4", "holiday/b.mp4"], "nothing says what is real .*, which holds 2 videos; name"),
+        (["a.mp4", "labels.csv"], "holds 1 video, and labels.csv has no column or key path; name"),
         ([], "holds no videos; give a folder of videos"),
         (["a/000.jpeg", "settings.json", "manifest.csv", "metadata.json"], "is a folder of faces"),
     ],
@@ -137,7 +157,7 @@ def faceforensics(root: Path) -> Path:
 
 
 def test_faceforensics_names_tell_method_original_and_people(tmp_path):
-    assert layouts.layout_of(layouts.walk(faceforensics(tmp_path))) == "faceforensics"
+    faceforensics(tmp_path)
     found = {video.path.name: video for video in list_videos([tmp_path])}
     known = {
         name: (video.entry.get("method"), video.entry["original"], video.entry["people"])
@@ -167,6 +187,18 @@ def test_official_faceforensics_splits_mark_originals_and_fakes(tmp_path, place)
     (tmp_path / place / "test.json").write_text('{"000": "003"}')
     with pytest.raises(UserError, match=r"test.json is not a JSON list of pairs such as"):
         list_videos([tmp_path])
+
+
+def test_a_list_of_pairs_of_numbers_is_not_lost(tmp_path):
+    """[[0, 3]] was a list of no video, and its test videos were trained on."""
+    faceforensics(tmp_path)
+    (tmp_path / "test.json").write_text("[[0, 3], [998, 999]]")
+    listing = read_locations([tmp_path])
+    splits = {video.path.name: video.entry["split"] for video in listing.videos}
+    assert splits["000.mp4"] == splits["000_003.mp4"] == "test"
+    assert not listing.notes
+    (tmp_path / "test.json").write_text('[["a", "b"]]')
+    assert "4 names that no video has, such as a" in read_locations([tmp_path]).notes[0]
 
 
 def test_celeb_df_names_recur_in_every_method_and_the_testing_list_marks_videos(tmp_path):
@@ -226,19 +258,6 @@ def test_plain_real_and_fake_folders_pair_fakes_with_real_videos_by_name(tmp_pat
     ]
 
 
-def test_a_given_layout_knows_the_class_by_its_own_folders_and_takes_no_others(tmp_path):
-    make_files(tmp_path, "real/a.mp4", "fake/real/b.mp4", "fakes/c.mp4")
-    write_metadata(tmp_path, {"d.mp4": "REAL"})
-    videos = list_videos([tmp_path], "real-fake")
-    assert [(v.name, v.label) for v in videos] == [("fake__real__b.mp4", 1), ("real__a.mp4", 0)]
-    for layout, lacking in (
-        ("faceforensics", "holds no folder original_sequences or manipulated_sequences"),
-        ("kinetics", "layout is 'kinetics'; it must be one of .*dfdc"),
-    ):
-        with pytest.raises(UserError, match=lacking):
-            list_videos([tmp_path], layout)
-
-
 # Files, pictures, folders of frames
 
 
@@ -284,6 +303,22 @@ def test_loops_of_links_end_and_folders_are_as_deep_as_they_are(tmp_path):
     (tmp_path / "fake" / "self").symlink_to("self")
     names = [video.path.name for video in list_videos([tmp_path])]
     assert names == ["b.mp4", "a.mp4"]
+
+
+def test_a_folder_one_may_not_enter_is_named_and_costs_no_other(tmp_path, monkeypatch):
+    make_files(tmp_path, "real/a.mp4", "fake/b.mp4", "fake/private/c.mp4")
+    real_scandir = layouts.os.scandir
+
+    def refuse(path):  # root may enter any
+        if path.name == "private":
+            raise PermissionError(13, "Permission denied", path)
+        return real_scandir(path)
+
+    monkeypatch.setattr(layouts.os, "scandir", refuse)
+    listing = read_locations([tmp_path])
+    assert len(listing.videos) == 2
+    assert "folders that one may not enter, left out: 1" in listing.left_out[0]
+    assert listing.left_out[0].endswith("fake/private")
 
 
 # For predict.py

@@ -55,11 +55,13 @@ JSON = '{"a.mp4": "REAL", "b.mp4": "FAKE"}'
         (TABLE.encode("utf-16-le"), "videos.csv"),
         (TABLE.replace("\nb", "\n\ufeffb"), "videos.csv"),  # two files put one behind the other
         (TABLE.replace("path", "File Name").replace("label", "is-fake"), "metadata.csv"),
-        ('path;label;note\n"a.mp4";real;"x;y"\n\n;;\n"b.mp4";fake\n', "videos.csv"),
+        ('path; label; note\n"a.mp4"; "real"; "x;y"\n\n;;\n"b.mp4"; fake\n', "videos.csv"),
         (JSON.encode("utf-8-sig"), "metadata.json"),
         (JSON.encode("utf-16"), "metadata.json"),
         ('[{"file": "a.mp4", "modify_video": false}, {"file": "b.mp4", "target": 1}]',
          "metadata.json"),
+        ('{"file_name": "a.mp4", "label": 0}\n\n{"file_name": "b.mp4", "label": 1}\n',
+         "metadata.jsonl"),
         ('{"a": {"label": "REAL", "original": NaN}, "b": {"label": "FAKE"}}', "labels.json"),
     ],
 )  # fmt: skip
@@ -116,7 +118,7 @@ def test_one_table_of_splits(two):
     for words, split in {
         "train Training TRN": "train",
         "val valid Validation dev": "validation",
-        "test TESTING tst": "test",
+        "test TESTING tst eval": "test",
     }.items():
         for word in words.split():
             index = f"path,label,subset\na.mp4,real,{word}\nb.mp4,fake,\n"
@@ -202,9 +204,38 @@ def test_originals_are_found_as_videos_are_and_others_are_counted(tmp_path):
     originals = [video.entry["original"] for video in listing.videos]
     assert originals == [None, "a.mp4", "a.mp4", "a.mp4", "gone.mp4", "b.mp4"]
     assert listing.notes == [
-        "note: 1 original named in index files, and not found, such as gone.mp4",
+        "note: 1 original named in index files, and not found, or several are, such as gone.mp4",
         "note: 1 original named in index files, and a fake, such as b.mp4",
     ]
+
+
+def test_a_real_video_made_from_a_fake_is_not_used(two):
+    """A file that writes 1 for real turned every label round."""
+    listing = listing_of(two, "path,label,original\na.mp4,1,\nb.mp4,0,a.mp4\n")
+    assert labels_of(listing) == {"a.mp4": F, "b.mp4": None}
+    assert problem_of(listing, "b.mp4") == "it is labelled REAL, and its original, a.mp4, FAKE"
+
+
+def test_a_path_of_words_that_say_nothing_still_means_one_video(tmp_path):
+    make_files(tmp_path, "real/men/a.mp4", "real/women/a.mp4", "fake/b.mp4")
+    listing = listing_of(tmp_path, "path,split\nwomen/a.mp4,test\nmen/a.mp4,train\n")
+    splits = {video.name: video.entry["split"] for video in listing.videos}
+    assert splits == {
+        "fake__b.mp4": "train", "real__men__a.mp4": "train", "real__women__a.mp4": "test",
+    }  # fmt: skip
+
+
+def test_an_index_of_frames_is_about_the_folders_that_they_are_in(tmp_path):
+    """A frame was a second video, which the index put on the other side of the split."""
+    paths = [f"{person}/{number:03d}.png" for person in "abc" for number in range(2)]
+    make_files(tmp_path, *paths)
+    labels = [R, R, F, F, R, F]  # of one person both
+    rows = [f"{path},{label},test" for path, label in zip(paths, labels, strict=True)]
+    for root in ("", f"{tmp_path}/"):
+        index = "path,label,split\n" + "".join(f"{root}{row}\n" for row in rows)
+        listing = listing_of(tmp_path, index)
+        assert labels_of(listing) == {"a": R, "b": F, "c": None}
+        assert [video.entry.get("split") for video in listing.videos] == ["test", "test", None]
 
 
 def test_an_index_may_be_about_the_videos_of_another_location(tmp_path):
@@ -345,12 +376,6 @@ def test_a_videos_csv_says_all_there_is_to_say_and_changes_no_names(tmp_path):
         {"label": F, "split": "test", "original": "a.mp4", "people": ["Ann", "Bob"],
          "method": "mine", "note": "odd"},
     )  # fmt: skip
-
-
-def test_a_videos_csv_works_in_a_layout_that_is_asked_for(tmp_path):
-    make_files(tmp_path, "real/a.mp4", "fake/b.mp4")
-    listing = listing_of(tmp_path, "path,people\nreal/a.mp4,Ann\n", layout="real-fake")
-    assert [video.entry.get("people") for video in listing.videos] == [None, ["Ann"]]
 
 
 def test_the_preview_of_dfdc_says_label_split_and_people(tmp_path):

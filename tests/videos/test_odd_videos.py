@@ -90,7 +90,11 @@ def test_a_film_that_is_stored_turned_or_mirrored_gives_upright_faces(
     videos, tmp_path, head_frames, matrix, store
 ):
     """A phone stores what its sensor saw and writes into the header how to show it."""
-    upright = head_frames[:NUM_FRAMES, :, 8:-8]
+    ramp = np.linspace(-40, 40, SIZE).astype(int)  # so that no turn of the head looks like another
+    upright = head_frames[:NUM_FRAMES].astype(int)
+    upright[..., 0] += ramp
+    upright[..., 2] += ramp[:, None]
+    upright = np.clip(upright[:, :, 8:-8], 0, 255).astype(np.uint8)
     sample_data.write_video(videos / "turned.mp4", store(upright), FPS)
     content = damaged.mp4_displayed((videos / "turned.mp4").read_bytes(), *matrix)
     (videos / "turned.mp4").write_bytes(content)
