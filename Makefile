@@ -1,3 +1,4 @@
+# make app       opens a page in your browser that judges the videos you drop on it
 # make demo      draws sample videos, extracts faces, trains, evaluates, judges one video
 # make test      runs the tests: before you hand something in
 # make thorough  runs those that make test leaves out: clusters, a browser, exports, other networks
@@ -16,7 +17,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # Four processes at most, because each holds TensorFlow.
 PYTEST := $(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test thorough quick coverage lint clean
+.PHONY: app demo test thorough quick coverage lint clean
+
+app: $(VENV)/installed-app
+	$(RUN) app.py
 
 demo: $(VENV)/installed
 	$(RUN) sample_data.py --out demo/videos
@@ -53,6 +57,10 @@ $(VENV)/installed: requirements.txt
 	    f"TensorFlow 2.21 needs Python 3.10 to 3.13, but $(PYTHON) is {v[0]}.{v[1]}; name another with: make PYTHON=python3.12")'
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-app: requirements-app.txt $(VENV)/installed
+	$(PIP_INSTALL) -r requirements-app.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed

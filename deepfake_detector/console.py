@@ -197,6 +197,12 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def notes_on(examples: Sequence[object], what: str, noun: str = "video") -> list[str]:
+    """Return a note on how many things there are of a kind, with the first one; none for none."""
+    count = counted(len(examples), noun)
+    return [f"note: {count} {what}, such as {examples[0]}"] if examples else []
+
+
 def reason_of(error: OSError) -> str:
     """Return what the system says, without its number and without a path."""
     return error.strerror or str(error)

@@ -94,6 +94,13 @@ def check_output(
         raise UserError(f"cannot write to {option} {path}: {reason_of(error)}") from error
 
 
+def check_is_folder(place: Path, wanted: str) -> None:
+    """Raise UserError if there is no such folder; `wanted` says what kind of folder to give."""
+    if not place.is_dir():
+        what = "is a file" if place.exists() else "does not exist"
+        raise UserError(f"{place} {what}; give a folder of {wanted}")
+
+
 def begins_with(path: Path, *texts: str) -> bool:
     """Return whether a text file begins with one of these, such as the header of a CSV."""
     try:
@@ -114,29 +121,39 @@ def text_cell(text: str) -> str:
 
 
 @contextlib.contextmanager
+def locked_folder(place: Path, prefix: str) -> Iterator[Path]:
+    """Yield a new folder in `place`, and remove it at the end; `remove_dead_folders` spares it.
+
+    Raises OSError if it cannot be made.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    try:
+        with FileLock(folder / LOCK_NAME):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def temporary_folder(name: str) -> Iterator[Path]:
     """Yield a new folder for temporary files, which is removed at the end.
 
     The folders of that name that killed processes left behind are removed first. Raises UserError
     if there is no room for one.
     """
-    try:
-        remove_dead_folders(Path(tempfile.gettempdir()), f"deepfake-{name}-*")
-        folder = Path(tempfile.mkdtemp(prefix=f"deepfake-{name}-"))
-        lock = FileLock(folder / LOCK_NAME)
-        lock.acquire()
-    except OSError as error:
-        raise UserError(
-            f"cannot make a folder for temporary files: {reason_of(error)}; make room, or name "
-            "another place with TMPDIR"
-        ) from error
-    startup.temporary_folders.add(folder)
-    try:
+    with contextlib.ExitStack() as until_the_end:
+        try:
+            place, prefix = Path(tempfile.gettempdir()), f"deepfake-{name}-"
+            remove_dead_folders(place, f"{prefix}*")
+            folder = until_the_end.enter_context(locked_folder(place, prefix))
+        except OSError as error:
+            raise UserError(
+                f"cannot make a folder for temporary files: {reason_of(error)}; make room, or name "
+                "another place with TMPDIR"
+            ) from error
+        startup.temporary_folders.add(folder)
+        until_the_end.callback(startup.temporary_folders.discard, folder)
         yield folder
-    finally:
-        lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
-        startup.temporary_folders.discard(folder)
 
 
 def remove_dead_folders(place: Path, pattern: str) -> bool:

@@ -21,10 +21,11 @@ def encode(
     flags: int = 0,
     sound_sec: float = 0.0,
     options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
 ) -> Path:
     """Write `(num_frames, height, width, 3) uint8` RGB frames, by default 25 a second."""
     times_sec = np.arange(len(frames_rgb)) / 25 if times_sec is None else times_sec
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.height, stream.width = frames_rgb.shape[1:3]
         stream.pix_fmt, stream.bit_rate = pix_fmt, 8_000_000

@@ -32,8 +32,11 @@ How to read the tables: each video has the score of its highest-scoring face.
                        interval is a bootstrap over groups of people
     mean of the folds  every fold counts the same
     all videos pooled  scores of all networks of a seed together, as those of one detector
-    source, method     real and fake videos of the source; fakes of the method against all real
-                       videos of their folds
+    pairs of one       real and fake videos of the same source: nothing to recognise but the
+    source             forgery
+    source             its real and fake videos
+    family, method     its fakes against all real videos of their folds; families as the metadata
+                       name them
     FPR, TPR           at the score from which the model says FAKE: real videos predicted fake, and
                        fakes predicted fake; the log loss is of the calibrated scores
     altered            the same faces after JPEG, at half resolution, after H.264

@@ -40,6 +40,7 @@ class About:
     label: int  # 1 = fake
     group: str  # of people: the name of its first video or group key
     method: str | None  # of manipulation; None for a real video
+    family: str | None  # of methods, such as "lip sync", if the metadata names it
     source: str | None  # see sources.py
     extra: bool  # for training only
 
@@ -137,14 +138,16 @@ def describe_videos(
     for is_extra, tracks in ((False, own), (True, extras)):
         for track in tracks:
             data, _ = track.video_key
+            entry = entries.get((data, track.name), {})
             about[track.video_key] = About(
-                data,
-                track.video,
-                track.label,
-                groups[track.name],
-                (track.method or NOT_NAMED) if track.label else None,
-                sources[data, track.name],
-                is_extra,
+                data=data,
+                video=track.video,
+                label=track.label,
+                group=groups[track.name],
+                method=(track.method or NOT_NAMED) if track.label else None,
+                family=str(entry["family"]) if entry.get("family") else None,
+                source=sources[data, track.name],
+                extra=is_extra,
             )
     return about
 

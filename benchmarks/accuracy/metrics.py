@@ -2,7 +2,9 @@
 
 Every fold and seed has a network of its own. An AUC is therefore the share of pairs of a real and a
 fake video *that one network scored* in the right order, and the mean over the seeds. Only `pooled`
-compares the scores of different networks of one seed, as if they were one detector.
+compares the scores of different networks of one seed, as if they were one detector. `within` counts
+only pairs of one source: their people, cameras and encoders are alike, and the forgery is what is
+left to recognise.
 """
 
 import functools
@@ -19,6 +21,7 @@ from deepfake_detector.scoring import metrics
 # Of people, in the rarer class: intervals of 5 hold the true AUC in 87 of 100 data sets, not in 95.
 MIN_GROUPS = 5
 Choice = Callable[[About], bool]
+Regroup = Callable[[Sequence["Cell"]], Sequence["Cell"]]
 
 
 @dataclass(frozen=True)
@@ -40,26 +43,31 @@ class Cell:
     labels: np.ndarray
     scores: np.ndarray
     groups: np.ndarray  # names of groups of people
+    sources: np.ndarray  # names of sources; "" is none
 
 
 def of_detector(results: Sequence[FoldScores]) -> dict:
     """Return all metrics of a detector, ready for JSON.
 
     `folds`, `sources` and `methods` hold a `row` for each: that of a source is an AUC within it,
-    that of a method compares its fakes with all real videos of their folds. `pooled` is one row of
-    all videos, and `mean` the mean of the folds' AUCs with `by_seed`.
+    that of a method, or of a family of methods, compares its fakes with all real videos of their
+    folds. `pooled` is one row of all videos, `within` that of the pairs of one source, and `mean`
+    the mean of the folds' AUCs with `by_seed`.
     """
     names = dict.fromkeys(result.name for result in results)
     videos = [video for result in results for video in result.tested]
     folds = {name: row([r for r in results if r.name == name]) for name in names}
     sources = sorted({video.source for video in videos if video.source})
     methods = sorted({video.method for video in videos if video.method})
+    families = sorted({video.family for video in videos if video.family and video.label})
     return {
         "mean": mean_of_folds(folds),
-        "pooled": row(results, pooled=True),
+        "pooled": row(results, regroup=pooled),
+        "within": row(results, regroup=split_by_source),
         "folds": folds,
         "sources": {name: row(results, functools.partial(is_of, name)) for name in sources},
-        "methods": {name: row_of_method(results, name) for name in methods},
+        "families": {name: row_of_fakes(results, "family", name) for name in families},
+        "methods": {name: row_of_fakes(results, "method", name) for name in methods},
     }
 
 
@@ -67,16 +75,19 @@ def is_of(source: str, video: About) -> bool:
     return video.source == source
 
 
-def row_of_method(results: Sequence[FoldScores], method: str) -> dict:
-    """Return the metrics of the fakes of a method and all real videos of the folds that test it."""
-    tested = [r for r in results if any(video.method == method for video in r.tested)]
-    return row(tested, lambda video: video.method in (None, method))
+def row_of_fakes(results: Sequence[FoldScores], field: str, name: str) -> dict:
+    """Return the metrics of the fakes whose `field` is `name`, and of all real videos of the folds
+    that test them."""
+    tested = [r for r in results if any(getattr(video, field) == name for video in r.tested)]
+    return row(tested, lambda video: not video.label or getattr(video, field) == name)
 
 
 def row(
-    results: Sequence[FoldScores], choice: Choice = lambda video: True, pooled: bool = False
+    results: Sequence[FoldScores],
+    choice: Choice = lambda video: True,
+    regroup: Regroup = lambda cells: cells,
 ) -> dict:
-    """Return the metrics of the chosen test videos.
+    """Return the metrics of the chosen test videos; AUCs are of the pairs in a cell of `regroup`.
 
     The counts are of one seed. `log_loss`, `false_positive_rate` and `true_positive_rate` are None
     for a detector without a threshold, and the AUC without both classes.
@@ -84,7 +95,7 @@ def row(
     first = [result for result in results if result.seed == results[0].seed]
     labels = [v.label for result in first for v in result.tested if choice(v)]
     clean, *altered = results[0].scores
-    cells = cells_of(results, clean, choice, pooled)
+    cells = regroup(cells_of(results, clean, choice))
     return {
         "real": labels.count(0),
         "fake": labels.count(1),
@@ -94,7 +105,7 @@ def row(
             for seed in dict.fromkeys(cell.seed for cell in cells)
         ],
         "interval": interval(cells),
-        "altered": {name: auc(cells_of(results, name, choice, pooled)) for name in altered},
+        "altered": {name: auc(regroup(cells_of(results, name, choice))) for name in altered},
         **at_threshold(results, clean, choice),
     }
 
@@ -139,30 +150,46 @@ def mean(values: Iterable[float | None]) -> float | None:
 # AUCs of pairs
 
 
-def cells_of(
-    results: Sequence[FoldScores], alteration: str, choice: Choice, pooled: bool = False
-) -> list[Cell]:
-    """Return the chosen test videos, those of one network together, or `pooled` those of a seed."""
+def cells_of(results: Sequence[FoldScores], alteration: str, choice: Choice) -> list[Cell]:
+    """Return the chosen test videos, those of one network together."""
     cells = []
     for result in results:
         kept = [video for video in result.tested if choice(video)]
         chosen = np.array([choice(video) for video in result.tested], bool)
         labels = np.array([video.label for video in kept], int)
         groups = np.array([video.group for video in kept], str)
-        cells.append(Cell(result.seed, labels, result.scores[alteration][chosen], groups))
-    if not pooled:
-        return cells
+        sources = np.array([video.source or "" for video in kept], str)
+        cells.append(Cell(result.seed, labels, result.scores[alteration][chosen], groups, sources))
+    return cells
+
+
+def pooled(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells of each seed as one."""
     joined = []
     for seed in dict.fromkeys(cell.seed for cell in cells):
         same = [cell for cell in cells if cell.seed == seed]
-        columns = ([getattr(cell, of) for cell in same] for of in ("labels", "scores", "groups"))
-        joined.append(Cell(seed, *map(np.concatenate, columns)))
+        columns = ("labels", "scores", "groups", "sources")
+        arrays = (np.concatenate([getattr(cell, of) for cell in same]) for of in columns)
+        joined.append(Cell(seed, *arrays))
     return joined
+
+
+def split_by_source(cells: Sequence[Cell]) -> list[Cell]:
+    """Return each cell's sources as cells of their own; videos of no named source are left out."""
+    parts = []
+    for cell in cells:
+        for source in np.unique(cell.sources[cell.sources != ""]):
+            of_source = cell.sources == source
+            columns = (cell.labels, cell.scores, cell.groups, cell.sources)
+            parts.append(Cell(cell.seed, *(column[of_source] for column in columns)))
+    return parts
 
 
 def auc(cells: Sequence[Cell]) -> float | None:
     """Return the share of pairs within cells that are in the right order, the mean over seeds; None
     if there is no pair."""
+    if not cells:
+        return None
     names = _groups(cells)
     (value,) = pair_aucs(cells, names, np.ones((1, len(names))))
     return None if np.isnan(value) else float(value)
@@ -174,6 +201,8 @@ def interval(cells: Sequence[Cell], seed: int = 0) -> list[float] | None:
     A resample has the same groups in all cells. None if the real or the fake videos are of fewer
     than MIN_GROUPS groups.
     """
+    if not cells:
+        return None
     names = _groups(cells)
     of_class = (np.concatenate([c.groups[c.labels == label] for c in cells]) for label in (0, 1))
     if min(len(set(groups.tolist())) for groups in of_class) < MIN_GROUPS:

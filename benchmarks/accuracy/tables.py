@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from benchmarks.accuracy.folds import NOT_NAMED, Fold, Videos, count_videos
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
-SECTIONS = {"folds": "tested", "sources": "source", "methods": "method"}
+SECTIONS = {"folds": "tested", "sources": "source", "families": "family", "methods": "method"}
 
 
 def markdown(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -58,6 +58,7 @@ def of_detector(title: str, found: Mapping) -> str:
     mean = found["mean"]
     rows = [("mean of the folds", "", "", with_seeds(mean), "", "", "", *_altered(mean))]
     rows.append(("all videos pooled", *_cells(found["pooled"])))
+    rows.append(("pairs of one source", *_cells(found["within"])))
     rows += [(head, *_cells(row)) for head, row in _sections(found)]
     return markdown(title, columns, rows)
 
@@ -88,6 +89,7 @@ def comparison(title: str, found_by_name: Mapping[str, Mapping]) -> str:
     every = list(found_by_name.values())
     rows = [["mean of the folds", *(with_seeds(found["mean"]) for found in every)]]
     rows.append(["all videos pooled", *(with_interval(found["pooled"]) for found in every)])
+    rows.append(["pairs of one source", *(with_interval(found["within"]) for found in every)])
     for name in every[0]["mean"]["altered"]:
         altered = (found["mean"]["altered"].get(name) for found in every)
         rows.append([f"mean: {name}", *map(shown, altered)])

@@ -87,7 +87,7 @@ def check_is_file(path: Path) -> None:
                 "the phone take compatible pictures"
             )
         if head and _is_text(head):
-            raise UnreadableError(_kind_of_text(head))
+            raise UnreadableError(_known(head) or "text, not a video")
     except PermissionError:
         raise UnreadableError("no permission to read it") from None
     except OSError as error:
@@ -107,9 +107,8 @@ def explain(path: Path, words: str) -> str:
                 return "all zero bytes"
     except OSError as error:  # a broken disk, or it has gone meanwhile
         return f"it cannot be read ({error.strerror})"
-    for start, clause in STARTS.items():
-        if head.startswith(start):
-            return clause
+    if known := _known(head):
+        return known
     # FFmpeg tries its reader of mp4 on noise as well, for its suffix.
     is_mp4 = head[4:8] in FIRST_ATOMS
     for said, clause in WORDS.items():
@@ -118,16 +117,11 @@ def explain(path: Path, words: str) -> str:
     return f"{UNKNOWN} ({words})" if words else UNKNOWN
 
 
-def _kind_of_text(head: bytes) -> str:
-    for start, clause in STARTS.items():
-        if head.startswith(start):
-            return clause
-    page = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
-    return (
-        "an HTML page, not a video: perhaps what a failed download left"
-        if page
-        else "text, not a video"
-    )
+def _known(head: bytes) -> str:
+    """Return what a file is that begins so; "" if it may be a video."""
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
+        return "an HTML page, not a video: perhaps what a failed download left"
+    return next((clause for start, clause in STARTS.items() if head.startswith(start)), "")
 
 
 def _is_zero_throughout(file: BinaryIO, size: int) -> bool:

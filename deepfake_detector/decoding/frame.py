@@ -79,22 +79,10 @@ class PlanarPixels:
         The result is equal to that part of the whole frame converted, with the matrix and the range
         of colours that the video names.
         """
-        even = self._even(left, top, right, bottom)
+        even = _even(left, top, right, bottom, self)
         whole = even == (0, 0, self.width, self.height)
         image_bgr = convert(self._planes if whole else self._copied(*even, SIDES_STEP))
         return image_bgr[top - even[1] : bottom - even[1], left - even[0] : right - even[0]]
-
-    def _even(self, left: int, top: int, right: int, bottom: int) -> tuple[int, int, int, int]:
-        """Return the rectangle with even sides and corners, as far as the picture has them.
-
-        FFmpeg converts pictures of an odd height by another method, of slightly other results.
-        """
-        return (
-            left - left % 2,
-            top - top % 2,
-            min(right + right % 2, self.width),
-            min(bottom + bottom % 2, self.height),
-        )
 
     def copy(self, left: int, top: int, right: int, bottom: int) -> "PlanarPixels":
         """Return a rectangle that does not keep the rest in memory; left and top are even."""
@@ -112,6 +100,15 @@ class PlanarPixels:
             ]
             _plane_array(part, number)[: pixels.shape[0], : pixels.shape[1]] = pixels
         return part
+
+
+def _even(left: int, top: int, right: int, bottom: int, of: "Pixels") -> tuple[int, int, int, int]:
+    """Return a rectangle with even sides and corners, as far as the picture has them.
+
+    FFmpeg converts pictures of an odd height by another method, of slightly other results.
+    """
+    right, bottom = min(right + right % 2, of.width), min(bottom + bottom % 2, of.height)
+    return left - left % 2, top - top % 2, right, bottom
 
 
 Pixels = BgrPixels | PlanarPixels  # of a frame or a part; a rectangle is left, top, right, bottom
@@ -192,10 +189,8 @@ class Frame:
 
     def part(self, left: int, top: int, right: int, bottom: int) -> Part:
         """Return a rectangle that outlives the frame; it may be a pixel larger on every side."""
-        left, top = max(0, left - left % 2), max(0, top - top % 2)
-        right = min(right + right % 2, self.pixels.width)
-        bottom = min(bottom + bottom % 2, self.pixels.height)
-        return Part(left, top, self.pixels.copy(left, top, right, bottom))
+        even = _even(left, top, right, bottom, self.pixels)
+        return Part(*even[:2], self.pixels.copy(*even))
 
 
 def frame_of_image(image_bgr: np.ndarray, index: int = 0, time_sec: float = 0.0) -> Frame:

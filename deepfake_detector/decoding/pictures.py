@@ -1,9 +1,10 @@
 """Pictures as frames: one picture, a folder of numbered ones, or an animated WebP or PNG."""
 
 import functools
+import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,10 @@ from deepfake_detector.decoding.video_file import Picture
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 NOT_A_PICTURE = "not a picture OpenCV can read"
 CUT_OFF = "a picture that is cut off"
+PICTURES_FPS = 25.0  # of pictures, which have no clock
 LAST_NUMBER = re.compile(r"\d+(?=\D*\Z)")
+
+Read = Callable[[], np.ndarray]
 
 
 def is_picture(path: Path) -> bool:
@@ -43,68 +47,66 @@ def picture_files(folder: Path) -> list[Path]:
     return [path for _, _, path in sorted(numbered)]
 
 
-class PictureFiles:
-    """Picture files as the frames of a video, `fps` a second."""
+class Pictures:
+    """Pictures as the frames of a video.
 
-    def __init__(self, paths: Sequence[Path], fps: float):
-        self._paths, self._fps = paths, fps
-        self._unreadable: list[Path] = []
+    `shown` has for each the second from which it is shown, its name, and what reads it,
+    `(height, width, 3) uint8` BGR, or raises UnreadableError.
+    """
+
+    def __init__(self, shown: Sequence[tuple[float, str, Read]], header_sec: float, fps: float):
+        self.header_sec, self.fps = header_sec, fps
+        self._shown = shown
+        self._unreadable: list[str] = []
 
     def close(self) -> None:
         """Do nothing: each file is closed as soon as it is read."""
-
-    @property
-    def header_sec(self) -> float:
-        """Length in seconds; nan of a single picture, which has none."""
-        return len(self._paths) / self._fps if len(self._paths) > 1 else math.nan
 
     def damage(self, at_the_end: bool) -> str:
         """Return how many pictures could not be read."""
         if not self._unreadable:
             return ""
-        count, name = len(self._unreadable), self._unreadable[0].name
-        return f"{count} of {len(self._paths)} pictures cannot be read, the first is {name}"
+        counts = f"{len(self._unreadable)} of {len(self._shown)} pictures"
+        return f"{counts} cannot be read, the first is {self._unreadable[0]}"
 
     def pictures(self) -> Iterator[Picture]:
         """Yield those that can be read; raises UnreadableError at the end where none could be."""
         problem = ""
-        for number, path in enumerate(self._paths):
+        for clock_sec, name, read in self._shown:
             try:
-                image_bgr = read_picture(path)
-                yield Picture(number / self._fps, functools.partial(BgrPixels, image_bgr))
+                image_bgr = read()
+                yield Picture(clock_sec, functools.partial(BgrPixels, image_bgr))
             except UnreadableError as error:
-                self._unreadable.append(path)
+                self._unreadable.append(name)
                 problem = str(error)
-        if len(self._unreadable) == len(self._paths):
-            raise UnreadableError(self.damage(True) if len(self._paths) > 1 else problem)
+        if len(self._unreadable) == len(self._shown):
+            raise UnreadableError(self.damage(True) if len(self._shown) > 1 else problem)
 
 
-class AnimatedPicture:
-    """An animated WebP or PNG as a video. Raises UnreadableError if OpenCV cannot read it."""
+def open_pictures(paths: Sequence[Path]) -> Pictures:
+    """Return picture files as a video; a single one has no length, which is nan."""
+    shown = [
+        (number / PICTURES_FPS, path.name, functools.partial(read_picture, path))
+        for number, path in enumerate(paths)
+    ]
+    return Pictures(shown, len(paths) / PICTURES_FPS if len(paths) > 1 else math.nan, PICTURES_FPS)
 
-    def __init__(self, path: Path):
-        found, animation = cv2.imreadanimation(str(path))
-        if not found:
-            raise UnreadableError(NOT_A_PICTURE)
-        self._frames = animation.frames
-        # Browsers show a frame without a duration for a tenth of a second.
-        self._seconds = [(duration or 100) / 1000 for duration in animation.durations]
-        self.header_sec = float(sum(self._seconds))
-        self.fps = len(self._frames) / self.header_sec
 
-    def close(self) -> None:
-        """Do nothing: the file is closed already."""
-
-    def damage(self, at_the_end: bool) -> str:
-        """Return "": a damaged file is not read at all."""
-        return ""
-
-    def pictures(self) -> Iterator[Picture]:
-        """Yield the frames as they are shown, without their transparency."""
-        clock_sec = 0.0
-        for frame, seconds in zip(self._frames, self._seconds, strict=True):
-            yield Picture(clock_sec, functools.partial(BgrPixels, frame[:, :, :3].copy()))
-            clock_sec += seconds
+def open_animated(path: Path) -> Pictures:
+    """Return an animated WebP or PNG as a video, without its transparency; raises UnreadableError
+    if OpenCV cannot read it."""
+    found, animation = cv2.imreadanimation(str(path))
+    if not found:
+        raise UnreadableError(NOT_A_PICTURE)
+    # Browsers show a frame without a duration for a tenth of a second.
+    *starts_sec, end_sec = itertools.accumulate(
+        ((duration or 100) / 1000 for duration in animation.durations), initial=0.0
+    )
+    shown = [
+        (start_sec, path.name, functools.partial(np.copy, frame[:, :, :3]))
+        for start_sec, frame in zip(starts_sec, animation.frames, strict=True)
+    ]
+    return Pictures(shown, end_sec, len(shown) / end_sec)
 
 
 def is_animated(path: Path) -> bool:

@@ -16,23 +16,21 @@ from deepfake_detector.decoding import diagnosis
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.decoding.pictures import (
-    AnimatedPicture,
-    PictureFiles,
+    Pictures,
     is_animated,
     is_picture,
+    open_animated,
+    open_pictures,
     picture_files,
 )
 from deepfake_detector.decoding.video_file import VideoFile
-
-FALLBACK_FPS = 30.0  # of a video without a usable frame rate
-PICTURES_FPS = 25.0  # of pictures, which have no clock
 
 
 class Reader:
     """An open video; `with` closes it."""
 
-    def __init__(self, source: VideoFile | PictureFiles | AnimatedPicture, fps: float):
-        self.fps = fps  # as the header says
+    def __init__(self, source: VideoFile | Pictures):
+        self.fps = source.fps  # as the header says
         self.ended = False  # whether `frames` has come to the end of the video
         self._source = source
 
@@ -97,13 +95,8 @@ def open_video(path: Path) -> Reader:
         files = picture_files(path)
         if not files:
             raise UnreadableError("a folder without numbered pictures")
-        return Reader(PictureFiles(files, PICTURES_FPS), PICTURES_FPS)
+        return Reader(open_pictures(files))
     diagnosis.check_is_file(path)
-    if is_picture(path) and is_animated(path):
-        animated = AnimatedPicture(path)
-        return Reader(animated, animated.fps)
     if is_picture(path):
-        return Reader(PictureFiles([path], PICTURES_FPS), PICTURES_FPS)
-    source = VideoFile(path)
-    known = not math.isnan(source.header_fps)
-    return Reader(source, source.header_fps if known else FALLBACK_FPS)
+        return Reader(open_animated(path) if is_animated(path) else open_pictures([path]))
+    return Reader(VideoFile(path))

@@ -42,6 +42,7 @@ FAILURES_AT_THE_END = 100
 # Pixels less off square than that are taken as square, and more off than that as a wrong header.
 MIN_SQUEEZE, MAX_SQUEEZE = 1.01, 8.0
 MAX_FPS = 1000  # beyond that a header is wrong
+FALLBACK_FPS = 30.0  # of a video without a usable frame rate
 Said = list[tuple[int, str, str]]  # level, name, message, as av.logging has it
 
 
@@ -83,11 +84,11 @@ class VideoFile:
         self._container.close()
 
     @property
-    def header_fps(self) -> float:
-        """Frames a second as the header says, nan where it says nothing usable."""
+    def fps(self) -> float:
+        """Frames a second as the header says, if that is usable."""
         stream = self._stream
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-        return next((float(rate) for rate in rates if rate and 0 < rate <= MAX_FPS), math.nan)
+        return next((float(rate) for rate in rates if rate and 0 < rate <= MAX_FPS), FALLBACK_FPS)
 
     @property
     def header_sec(self) -> float:
@@ -155,8 +156,6 @@ class VideoFile:
         chosen = best if best in streams else streams[0]
         if chosen.codec_context is None:
             raise UnreadableError(f"{diagnosis.UNKNOWN} (its codec is unknown)")
-        if chosen.codec_context.codec_tag == "encv":
-            raise UnreadableError("encrypted (DRM): only its player can show it")
         return chosen
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -172,6 +171,8 @@ class VideoFile:
                     packets, failures = self._container.demux(self._stream), failures + 1
                     self._listen(said, error)
                     continue
+                if packet.has_sidedata("encryption_info"):
+                    raise UnreadableError("encrypted (DRM): only its player can show it")
                 failures = 0
                 self._count(packet)
                 damaged, decoded = packet.is_corrupt, []

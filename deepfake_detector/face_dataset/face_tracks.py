@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset.settings import (
-    MAKE_FACES,
-    SETTINGS_NAME,
-    check_is_folder_of_faces,
-)
+from deepfake_detector.face_dataset.settings import MAKE_FACES, SETTINGS_NAME
+from deepfake_detector.files import check_is_folder
 from deepfake_detector.videos.metadata import METADATA_NAME, find_source_groups
 from deepfake_detector.videos.text import readable
 from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
@@ -69,7 +66,12 @@ def list_faces(file_loc: str | Path) -> list[FaceTrack]:
     path, or where a listed folder is missing, empty or not numbered from 000 on.
     """
     folder = str(Path(file_loc))  # text from here on: a path object for each face costs seconds
-    metadata = _read_metadata(Path(folder))
+    check_is_folder(Path(folder), "faces that processing.py wrote")
+    try:
+        metadata = read_entries(Path(folder))
+    except FileNotFoundError:
+        remedy = AGAIN if Path(folder, SETTINGS_NAME).exists() else MAKE_FACES
+        raise UserError(f"{folder} holds no {METADATA_NAME}; {remedy}") from None
     if not metadata:
         raise UserError(f"{folder} holds no faces; {MAKE_FACES}")
     source_groups = find_source_groups(metadata)
@@ -91,16 +93,6 @@ def read_entries(faces_folder: Path) -> dict[str, dict]:
     if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
         raise UserError(f"{path} is damaged; delete it, then {AGAIN}")
     return entries
-
-
-def _read_metadata(folder: Path) -> dict[str, dict]:
-    """Return the entries of the folders of faces; raises UserError where it is no such folder."""
-    check_is_folder_of_faces(folder)
-    try:
-        return read_entries(folder)
-    except FileNotFoundError:
-        remedy = AGAIN if (folder / SETTINGS_NAME).exists() else MAKE_FACES
-        raise UserError(f"{folder} holds no {METADATA_NAME}; {remedy}") from None
 
 
 def _face_track(folder: str, name: str, entry: Mapping, source_group: str) -> FaceTrack:

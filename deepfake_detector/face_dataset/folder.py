@@ -11,16 +11,15 @@ change the files above one after the other, and each makes its crops in a work f
 """
 
 import contextlib
+import json
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock
-
 from deepfake_detector import __version__
-from deepfake_detector.console import UserError, counted, reason_of
+from deepfake_detector.console import UserError, notes_on, reason_of
 from deepfake_detector.face_dataset.face_tracks import read_entries
 from deepfake_detector.face_dataset.manifest import (
     MANIFEST_NAME,
@@ -36,12 +35,11 @@ from deepfake_detector.face_dataset.settings import (
     FaceSettings,
     read_settings,
     setting_differences,
-    text_of_settings,
 )
 from deepfake_detector.files import (
-    LOCK_NAME,
     begins_with,
     check_output,
+    locked_folder,
     remove_dead_folders,
     write_text,
 )
@@ -57,15 +55,10 @@ PLACE = ("filename", "location", "file", "changed_ns")  # columns that a move ch
 @contextlib.contextmanager
 def work_folder(save_path: Path) -> Iterator[Path]:
     """Yield a folder of this run's own below `save_path`, and remove it at the end."""
-    with index_lock(save_path):  # no other run may find it before it is locked
-        folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=save_path))
-        lock = FileLock(folder / LOCK_NAME)
-        lock.acquire()
-    try:
+    with contextlib.ExitStack() as until_the_end:
+        with index_lock(save_path):  # no other run may find it before it is locked
+            folder = until_the_end.enter_context(locked_folder(save_path, WORK_PREFIX))
         yield folder
-    finally:
-        lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_index(save_path: Path, rows: Mapping[str, dict], wanted: Sequence[Video]) -> None:
@@ -150,7 +143,8 @@ def prepare(
             notes += relabelled(save_path, videos)
             manifest, more = with_present_names(save_path, videos, manifest)
             notes += more
-            write_text(save_path / SETTINGS_NAME, text_of_settings(settings, __version__))
+            saved = {"version": __version__, **asdict(settings)}
+            write_text(save_path / SETTINGS_NAME, json.dumps(saved, indent=1) + "\n")
             write_index_locked(save_path, manifest, videos)
     except OSError as error:
         raise UserError(
@@ -243,15 +237,10 @@ def with_present_names(
         place = new_row(video)
         rows[video.name] = row | {name: place[name] for name in PLACE}
     gone = sorted(rows.keys() - names)
-    notes = []
-    if renamed:
-        notes.append(f"note: {counted(len(renamed), 'video')} known under another name, such as "
-                     f"{renamed[0]}")  # fmt: skip
-    if gone:
-        are = "is" if len(gone) == 1 else "are"
-        notes.append(f"note: {counted(len(gone), 'video')} of earlier calls {are} in none of the "
-                     f"locations of this one and not used any more, such as {gone[0]}")  # fmt: skip
-    return rows, notes
+    return rows, [
+        *notes_on(renamed, "known under another name"),
+        *notes_on(gone, "of earlier calls in none of the locations of this one, not used any more"),
+    ]
 
 
 def relabelled(save_path: Path, videos: Sequence[Video]) -> list[str]:
@@ -265,10 +254,7 @@ def relabelled(save_path: Path, videos: Sequence[Video]) -> list[str]:
         for video in videos
         if not video.problem and before.get(video.content) not in (None, video.entry["label"])
     ]
-    return [
-        f"note: {counted(len(changed), 'video')} of another label than in the last run, such as "
-        f"{changed[0]}"
-    ] if changed else []  # fmt: skip
+    return notes_on(changed, "of another label than in the last run")
 
 
 def rename_faces(save_path: Path, old: str, new: str) -> None:

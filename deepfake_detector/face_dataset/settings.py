@@ -7,10 +7,11 @@ faces made with other settings than the model's.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from deepfake_detector.console import ArgumentError, UserError, option_of, setting
+from deepfake_detector.files import check_is_folder
 
 FRONTAL, PROFILE = "haarcascade_frontalface_alt2", "haarcascade_profileface"
 SETTINGS_NAME = "settings.json"
@@ -119,7 +120,7 @@ def read_settings(faces_folder: Path) -> dict:
     """Return the settings.json of a folder of faces; raises UserError if there is none, or if
     another version of this project wrote it."""
     path = faces_folder / SETTINGS_NAME
-    check_is_folder_of_faces(faces_folder)
+    check_is_folder(faces_folder, "faces that processing.py wrote")
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -128,27 +129,10 @@ def read_settings(faces_folder: Path) -> dict:
         settings = None
     if not isinstance(settings, dict):
         raise UserError(f"{path} is damaged; put a copy back, or {MAKE_FACES}")
-    check_contract(settings, path)
-    settings.pop("version", None)  # of the program, on which the crops do not depend
-    return settings
-
-
-def check_contract(settings: Mapping, path: Path) -> None:
-    """Raise UserError if faces, or the faces of a model, are those of another version."""
     if settings.get("contract") != CONTRACT:
         raise UserError(
             f"{path} was written by another version of this project, whose faces differ; make "
             "faces in another folder with processing.py, and train again"
         )
-
-
-def text_of_settings(settings: FaceSettings, version: str) -> str:
-    """Return the content of settings.json."""
-    return json.dumps({"version": version, **asdict(settings)}, indent=1) + "\n"
-
-
-def check_is_folder_of_faces(place: Path) -> None:
-    """Raise UserError if this is not a folder."""
-    if not place.is_dir():
-        what = "is a file" if place.exists() else "does not exist"
-        raise UserError(f"{place} {what}; give a folder of faces that processing.py wrote")
+    settings.pop("version", None)  # of the program, on which the crops do not depend
+    return settings

@@ -164,11 +164,11 @@ def _load_cascade(name: str) -> "cv2.CascadeClassifier":
     if not hasattr(cv2, "CascadeClassifier"):
         raise UserError(f"OpenCV {cv2.__version__} has no CascadeClassifier; {remedy}")
     path = Path(cv2.data.haarcascades) / f"{name}.xml"
-    if not path.is_file():
-        raise UserError(f"OpenCV {cv2.__version__} came without {path}; {remedy}")
-    cascade = cv2.CascadeClassifier(str(path))
-    if cascade.empty():
-        raise UserError(f"OpenCV {cv2.__version__} cannot read {path}; {remedy}")
+    cascade = cv2.CascadeClassifier()
+    if not (path.is_file() and cascade.load(str(path))):
+        raise UserError(
+            f"OpenCV {cv2.__version__} came without {path}, or cannot read it; {remedy}"
+        )
     return cascade
 
 

@@ -41,7 +41,7 @@ from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import FaceBoxes
 
 WINDOW_NAME = "window_{:05d}"  # of the folder of a window
-SURE_SHARE = 0.98  # of the frames of a face; if it is detected in more, it is upright
+MISSED_SHARE = 0.02  # of the frames of a face; if it is detected in all others, it is upright
 
 
 class TooSlowError(Exception):
@@ -140,8 +140,9 @@ class FaceSearch:
         """Return the orientation of a window; if no face is steady in it, a few frames are looked
         at again for that."""
         main = window.faces[0] if window.faces else []
-        detections = sum(crop.source == "detected" for crop in main)
-        if self._settings.faces == AS_IS or detections > SURE_SHARE * len(main):
+        missed = sum(crop.source != "detected" for crop in main)
+        is_steady = bool(main) and missed <= max(1, MISSED_SHARE * len(main))
+        if self._settings.faces == AS_IS or is_steady:
             return Orientation()
         num_frames = len(window.times_sec)
         chosen = {(2 * number + 1) * num_frames // (2 * NUM_FRAMES) for number in range(NUM_FRAMES)}

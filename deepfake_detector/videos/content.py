@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deepfake_detector.console import counted
+from deepfake_detector.console import notes_on
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.pictures import picture_files
 from deepfake_detector.videos.matching import Found
@@ -96,16 +96,10 @@ def without_copies(made: Mapping[Found, Video]) -> tuple[list[Video], list[str]]
             del kept[video]
     renamed = dict(copies)
     videos = [_with_originals(video, renamed) for video in kept.values()]
-    notes = []
-    if copies:
-        are = "is a copy of another" if len(copies) == 1 else "are copies of others"
-        example = f"{copies[0][0]}, the same as {copies[0][1]}"
-        notes.append(f"note: {counted(len(copies), 'video')} {are} and left out, such as {example}")
-    if opposite:
-        pairs = counted(len(opposite), "content")
-        example = " and ".join(opposite[0])
-        notes.append(f"note: {pairs} labelled real and fake, and not used, such as {example}")
-    return videos, notes
+    same_as = [f"{name}, the same as {other}" for name, other in copies]
+    notes = notes_on(same_as, "left out as copies of others")
+    both = [" and ".join(names) for names in opposite]
+    return videos, notes + notes_on(both, "labelled real and fake, and not used", "content")
 
 
 def _of_equal_content(made: Mapping[Found, Video]) -> dict[str, list[Found]]:

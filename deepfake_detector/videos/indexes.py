@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from deepfake_detector.console import UserError, counted
+from deepfake_detector.console import UserError, counted, notes_on
 from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.matching import Found, Lookup
 from deepfake_detector.videos.metadata import METADATA_NAME
@@ -72,12 +72,6 @@ def _table_index(path: Path) -> Rows | None:
     raise UserError(f"{path} has no column path; the first line must name the columns")
 
 
-def _tested(path: Path) -> Rows:
-    """Celeb-DF: a label and a path in each line; all of these are the test split."""
-    lines = read_text(path).splitlines()
-    return [(line.split()[-1], [("split", "test")]) for line in lines if line.strip()]
-
-
 def _pairs(path: Path) -> Rows | None:
     """FaceForensics++: the pairs of people of one split. Raises UserError if it is damaged."""
     parents = list(path.parents)[:3]
@@ -101,11 +95,14 @@ def _pairs(path: Path) -> Rows | None:
 
 
 def _split_list(path: Path) -> Rows | None:
-    """DeeperForensics: the names of the videos of one split, in a folder `splits`."""
-    if path.parent.name != "splits":
+    """A video of one split in each line: of test, behind a label, in Celeb-DF, and of the file's
+    name, in a folder `splits`, in DeeperForensics."""
+    is_celeb = path.stem.lower() == "list_of_testing_videos"
+    if not is_celeb and path.parent.name != "splits":
         return None
-    lines = read_text(path).splitlines()
-    return [(line.strip(), [("split", path.stem)]) for line in lines if line.strip()]
+    split: Pairs = [("split", "test" if is_celeb else path.stem)]
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    return [(line.split()[-1] if is_celeb else line, split) for line in lines]
 
 
 class Reader(NamedTuple):
@@ -119,9 +116,8 @@ READERS = (
     Reader(r"videos\.(csv|tsv)", _table_index, lists_videos=True),
     Reader(r"(metadata(\.min)?|dataset|labels)\.jsonl?", _json_index, lists_videos=True),
     Reader(r"(labels|metadata)\.(csv|tsv)", _table_index, lists_videos=True),
-    Reader(r"list_of_testing_videos\.txt", _tested, lists_videos=False),
     Reader(r"(train|val|test)\.json", _pairs, lists_videos=False),
-    Reader(r"(train|val|test)\.txt", _split_list, lists_videos=False),
+    Reader(r"(train|val|test|list_of_testing_videos)\.txt", _split_list, lists_videos=False),
 )
 
 
@@ -137,7 +133,7 @@ class Index:
     path: Path
     node: Node  # the folder that it is about
     lists_videos: bool
-    rows: Rows
+    rows: Rows | None  # None if it looks like a list of videos and is not
     lost: list[str] = field(default_factory=list)
     overruled: list[str] = field(default_factory=list)
 
@@ -146,14 +142,13 @@ class Index:
 
         Not every name in a JSON list of pairs need be there.
         """
+        if self.rows is None:
+            return [f"note: {self.path} is not used: it has no column or key path"]
         may_lack = self.path.suffix.lower() == ".json" and len(self.lost) < len(self.rows)
+        what = "of which another index file says something else, which counts"
         return [
-            f"note: {self.path}: {counted(len(names), 'name')} {what}, such as {names[0]}"
-            for names, what in (
-                ([] if may_lack else self.lost, "that no video has"),
-                (self.overruled, "of which another index file says something else, which counts"),
-            )
-            if names
+            *notes_on([] if may_lack else self.lost, f"in {self.path} that no video has", "name"),
+            *notes_on(self.overruled, f"in {self.path} {what}", "name"),
         ]
 
 
@@ -183,7 +178,7 @@ def _indexes_below(root: Node) -> Iterator[Index]:
             matches = re.fullmatch(reader.file_name, name.lower())
             is_index = matches and (node.path / name).is_file()  # a pipe would wait for a writer
             rows = reader.read(node.path / name) if is_index else None
-            if rows is not None:
+            if rows is not None or (is_index and reader.lists_videos):
                 about = node
                 while (
                     not reader.lists_videos
@@ -197,7 +192,7 @@ def _indexes_below(root: Node) -> Iterator[Index]:
 def _videos_of_rows(index: Index, lookup: Lookup) -> Iterator[tuple[str, Found, Pairs]]:
     """Yield the text of each row, a video that it is about, and what it says of that."""
     node = index.node
-    for text, says in index.rows:
+    for text, says in index.rows or ():
         videos = lookup.match(text, node)
         if index.lists_videos and len(videos) != 1:
             several, videos = len(videos), [lookup.add(text, node)]

@@ -16,7 +16,8 @@ from functools import cached_property
 from pathlib import Path
 
 from deepfake_detector.console import UserError
-from deepfake_detector.videos.metadata import METADATA_NAME, check_is_folder
+from deepfake_detector.files import check_is_folder
+from deepfake_detector.videos.metadata import METADATA_NAME
 from deepfake_detector.videos.vocabulary import FAKE, PAIRS_OF_NAMES, REAL, Reading, read_name
 
 PERSON_FOLDER = re.compile(r"id\d+")  # of FakeAVCeleb
@@ -174,7 +175,7 @@ def walk(folder: Path, skip: Callable[[Path], bool] = is_faces_folder) -> Node:
     Folders of faces are left out, or those that `skip` names. Raises UserError if there is no such
     folder.
     """
-    check_is_folder(folder)
+    check_is_folder(folder, "videos")
     root = Node(folder)
     _fill(root, skip, frozenset())
     return root

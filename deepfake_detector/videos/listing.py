@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepfake_detector.console import ArgumentError, UserError, counted
+from deepfake_detector.console import ArgumentError, UserError, counted, notes_on
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.content import without_copies
 from deepfake_detector.videos.indexes import apply_indexes, is_list_of_videos
@@ -20,7 +20,7 @@ from deepfake_detector.videos.matching import FRAMES, PICTURE, VIDEO, Found, Loo
 from deepfake_detector.videos.metadata import Video, find_source_groups, make_video
 from deepfake_detector.videos.names import give_names, know_from_names
 from deepfake_detector.videos.search import PICTURE_CHOICES, contents, left_out_lines
-from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
+from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS, read_name
 
 NO_LABEL = "videos that no folder name and no index file calls real or fake"
 MAX_WORDS = 8  # of each kind in a line
@@ -37,7 +37,6 @@ class Listing:
     lines: list[str] = field(default_factory=list)  # what was understood, a line for each location
     notes: list[str] = field(default_factory=list)  # what is contradictory, or not found
     left_out: list[str] = field(default_factory=list)  # lines about files that are left out
-    without_label: list[Path] = field(default_factory=list)  # videos among these
 
 
 @dataclass
@@ -68,14 +67,16 @@ def read_locations(
     listing, locations = Listing(), _read_each_once(folders, pictures)
     lookup = Lookup([video for location in locations for video in location.videos])
     indexes = apply_indexes([location.root for location in locations], lookup)
+    without_label: list[Found] = []
     for location in locations:
-        used = [index.path for index in indexes if index.node.root is location.root]
-        _describe(location, lookup.found, used, listing)
+        used = [index.path for index in indexes
+                if index.node.root is location.root and index.rows is not None]  # fmt: skip
+        without_label += _describe(location, lookup.found, used, listing)
     listing.notes += [note for index in indexes for note in index.notes()]
     listing.notes += _compare_with_folders(lookup.found, labels)
     listing.notes += lookup.resolve_originals()
-    left_out = set(listing.without_label)
-    videos = [video for video in lookup.found if video.path not in left_out]
+    left_out = set(without_label)
+    videos = [video for video in lookup.found if video not in left_out]
     listing.notes += _without_split(videos)
     know_from_names(videos)
     give_names(videos)
@@ -125,15 +126,16 @@ def _describe(
     found: Sequence[Found],
     used: Sequence[Path],
     listing: Listing,
-) -> None:
+) -> list[Found]:
     """Add to the listing what a location holds, how it was read, and what is left out of it.
 
-    Raises UserError if nothing has a label, or the names of folders contradict each other.
+    Returns its videos without a label. Raises UserError if nothing has a label, or the names of
+    folders contradict each other.
     """
     root = location.root
     of_location = [video for video in found if video.node.root is root]
     kept = [video for video in of_location if video.label is not None or video.listed_in]
-    without_label = [video for video in of_location if video not in set(kept)]
+    without_label = [v for v in of_location if v.label is None and not v.listed_in]
     for contradiction in filter(None, (video.node.contradiction() for video in without_label)):
         raise UserError(contradiction)
     if not kept and not used:
@@ -144,16 +146,23 @@ def _describe(
         for why, paths in location.left_out.items()
     }
     left_out[NO_LABEL] = [video.path for video in without_label]
-    listing.without_label += left_out[NO_LABEL]
     listing.left_out += left_out_lines(root.path, left_out)
     listing.lines.append(_understood(root, kept, used))
-    frames = [video.path for video in kept if video.kind == FRAMES]
-    if frames:
-        listing.notes.append(
-            f"note: {counted(len(frames), 'folder')} of numbered pictures taken as the frames of "
-            f"one video each, such as {frames[0]}; if they show different people, give --pictures "
-            "single"
-        )
+    listing.notes += notes_on(
+        [
+            f"{video.path}; if they show different people, give --pictures single"
+            for video in kept
+            if video.kind == FRAMES
+        ],
+        "of numbered pictures taken as the frames of one video each",
+        "folder",
+    )
+    name = root.path.resolve().name
+    against = {FAKE, REAL} - read_name(name).classes
+    if len(against) == 1 and all("label" not in v.said and v.label in against for v in kept):
+        here = [video.path for video in kept]
+        listing.notes += notes_on(here, f"taken as {against.pop()} by folders in one called {name}")
+    return without_label
 
 
 def _compare_with_folders(found: Sequence[Found], labels: str | None) -> list[str]:
@@ -183,32 +192,25 @@ def _compare_with_folders(found: Sequence[Found], labels: str | None) -> list[st
                     "one, or give --labels index or --labels folders"
                 )
     moved = [
-        video
+        f"{video.path} ({video.split})"
         for video in found
         if video.said.get("split") in tuple(SPLITS)
         and not video.node.contradiction("splits")
         and video.node.split not in (None, video.split)
     ]
-    example = f"{moved[0].path} ({moved[0].split})" if moved else ""
-    return [
-        f"note: {counted(len(moved), 'video')}: index file and folder name different splits, such "
-        f"as {example}; the file counts"
-    ][: len(moved)]
+    return notes_on(moved, "whose index file and folder name different splits (the file counts)")
 
 
 def _without_split(videos: Sequence[Found]) -> list[str]:
     """Return a note on videos in folders of no split, next to folders that say one."""
     said = {video.node.root for video in videos if video.node.split}
     others = [
-        video
+        video.path
         for video in videos
         if not (video.said.get("split") or video.node.split)
         and (video.node.root in said or video.node.contradiction("splits"))
     ]
-    return [
-        f"note: {counted(len(others), 'video')} in folders that name no split, or two, taken as "
-        f"train, such as {others[0].path}"
-    ] if others else []  # fmt: skip
+    return notes_on(others, "in folders that name no split, or two, taken as train")
 
 
 def _why_unknown(root: Node, without_label: Sequence[Found]) -> str:

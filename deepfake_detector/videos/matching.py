@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from deepfake_detector.console import counted
+from deepfake_detector.console import notes_on
 from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.text import parts_of
@@ -114,7 +114,9 @@ class Lookup:
         parts = parts_of(os.path.realpath(text) if os.path.isabs(text) else text)  # noqa: PTH117
         while parts[:1] == ("..",) and node.parent:
             node, parts = node.parent, parts[1:]
-        if not parts or ".." in parts:
+        if ".." in parts:  # out of the location, and perhaps into it again
+            parts = parts_of(os.path.realpath(node.path.joinpath(*parts)))
+        if not parts:
             return []
         location, exact = node.root.path, (*node.parts, *parts)
         if (location, exact) in self._by_parts:
@@ -162,12 +164,8 @@ class Lookup:
                     if video.label == REAL:
                         video.problem = f"it is labelled REAL, and its original, {text}, FAKE"
         return [
-            f"note: {counted(len(names), 'original')} {what}, such as {min(names)}"
-            for names, what in (
-                (lost, "named in index files, and not found, or several are"),
-                (fakes, "named in index files, and a fake"),
-            )
-            if names
+            *notes_on(lost, "named in index files, and not found, or several are", "original"),
+            *notes_on(fakes, "named in index files, and a fake", "original"),
         ]
 
 

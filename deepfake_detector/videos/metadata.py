@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepfake_detector.console import UserError
 from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
 
 METADATA_NAME = "metadata.json"
@@ -38,13 +37,6 @@ class Video:
     def label(self) -> int:
         """1 = FAKE, 0 = REAL; of a video without a problem."""
         return int(self.entry["label"] == FAKE)
-
-
-def check_is_folder(folder: Path) -> None:
-    """Raise UserError if there is no such folder."""
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UserError(f"{folder} {what}; give a folder of videos")
 
 
 def make_video(path: Path, name: str, entry: Mapping, problem: str = "") -> Video:

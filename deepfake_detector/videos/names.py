@@ -70,7 +70,10 @@ def know_from_names(found: Sequence[Found]) -> None:
     """
     matches = {video: match for video in found if (match := _match(video))}
     families = {pattern.family for pattern, _ in matches.values() if pattern.label == FAKE}
-    matches = {v: (p, words) for v, (p, words) in matches.items() if _counts(p, v, families)}
+    for video, (found_pattern, _) in list(matches.items()):
+        is_in_folder = FOLDERS_OF_ORIGINALS & {name.lower() for name in video.parts[:-1]}
+        if not (found_pattern.is_distinct or found_pattern.family in families or is_in_folder):
+            del matches[video]
     real: dict[tuple[object, str], list[Found]] = defaultdict(list)  # by pattern, or by stem
     for video in found:
         pattern, words = matches.get(video, (None, {}))
@@ -103,11 +106,6 @@ def _match(video: Found) -> tuple[Pattern, dict[str, str]] | None:
             if match:
                 return pattern, match.groupdict()
     return None
-
-
-def _counts(pattern: Pattern, video: Found, families: set[str]) -> bool:
-    folders = {name.lower() for name in video.parts[:-1]}
-    return pattern.is_distinct or pattern.family in families or bool(folders & FOLDERS_OF_ORIGINALS)
 
 
 def _by_stem(video: Found, real: dict[tuple[object, str], list[Found]]) -> Found | None:
@@ -149,33 +147,29 @@ def give_names(found: Sequence[Found]) -> None:
     A name is the path below the location, joined by two underscores, but the file name alone if a
     metadata.json next to the file lists it. Videos that would have the same name get the path, all
     of them, with the folder name of the location in front if that is still the same, and else a
-    number. A name that is too long for a folder ends with a hash.
+    number: the same means without case, as some disks compare. A name that is too long for a folder
+    ends with a hash.
     """
-    free = {video: None for video in found if not video.name}
+    free = [video for video in found if not video.name]
+    taken = {video.name.casefold() for video in found if video.name}  # such as "../a.mp4"
     for video in free:
         video.name = video.parts[-1] if video.is_in_part else "__".join(video.parts)
     for prefix in (False, True):
-        for same in _of_one_name(found):
-            for video in same if not prefix or len({v.location for v in same}) > 1 else ():
-                if video in free:
-                    first = [video.location.resolve().name] if prefix else []
-                    video.name = "__".join([*first, *video.parts])
-    taken = {video.name for video in found if video not in free}  # such as "../a.mp4"
+        places = defaultdict(list)
+        for video in found:
+            places[video.name.casefold()].append(video.location)
+        for video in free:
+            same = places[video.name.casefold()]
+            if len(set(same) if prefix else same) > 1:
+                first = [video.location.resolve().name] if prefix else []
+                video.name = "__".join([*first, *video.parts])
     for video in sorted(free, key=lambda video: str(video.path)):
         path = Path(_short(readable(video.name).replace("\ufffd", "?").replace("\\", "_")))
         video.name, number = path.name, 1
-        while video.name in taken:
+        while video.name.casefold() in taken:
             number += 1
             video.name = f"{path.stem}__{number}{path.suffix}"
-        taken.add(video.name)
-
-
-def _of_one_name(found: Sequence[Found]) -> list[list[Found]]:
-    """Return the videos that have the same name, if there are several."""
-    by_name = defaultdict(list)
-    for video in found:
-        by_name[video.name].append(video)
-    return [same for same in by_name.values() if len(same) > 1]
+        taken.add(video.name.casefold())
 
 
 def _short(name: str) -> str:

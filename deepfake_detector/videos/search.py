@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deepfake_detector.console import UserError, counted, say
+from deepfake_detector.decoding.diagnosis import is_folder
 from deepfake_detector.decoding.pictures import PICTURE_SUFFIXES
 from deepfake_detector.decoding.reader import holds_video
 from deepfake_detector.videos.layouts import Node, is_faces_folder, walk
@@ -38,9 +39,9 @@ def find_videos(
     found: dict[Path, Path] = {}
     empty: list[Path] = []
     for place in map(Path, places):
-        if left_out is not None and place.resolve() == left_out.resolve() and _is_folder(place):
+        if left_out is not None and place.resolve() == left_out.resolve() and is_folder(place):
             raise UserError(f"--annotate {left_out} is a folder to score; give a folder of its own")
-        videos = _videos_below(place, left_out, pictures) if _is_folder(place) else [place]
+        videos = _videos_below(place, left_out, pictures) if is_folder(place) else [place]
         if not videos:
             empty.append(place)
         twice = [path for path in videos if found.setdefault(path.resolve(), path) is not path]
@@ -56,13 +57,6 @@ def find_videos(
     for place in empty:
         say(f"note: {place} holds no videos", sys.stderr)
     return list(found.values())
-
-
-def _is_folder(place: Path) -> bool:
-    try:
-        return place.is_dir()
-    except OSError:  # a name too long, a folder one may not enter
-        return False
 
 
 def _videos_below(folder: Path, left_out: Path | None, pictures: str) -> list[Path]:

@@ -151,12 +151,17 @@ def test_folders_are_joined_by_name_and_extra_ones_give_new_real_videos_only(
 
 
 def results_of(*scored, seeds=None, threshold=0.5):
-    """Return fold scores, of `{name: score}` each; the group is the last letter of a name."""
+    """Return fold scores, of `{name: score}` each. The group is the last letter of a name, and what
+    stands before a slash is the source."""
 
     def about_of(name):
-        fake = not name.startswith("real")
-        method = "Deepfakes" if fake else None
-        return folds.About("faces", name, int(fake), name[-1], method, None, False)
+        source, _, of_source = name.rpartition("/")
+        fake = not of_source.startswith("real")
+        method, family = ("Deepfakes", "swap") if fake else (None, "real")
+        group = name[-1]
+        return folds.About(
+            "faces", name, int(fake), group, method, family, source or None, extra=False
+        )
 
     return [
         accuracy_metrics.FoldScores(
@@ -179,6 +184,17 @@ def test_folds_in_perfect_order_have_an_auc_of_one_whatever_their_scores():
     assert (found["pooled"]["real"], found["pooled"]["fake"]) == (4, 4)
     assert found["pooled"]["false_positive_rate"] == 3 / 4
     assert found["pooled"]["true_positive_rate"] == 1 / 4
+
+
+def test_a_detector_that_knows_sources_and_no_forgeries_is_right_by_chance_within_a_source():
+    of_fakes = {"lab/real_a": 0.8, "lab/fake_b": 0.8, "lab/fake_c": 0.8}
+    of_real_videos = {"news/real_d": 0.2, "news/real_e": 0.2, "news/fake_f": 0.2}
+    found = accuracy_metrics.of_detector(results_of(of_fakes | of_real_videos | {"real_g": 0.1}))
+    assert found["within"]["roc_auc"] == 0.5
+    assert found["pooled"]["roc_auc"] > 0.7
+    assert found["families"].keys() == {"swap"}
+    assert (found["families"]["swap"]["real"], found["families"]["swap"]["fake"]) == (4, 3)
+    assert accuracy_metrics.of_detector(results_of({"real_a": 0}))["within"]["roc_auc"] is None
 
 
 def test_seeds_are_averaged_and_scores_that_are_no_probabilities_have_no_log_loss():

@@ -84,7 +84,6 @@ def test_an_mp4_says_what_of_it_is_missing(explain_bytes, mp4):
         (in_front[: in_front.index(b"mdat") + 4], "cut off before its first whole frame"),
         (damaged.mp4_with_sound_only(), "sound only, no picture"),
         (unknown, f"{GENERIC} (its codec is unknown)"),
-        (mp4.replace(b"mp4v", b"encv"), "encrypted (DRM)"),
     ):
         assert explain_bytes(content).startswith(clause)
 

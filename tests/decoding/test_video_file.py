@@ -145,6 +145,17 @@ def test_a_matrix_of_colours_that_ffmpeg_cannot_undo_does_not_end_the_video(tmp_
     assert np.abs(frame.image_bgr[:, :, ::-1].astype(int) - frames_rgb[5]).mean() < 12
 
 
+def test_an_encrypted_video_is_not_called_damaged(tmp_path, frames_rgb):
+    key = {"encryption_key": "0123456789abcdef" * 2, "encryption_kid": "fedcba9876543210" * 2}
+    path = encode(
+        tmp_path / "a.mp4",
+        frames_rgb,
+        container_options={"encryption_scheme": "cenc-aes-ctr", **key},
+    )
+    with pytest.raises(UnreadableError, match="encrypted"):
+        read(path)
+
+
 def test_the_cover_of_a_piece_of_music_is_no_video(tmp_path, frames_rgb):
     path = tmp_path / "song.mp3"
     with av.open(str(path), "w") as container:

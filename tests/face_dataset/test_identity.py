@@ -184,7 +184,7 @@ def test_what_no_location_holds_any_more_is_named_and_not_trained_on(videos, run
     run(videos)
     (videos / "real/a.mp4").rename(tmp_path / "a.mp4")
     assert run(videos) == []
-    assert "1 video of earlier calls is in none of the locations" in run.said
+    assert "1 video of earlier calls in none of the locations" in run.said
     assert "real__a.mp4" not in run.labels
     assert "real__a.mp4" in run.folders()
     (tmp_path / "a.mp4").rename(videos / "real/a.mp4")

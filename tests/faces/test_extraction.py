@@ -206,6 +206,17 @@ def test_a_video_that_is_turned_without_saying_so_gives_upright_faces(
     assert all(abs(float(found[side]) - float(same[side])) <= 6 for side in "xywh")
 
 
+def test_a_head_that_leans_before_a_portrait_on_its_side_is_not_turned(tmp_path, head_frames):
+    """A guitar and playing cards were a steadier face than a singer who had leaned over it."""
+    size = head_frames.shape[1]
+    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), 30, 1.0)
+    leaning = [cv2.warpAffine(frame, matrix, (size, size)) for frame in head_frames]
+    portrait = np.rot90(head_frames[:1].repeat(len(leaning), axis=0), axes=(1, 2))
+    write_real(tmp_path / "videos", np.concatenate([leaning, portrait], axis=2))
+    (row,) = processing.processing(tmp_path / "videos", tmp_path / "faces")
+    assert row["turned"] == ""
+
+
 # Pictures
 
 

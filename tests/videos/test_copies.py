@@ -65,7 +65,7 @@ def test_copies_are_one_video_with_the_shortest_name_and_are_counted(tmp_path):
     listing = read_locations([tmp_path])
     assert names_of(listing) == ["fake__c.mp4", "real__a.mp4"]
     assert listing.notes[-1] == (
-        "note: 3 videos are copies of others and left out, such as real__a (1).mp4, the same as "
+        "note: 3 videos left out as copies of others, such as real__a (1).mp4, the same as "
         "real__a.mp4"
     )
 

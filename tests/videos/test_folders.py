@@ -107,6 +107,15 @@ def test_folders_that_contradict_each_other_are_shown_with_what_was_read(tmp_pat
     assert str((tmp_path / path).parent) in str(caught.value)
 
 
+def test_a_location_that_is_called_the_opposite_of_what_is_read_in_it_is_named(tmp_path):
+    """The fakes of real people in fake/real_john were real ones."""
+    fakes = make_files(tmp_path / "fake", "real_john/a.mp4", "real_jane/b.mp4")
+    (note,) = read_locations([fakes]).notes
+    assert note.startswith("note: 2 videos taken as REAL by folders in one called fake, such as")
+    make_files(fakes, "fake/c.mp4")
+    assert not read_locations([fakes]).notes
+
+
 def test_a_name_that_says_nothing_but_the_class_counts_before_others(tmp_path):
     found = videos_of(tmp_path, "real/a.mp4", "fake/real_person/b.mp4", "fake/take_test/c.mp4")
     assert list(known(found, "label").values()) == [F, F, R]
@@ -198,7 +207,7 @@ def test_a_list_of_pairs_of_numbers_is_not_lost(tmp_path):
     assert splits["000.mp4"] == splits["000_003.mp4"] == "test"
     assert not listing.notes
     (tmp_path / "test.json").write_text('[["a", "b"]]')
-    assert "4 names that no video has, such as a" in read_locations([tmp_path]).notes[0]
+    assert "test.json that no video has, such as a" in read_locations([tmp_path]).notes[0]
 
 
 def test_celeb_df_names_recur_in_every_method_and_the_testing_list_marks_videos(tmp_path):
@@ -242,7 +251,7 @@ def test_dfdc_parts_are_found_in_the_folders_that_their_archives_unpack_to(tmp_p
     write_metadata(tmp_path / "faces", {"a.mp4": "FAKE"})  # what an earlier run made is no part
     listing = read_locations([tmp_path])
     assert [(v.name, v.label) for v in listing.videos] == [("a.mp4", 0), ("b.mp4", 0)]
-    assert [path.name for path in listing.without_label] == ["extra.mp4", "extra.mp4"]
+    assert "calls real or fake, left out: 2 (.mp4 2): dfdc_train_part_0" in listing.left_out[0]
 
 
 def test_plain_real_and_fake_folders_pair_fakes_with_real_videos_by_name(tmp_path):

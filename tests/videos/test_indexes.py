@@ -152,6 +152,13 @@ def test_an_index_that_cannot_be_read_is_one_sentence(two, index, name, sentence
         listing_of(two, index, name)
 
 
+def test_a_list_that_is_not_understood_is_named(tmp_path):
+    """Labels corrected in it were those of the folders, without a word."""
+    make_files(tmp_path, "real/a.mp4", "fake/b.mp4")
+    (note,) = listing_of(tmp_path, "id,label\na,fake\n", "labels.csv").notes
+    assert note.endswith("labels.csv is not used: it has no column or key path")
+
+
 def test_a_metadata_json_about_something_else_is_not_an_index(tmp_path):
     make_files(tmp_path, "real/a.mp4", "fake/b.mp4")
     listing = listing_of(tmp_path, '{"fps": 25, "camera": "mine"}', "real/metadata.json")
@@ -192,6 +199,13 @@ def test_names_are_the_same_in_both_forms_of_unicode(tmp_path, on_disk, listed):
     real, fake = listing_of(tmp_path, text, "metadata.json").videos
     assert real.path.exists() and fake.path.exists()
     assert fake.entry["original"] == real.name == unicodedata.normalize("NFC", names[0])
+
+
+def test_a_path_may_lead_out_of_the_location_and_into_it_again(tmp_path):
+    make_files(tmp_path / "data", "real/a.mp4", "fake/b.mp4")
+    index = "path,split\n../data/real/a.mp4,test\nfake/../fake/b.mp4,test\n"
+    listing = listing_of(tmp_path / "data", index)
+    assert [video.entry["split"] for video in listing.videos] == ["test", "test"]
 
 
 def test_originals_are_found_as_videos_are_and_others_are_counted(tmp_path):
@@ -273,7 +287,7 @@ def test_lists_of_splits_count_the_names_that_no_video_has(tmp_path):
     make_files(tmp_path, "real/a.mp4", "fake/b.mp4")
     listing = listing_of(tmp_path, "a.mp4\nb\ngone.mp4\n", "splits/test.txt")
     assert [video.entry["split"] for video in listing.videos] == ["test", "test"]
-    assert listing.notes[0].endswith("test.txt: 1 name that no video has, such as gone.mp4")
+    assert listing.notes[0].endswith("test.txt that no video has, such as gone.mp4")
 
 
 def test_rows_of_names_that_recur_are_not_compared_with_all_videos(tmp_path, monkeypatch):
@@ -354,7 +368,7 @@ def test_videos_csv_counts_before_metadata_json_and_the_difference_is_named(two)
     write_metadata(two, {"a.mp4": F, "b.mp4": F})
     listing = listing_of(two, TABLE)
     assert labels_of(listing) == {"a.mp4": R, "b.mp4": F}
-    assert "1 name of which another index file says something else" in listing.notes[0]
+    assert "of which another index file says something else" in listing.notes[0]
 
 
 # videos.csv, our own

@@ -59,6 +59,16 @@ def test_a_name_is_the_path_below_the_location_whatever_order_they_are_given_in(
     assert alone == ["a.mp4", "fake__b.mp4", "part_0.mp4"]
 
 
+def test_names_differ_without_case_since_some_disks_compare_so(tmp_path):
+    """On such a disk the faces of a.mp4 took the place of those of A.mp4."""
+    one = make_files(tmp_path / "one", "real/A.mp4", "fake/b.mp4", "fake/B.mp4")
+    other = make_files(tmp_path / "other", "real/a.mp4")
+    for locations in ([one, other], [other, one]):
+        assert sorted(video.name for video in list_videos(locations)) == [
+            "fake__B.mp4", "fake__b__2.mp4", "one__real__A.mp4", "other__real__a.mp4",
+        ]  # fmt: skip
+
+
 def test_two_files_whose_paths_give_one_name_are_two_videos(tmp_path):
     make_files(tmp_path, "real/a/b.mp4", "real/a__b.mp4", "fake/c.mp4")
     names = ["fake__c.mp4", "real__a__b.mp4", "real__a__b__2.mp4"]
