@@ -19,11 +19,12 @@ import functools
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from pebble import ProcessExpired
@@ -42,11 +43,10 @@ from deepfake_detector.faces.extraction import reason_of_loss
 from deepfake_detector.files import temporary_folder
 from deepfake_detector.parallel import Lost, start_pool
 from deepfake_detector.scoring import trained_model
-from deepfake_detector.verdicts import annotated_copy, text
+from deepfake_detector.verdicts import annotated_copy, scores, text
 from deepfake_detector.verdicts.options import PredictOptions, Task, prepare_task
 from deepfake_detector.verdicts.reading import read_video
 from deepfake_detector.verdicts.rule import decide
-from deepfake_detector.verdicts.scores import deciding_clip, judge, load_scorer, with_occlusion
 from deepfake_detector.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -54,6 +54,19 @@ if TYPE_CHECKING:
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 GRACE_SEC = 60.0  # for the model and the copy, next to the time limit of a video
+# The page loads what it needs from this server and from nowhere else; Gradio has scripts and styles
+# within the page. Camera and results are blobs.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' "
+    "data:; worker-src 'self' blob:; connect-src 'self' data: blob:; object-src 'none'; base-uri "
+    "'self'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 # The worker does without Gradio, and the process of the page without TensorFlow; so both are
 # imported where they are needed.
 
@@ -64,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.upload_mb < 1:
         raise ArgumentError("upload_mb", args.upload_mb, "1 or more")
     require("gradio", file="requirements-app.txt")
-    task = prepare_task(PredictOptions(model=args.model, timeout_sec=args.timeout_sec))
+    task = prepare_task(PredictOptions(model=args.model))
     check_address(args.host, args.port)
     say_lines(text.header_lines(task)[:-1])
     with temporary_folder("app") as folder:
@@ -85,12 +98,6 @@ def app_arguments() -> ArgumentParser:
         default=500,
         metavar="MB",
         help="largest file that is taken (%(default)s)",
-    )
-    add(
-        "--timeout-sec",
-        type=float,
-        metavar="N",
-        help="seconds before a video is given up (default: by the model's settings)",
     )
     add("--no-browser", action="store_true", help="only print the address, open no browser")
     return parser
@@ -118,7 +125,7 @@ def serve(task: Task, folder: Path, args: argparse.Namespace) -> None:
     os.environ["no_proxy"] = f"{os.environ.get('no_proxy', '')},127.0.0.1,localhost"
     from starlette.middleware import Middleware
 
-    from deepfake_detector.verdicts import guard, web_page
+    from deepfake_detector.verdicts import web_page
 
     prepare = functools.partial(_model_problem, task.model_path)
     worker = Worker(prepare, task.timeout_sec + GRACE_SEC)
@@ -146,7 +153,7 @@ def serve(task: Task, folder: Path, args: argparse.Namespace) -> None:
         head=web_page.HEAD,
         app_kwargs={
             "openapi_url": None,
-            "middleware": [Middleware(guard.Guard, hosts=LOCAL_HOSTS if is_local else ())],
+            "middleware": [Middleware(Guard, hosts=LOCAL_HOSTS if is_local else ())],
         },
     )
     say(f"the page is at {address}; Ctrl-C ends it")
@@ -157,6 +164,37 @@ def serve(task: Task, folder: Path, args: argparse.Namespace) -> None:
             sys.stderr,
         )
     blocks.block_thread()
+
+
+class Guard:
+    """An ASGI middleware that refuses what pages of other sites ask for.
+
+    Such a page, whose name is made to point to this machine, could read ours (DNS rebinding); so
+    only requests to these `hosts` are answered, if there are any.
+    """
+
+    def __init__(self, page: Any, hosts: Collection[str]):
+        self._page, self._hosts = page, hosts
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_with_policy(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *HEADERS]}
+            await send(message)
+
+        if scope["type"] == "http" and self._is_foreign(scope):
+            await send_with_policy({"type": "http.response.start", "status": 403, "headers": []})
+            await send({"type": "http.response.body", "body": b"This page does not answer that."})
+        else:
+            await self._page(scope, receive, send_with_policy)
+
+    def _is_foreign(self, request: Any) -> bool:
+        headers = {name: value.decode("latin-1") for name, value in request["headers"]}
+        host, path = headers.get(b"host", ""), request["path"]
+        is_other_host = self._hosts and urlsplit(f"//{host}").hostname not in self._hosts
+        is_other_site = urlsplit(headers.get(b"origin", f"//{host}")).netloc != host
+        # Gradio would fetch these addresses for anybody.
+        return is_other_host or is_other_site or "/file=http" in path or "/proxy=" in path
 
 
 class Worker:
@@ -208,7 +246,7 @@ class Worker:
 @functools.cache
 def _warm_scorer(model_path: Path) -> "ClipScorer":
     """Return the scorer with its graph traced, so that the first video is as fast as the second."""
-    scorer = load_scorer(prepare_task(PredictOptions(model=model_path)))
+    scorer = scores.load_scorer(prepare_task(PredictOptions(model=model_path)))
     scorer.score_clips(np.zeros((1, scorer.num_frames, *scorer.img_size, 3), np.uint8))
     return scorer
 
@@ -235,15 +273,15 @@ def _judge_upload(
         task.timeout_sec,
     )
     scorer = _warm_scorer(task.model_path)
-    verdict, clip = judge(found, scorer, task), None
+    verdict, clip = scores.judge(scores.score_faces(found, scorer), scorer, task), None
     if task.options.jpegs and verdict.score is not None:
         annotated_copy.draw(verdict, found.clips, annotated_copy.copies_of([path], folder)[path])
-        clip = deciding_clip(verdict, found.clips, scorer)
+        clip = scores.deciding_clip(verdict, found.clips, scorer)
     return verdict, clip
 
 
 def _explain(verdict: Verdict, clip: np.ndarray) -> Verdict:
-    return with_occlusion(verdict, clip, _warm_scorer(Path(verdict.model)))
+    return scores.with_occlusion(verdict, clip, _warm_scorer(Path(verdict.model)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ The way of a clip:
     plan      which video, which role, which random numbers: NumPy, `_plan_epoch` or `_plan_once`
     paths     which files: one crop in each equal share of the video, `_name_crops`
     decoding  JPEGs, stacked in a TensorArray, `stack_crops`
-    fitting   self-blending, face swaps, augmentation and resizing with OpenCV, `fit_clip`
+    making    self-blending, face swaps, augmentation and resizing with OpenCV, `_make_clip`
 
 **Training** gives endless full batches of `(clips, labels)`, augmented, one epoch after the other.
 Real and fake clips alternate: `pairs.sample_epoch` says which pairs an epoch has, and
@@ -25,8 +25,8 @@ real videos (clips/self_blending.py, clips/face_swaps.py). Photographs are shown
 
 **Scoring** gives every video once, in the given order, as `(clips, labels, weights)`. The last
 batch is filled up with copies of weight 0. The mean of weight times loss over all that is delivered
-is the mean loss over the videos. With `self_blend`, each real video comes a second time as a fake
-made from it, always the same one.
+is the mean loss over the videos, with as much weight on the real ones as on the fakes. With
+`self_blend`, each real video comes a second time as a fake made from it, always the same one.
 
 **Many devices.** `batch_size` is that of all devices together. For `num_replicas` devices every
 element holds `batch_size // num_replicas` clips, and that many elements in a row are one global
@@ -42,18 +42,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from deepfake_detector.clips import augmentation, filming, self_blending  # before TensorFlow
+
+# isort: split
 import tensorflow as tf
 
 from deepfake_detector.clips.augmentation import NUM_RANDOM
-from deepfake_detector.clips.face_swaps import NO_DONOR, LookAlikes
-from deepfake_detector.clips.loading import Making, decode_crop, fit_clip
+from deepfake_detector.clips.face_swaps import NO_DONOR, LookAlikes, swap
+from deepfake_detector.clips.loading import decode_crop, with_numpy
 from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND, SWAP, sample_epoch, steps_per_epoch
 from deepfake_detector.clips.sampling import clip_paths
 from deepfake_detector.console import UserError, counted
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
 
 SEED_LIMIT = 2**62
-CHUNK = 32  # clips whose crops are named at once: few large operations instead of many small
 
 
 class ClipPlan(NamedTuple):
@@ -72,6 +75,9 @@ class ClipPlan(NamedTuple):
         return ClipPlan(*(column[taken] for column in self))
 
 
+NamedClips = tuple[np.ndarray, np.ndarray, np.ndarray, ClipPlan]  # see _name_crops
+
+
 def build_dataset(
     file_loc: str | Path = "train_files",
     img_size: Sequence[int] = (128, 128),
@@ -82,7 +88,6 @@ def build_dataset(
     tracks: Sequence[FaceTrack] | None = None,
     training: bool = False,
     first_epoch: int = 0,
-    equal_classes: bool = False,
     self_blend: float = 0.0,
     min_steps: int = 1,
     seed: int = 0,
@@ -93,11 +98,10 @@ def build_dataset(
 
     See the top of this file for what they hold. `shuffle_buffer` is how many pairs away from its
     place in the order by name a pair may move; None mixes all. Training begins with `first_epoch`,
-    and an epoch has `min_steps` batches or more. `equal_classes` gives the real and the fake clips
-    of scoring the same total weight.
+    and an epoch has `min_steps` batches or more.
 
     A crop that cannot be read ends the iterator with a `tf.errors.OpError`, which
-    `read_errors.explain` puts into a sentence. Raises UserError for training with a class missing
+    `loading.explain` puts into a sentence. Raises UserError for training with a class missing
     or with fewer clips than one batch, and for a batch that cannot be shared out evenly;
     ValueError for a shard that does not exist.
     """
@@ -108,32 +112,26 @@ def build_dataset(
         steps = steps_per_epoch(tracks, batch_size, self_blend, min_steps)
         look_alikes = LookAlikes(tracks)
 
-        def plan_epoch(epoch: int) -> ClipPlan:
+        def name_epoch(epoch: int) -> NamedClips:
             num_clips = steps * batch_size  # whole batches, so that epochs begin with one
             plan = _plan_epoch(look_alikes, seed, epoch, num_clips, shuffle_buffer, self_blend)
-            return plan.rows_of_batches(batch_size, own_rows)
+            return _name_crops(plan.rows_of_batches(batch_size, own_rows), tracks, num_frames)
 
-        plans = _endless(plan_epoch, first_epoch)
+        named = _endless(name_epoch, first_epoch, num_frames)
     else:
-        plan = _plan_once(tracks, batch_size, equal_classes, bool(self_blend))
-        plans = tf.data.Dataset.from_tensor_slices(plan.rows_of_batches(batch_size, own_rows))
+        plan = _plan_once(tracks, batch_size, bool(self_blend))
+        own = plan.rows_of_batches(batch_size, own_rows)
+        named = tf.data.Dataset.from_tensor_slices(_name_crops(own, tracks, num_frames))
 
-    is_photograph = tf.constant([track.is_photograph for track in tracks])
+    def make(frames: np.ndarray, donor: np.ndarray, *row: np.ndarray) -> np.ndarray:
+        return _make_clip(frames, donor, ClipPlan(*row), tracks, size, training)
 
     def load(paths: tf.Tensor, donor_paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan) -> tuple:
-        making = Making(
-            plan.random_numbers if training else (),
-            plan.role,
-            plan.pair_seed,
-            tf.gather(is_photograph, plan.video),
-            _crops_of_donor(donor_paths),
-            tf.gather(is_photograph, tf.maximum(plan.donor, 0)),  # of the first without a donor
-        )
-        clip = fit_clip(stack_crops(paths), size, making)
+        inputs = [stack_crops(paths), _crops_of_donor(donor_paths), *plan]
+        clip = with_numpy(make, inputs, (num_frames, *size, 3))
         return (clip, label) if training else (clip, label, plan.weight)
 
-    dataset = _name_crops(plans, tracks, num_frames)
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = named.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size // num_replicas, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
 
@@ -158,6 +156,32 @@ def _crops_of_donor(paths: tf.Tensor) -> tf.Tensor:
     else:
         crops = stack_crops(paths)
     return crops
+
+
+def _make_clip(
+    frames: np.ndarray,
+    donor: np.ndarray,
+    plan: ClipPlan,
+    tracks: Sequence[FaceTrack],
+    img_size: tuple[int, int],
+    training: bool,
+) -> np.ndarray:
+    """Return the clip `(num_frames, *img_size, 3) uint8` that is made of `frames` by its plan.
+
+    `donor` has the crops of who gives a swap its face; if it has none, it is a self-blend. In
+    training a photograph is made to look like a video, and the clip is augmented.
+    """
+    rng = np.random.default_rng(plan.pair_seed)
+    if training and tracks[int(plan.video)].is_photograph:
+        frames = filming.filmed(frames, rng)
+    if plan.role == SWAP and len(donor):
+        if tracks[int(plan.donor)].is_photograph:
+            donor = filming.filmed(donor, rng)
+        frames = swap(frames, donor, rng)
+    elif plan.role != ORIGINAL:
+        target, blend, _ = self_blending.blend(frames, rng)
+        frames = blend if plan.role in (SELF_BLEND, SWAP) else target
+    return augmentation.fit(frames, img_size, plan.random_numbers if training else None)
 
 
 def check_batch(batch_size: int, num_replicas: int) -> None:
@@ -211,9 +235,7 @@ def _plan_epoch(
     )
 
 
-def _plan_once(
-    tracks: Sequence[FaceTrack], batch_size: int, equal_classes: bool, with_self_blends: bool
-) -> ClipPlan:
+def _plan_once(tracks: Sequence[FaceTrack], batch_size: int, with_self_blends: bool) -> ClipPlan:
     """Return each video once, then a self-blend of each real one if they are wanted, and then
     copies of the first of weight 0 up to a full batch."""
     clips = [(index, ORIGINAL, track.label) for index, track in enumerate(tracks)]
@@ -222,10 +244,7 @@ def _plan_once(
     padding = -len(clips) % batch_size
     delivered = len(clips) + padding
     counts = Counter(label for _, _, label in clips)
-    if equal_classes:
-        shares = {label: 1 / (len(counts) * count) for label, count in counts.items()}
-    else:
-        shares = dict.fromkeys(counts, 1 / max(1, len(clips)))
+    shares = {label: 1 / (len(counts) * count) for label, count in counts.items()}
     weights = [delivered * shares[label] for _, _, label in clips] + [0.0] * padding
     clips += [(0, ORIGINAL, 0)] * padding
     return ClipPlan(
@@ -238,49 +257,41 @@ def _plan_once(
     )
 
 
-def _endless(plan_epoch: Callable[[int], ClipPlan], first_epoch: int) -> tf.data.Dataset:
-    """Return the plans of single clips, epoch after epoch."""
+def _name_crops(plan: ClipPlan, tracks: Sequence[FaceTrack], num_frames: int) -> NamedClips:
+    """Return `(paths, donor paths, labels, plan)` with a row a clip: `(n, num_frames)` bytes twice
+    and `(n, 1) float32`. The donor paths are empty without a donor."""
+    nothing = [b""] * num_frames
+    paths, donor_paths = (
+        np.array([
+            nothing if index == NO_DONOR else clip_paths(tracks[index], num_frames, phase)
+            for index, phase in zip(indices, plan.random_numbers[:, 0], strict=True)
+        ], bytes).reshape(-1, num_frames)
+        for indices in (plan.video, plan.donor)
+    )  # fmt: skip
+    is_fake = np.array([tracks[index].label == 1 for index in plan.video], bool)
+    labels = is_fake | np.isin(plan.role, (SELF_BLEND, SWAP))
+    return paths, donor_paths, labels.astype(np.float32)[:, None], plan
 
-    def plans_of(epoch: tf.Tensor) -> tf.data.Dataset:
+
+def _endless(
+    name_epoch: Callable[[int], NamedClips], first_epoch: int, num_frames: int
+) -> tf.data.Dataset:
+    """Return the named crops of single clips, epoch after epoch."""
+    paths, index = (tf.string, (None, num_frames)), (tf.int64, (None,))
+    numbers, one = (tf.float32, (None, NUM_RANDOM)), (tf.float32, (None, 1))
+    types, shapes = zip(paths, paths, one, index, index, index, index, numbers, one, strict=True)
+
+    def flat(epoch: np.ndarray) -> list[np.ndarray]:
+        *named, plan = name_epoch(int(epoch))
+        return [*named, *plan]
+
+    def clips_of(epoch: tf.Tensor) -> tf.data.Dataset:
         # tf.data.Dataset.from_generator would be shorter, but once it is used in a process, reading
         # clips takes twice the processor time (TensorFlow 2.21).
-        types = [tf.int64, tf.int64, tf.int64, tf.int64, tf.float32, tf.float32]
-        shapes = [(None,), (None,), (None,), (None,), (None, NUM_RANDOM), (None, 1)]
-        columns = tf.numpy_function(lambda epoch: plan_epoch(int(epoch)), [epoch], types)
-        plan = ClipPlan(*map(tf.ensure_shape, columns, shapes))
-        return tf.data.Dataset.from_tensor_slices(plan)
+        columns = map(tf.ensure_shape, tf.numpy_function(flat, [epoch], types), shapes)
+        paths, donor_paths, labels, *plan = columns
+        return tf.data.Dataset.from_tensor_slices((paths, donor_paths, labels, ClipPlan(*plan)))
 
-    endless = tf.data.Dataset.counter(first_epoch).flat_map(plans_of)
-    return endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-
-
-def _name_crops(
-    plans: tf.data.Dataset, tracks: Sequence[FaceTrack], num_frames: int
-) -> tf.data.Dataset:
-    """Return `(paths, donor paths, label, plan)` of each clip, `(num_frames,) string` twice and
-    `(1,) float32`. The donor paths are empty without a donor."""
-    nothing = [b""] * num_frames
-
-    def paths_of(indices: np.ndarray, phases: np.ndarray) -> np.ndarray:
-        return np.array([
-            nothing if index == NO_DONOR else clip_paths(tracks[index], num_frames, phase)
-            for index, phase in zip(indices, phases, strict=True)
-        ], object)  # fmt: skip
-
-    def named(plan: ClipPlan) -> tf.data.Dataset:
-        phases = plan.random_numbers[:, 0]
-        paths, donor_paths = (
-            tf.ensure_shape(
-                tf.numpy_function(paths_of, [indices, phases], tf.string, stateful=False),
-                (None, num_frames),
-            )
-            for indices in (plan.video, plan.donor)
-        )
-        is_made = tf.cast((plan.role == SELF_BLEND) | (plan.role == SWAP), tf.float32)[:, None]
-        label = tf.maximum(tf.gather(labels, plan.video), is_made)
-        return tf.data.Dataset.from_tensor_slices((paths, donor_paths, label, plan))
-
-    labels = tf.constant([[track.label] for track in tracks], tf.float32)
-    clips = plans.batch(CHUNK).flat_map(named)
+    endless = tf.data.Dataset.counter(first_epoch).flat_map(clips_of)
     # Keras asks every device for one more batch if their number is unknown, and counts it.
-    return clips.apply(tf.data.experimental.assert_cardinality(plans.cardinality()))
+    return endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))

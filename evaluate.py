@@ -8,7 +8,7 @@ folders of faces. Output, in the report folder:
     metrics.json      the metrics, with 95 % intervals
     predictions.csv   filename,label,score,face,data: 1 = fake, score = P(fake); a name that a
                       spreadsheet would take for a formula has an apostrophe in front
-    charts/           roc.png  precision_recall.png  reliability.png  scores.png  confusion.png
+    charts/           roc.png  precision_recall.png  reliability.png  scores.png
 
     python evaluate.py --model run/model.keras --data faces --out report
     python evaluate.py --model run/model.keras --data dfdc celebdf --robustness --out report
@@ -28,6 +28,7 @@ writes it into the settings.json of the model, for the next evaluation and for p
 report still shows the metrics before that.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,13 +48,15 @@ from deepfake_detector.console import (
     say,
     setting,
     settings_from,
+    silence,
 )
+from deepfake_detector.files import check_output
 from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.trained_model import add_model_argument
 
 UNSEEN, ALL = "unseen", "all"
 MIN_FAKES = 5  # of a method, to say how well it is found
-SPLIT_CHOICES = (UNSEEN, ALL, "train", "validation", "test")
+SPLIT_CHOICES = (UNSEEN, ALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,32 +65,22 @@ class EvaluateOptions(calibration.PointOptions):
 
     split: str = setting(
         UNSEEN,
-        "videos to score: those the model has not seen, all, or one of its splits (%(default)s)",
+        "videos to score: those the model has not seen, or all (%(default)s)",
         choices=SPLIT_CHOICES,
     )
     robustness: bool = setting(
-        False, "also score altered faces, which takes about four times as long"
+        False, "also score altered faces, which takes about ten times as long"
     )
     calibrate: bool = setting(
         False,
         "then calibrate the model on these videos: replaces the calibration in its settings.json",
     )
-    strips: int = setting(
-        100,
-        "videos that report.html shows with faces and a score over time, largest errors first; "
-        "each adds 7 KB and eight clips to score",
-    )
-    batch_size: int = setting(16, "clips scored at a time")
     overwrite: bool = setting(False, "also replace files that evaluate.py did not write")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.split not in SPLIT_CHOICES:
             raise ArgumentError("split", self.split, f"one of {', '.join(SPLIT_CHOICES)}")
-        if self.strips < 0:
-            raise ArgumentError("strips", self.strips, "0 or more")
-        if self.batch_size < 1:
-            raise ArgumentError("batch_size", self.batch_size, "at least 1")
 
 
 def main_arguments() -> ArgumentParser:
@@ -111,13 +104,7 @@ with quiet_tensorflow():
 
     from deepfake_detector.evaluation import bootstrap, groups, outputs
     from deepfake_detector.evaluation.robustness import robustness_table
-    from deepfake_detector.evaluation.timelines import score_timelines
-    from deepfake_detector.evaluation.videos import (
-        ScoredVideo,
-        labels_and_scores,
-        largest_errors_first,
-        score_videos,
-    )
+    from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores, score_videos
     from deepfake_detector.face_dataset.face_tracks import FaceTrack, list_faces
     from deepfake_detector.face_dataset.settings import SETTINGS_NAME
     from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
@@ -140,12 +127,14 @@ def evaluate(
     model: Path | str | None,
     data: Path | str | Sequence[Path | str],
     out: Path | str,
+    quiet: bool = False,
     **options: object,
 ) -> dict:
     """Evaluate a model on folders of faces, print its metrics and write the report folder `out`.
 
     Returns what metrics.json holds. `model` is None for the one that comes with this project;
-    `options` are fields of `EvaluateOptions`, such as `split="all"`.
+    `options` are fields of `EvaluateOptions`, such as `split="all"`. With `quiet` nothing is
+    printed.
 
     Raises UserError for an option out of range, a model or a folder that cannot be read, faces
     that were not made for the model, a split without videos, and an `out` that cannot be written.
@@ -155,28 +144,27 @@ def evaluate(
     folders = [Path(data)] if isinstance(data, str | Path) else [Path(folder) for folder in data]
     settings = trained_model.read_model_settings(model)
     inputs = [model, model.parent / SETTINGS_NAME, *folders]
-    outputs.check_report_folder(out, inputs, chosen.overwrite)
+    is_report = lambda folder: (folder / outputs.METRICS_NAME).is_file()  # noqa: E731
+    check_output("--out", out, inputs, is_report, is_folder=True, overwrite=chosen.overwrite)
     point = calibration.operating_point(settings, chosen)
-    listed = list_tracks(folders, settings)
-    tracks = choose_split(listed, model, chosen.split)
-    untrained = not_trained_on(tracks, model) if chosen.calibrate else set()
-    strategy = tf.distribute.MirroredStrategy()
-    with strategy.scope():
-        network = model_file.load(model, settings)
-    scorer = ClipScorer(network, settings, strategy, chosen.batch_size)
+    with silence() if quiet else contextlib.nullcontext():
+        listed = list_tracks(folders, settings)
+        tracks = choose_split(listed, model, chosen.split)
+        untrained = not_trained_on(tracks, model) if chosen.calibrate else set()
+        strategy = tf.distribute.MirroredStrategy()
+        with strategy.scope():
+            network = model_file.load(model, settings)
+        scorer = ClipScorer(network, settings, strategy)
 
-    videos = score_videos(scorer, tracks, folders)
-    result = {"version": __version__, **all_metrics(videos, point), "leak_warning": None}
-    if chosen.split not in (ALL, "train"):
-        result["leak_warning"] = what_is_known(listed, "in training and here")[1] or None
-    if chosen.robustness:
-        result["robustness"] = robustness_table(scorer, tracks)
-    shown = largest_errors_first(videos)[: chosen.strips]
-    timelines = score_timelines(scorer, [video.track for video in shown])
-    drawn = dict(zip(shown, timelines, strict=True))
-    outputs.print_metrics(result, outputs.write(out, videos, drawn, result, model))
-    if chosen.calibrate:
-        calibrate(model, settings, [v for v in videos if v.track.video_key in untrained])
+        videos = score_videos(scorer, tracks)
+        result = {"version": __version__, **all_metrics(videos, point), "leak_warning": None}
+        if chosen.split != ALL:
+            result["leak_warning"] = what_is_known(listed, "in training and here")[1] or None
+        if chosen.robustness:
+            result["robustness"] = robustness_table(scorer, tracks)
+        outputs.print_metrics(result, outputs.write(out, videos, result, model))
+        if chosen.calibrate:
+            calibrate(model, settings, [v for v in videos if v.track.video_key in untrained])
     return result
 
 
@@ -197,7 +185,7 @@ def list_tracks(folders: Sequence[Path], settings: Mapping) -> list[FaceTrack]:
 
 
 def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[FaceTrack]:
-    """Return the tracks of one split of the model's run, of all videos, or of the unseen ones.
+    """Return the tracks of all videos, or of the unseen ones.
 
     A video is unseen if the model was neither trained nor validated on it, if it shares no original
     and no person with a video that was, and if the split did not leave it out. Raises UserError
@@ -205,29 +193,25 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
     """
     if split == ALL:
         return list(tracks)
-    if split == UNSEEN and model.parent == trained_model.PRETRAINED:
-        # It has no split.json: whoever got it from us has other videos.
+    if model.parent == trained_model.PRETRAINED:
+        # Whoever got it from us has other videos.
         say("note: all videos are scored; the card of the model says what it was trained on")
         return list(tracks)
     contents = read_split(model.parent / trained_model.SPLIT_NAME)
-    if split == UNSEEN:
-        seen = contents["train"] | contents["validation"]
-        seen_keys = set().union(*(track.group_keys for track in tracks if track.content in seen))
-        chosen = [
-            track
-            for track in tracks
-            if track.content not in contents[LEFT_OUT] and seen_keys.isdisjoint(track.group_keys)
-        ]
-    else:
-        chosen = [track for track in tracks if track.content in contents[split]]
+    seen = contents["train"] | contents["validation"]
+    seen_keys = set().union(*(track.group_keys for track in tracks if track.content in seen))
+    chosen = [
+        track
+        for track in tracks
+        if track.content not in contents[LEFT_OUT] and seen_keys.isdisjoint(track.group_keys)
+    ]
     total, kept = (len({track.video_key for track in some}) for some in (tracks, chosen))
     if not kept:
-        which = f"in the {split} split of {model.parent}"
         raise UserError(
-            f"none of {counted(total, 'video')} is {'unseen' if split == UNSEEN else which}; "
-            "--split all scores every video, also those that the model was trained on"
+            f"none of {counted(total, 'video')} is unseen; --split all scores every video, also "
+            "those that the model was trained on"
         )
-    if split == UNSEEN and kept < total:
+    if kept < total:
         say(
             f"note: {total - kept} of {counted(total, 'video')} left out: used in training, or of "
             "the same originals or people"

@@ -15,11 +15,15 @@ and scoring run the same weights with time folded into the batch, which is much 
 import contextlib
 from collections.abc import Iterator, Sequence
 
+from deepfake_detector.networks import catalogue  # before Keras: it chooses the backend
+
+# isort: split
 import keras
 from keras import layers
 
-from deepfake_detector.networks import catalogue, imagenet_weights
+from deepfake_detector.networks import imagenet_weights
 from deepfake_detector.networks.backbones import backbone_encoder
+from deepfake_detector.networks.backend import settle_keras
 from deepfake_detector.networks.efficientnet_lite import efficientnet_lite
 
 DROPOUT = 0.3  # before the last layer
@@ -38,9 +42,9 @@ def build_model(
     one frame has no order, and its network has no LSTM.
 
     `architecture` is one of `catalogue.ARCHITECTURES`, or a network of `keras.applications` in
-    `catalogue.BACKBONES`. `initial` says where the weights of the CNN come from: "random",
-    "imagenet", or for a backbone a file of weights; the baseline has random ones only. `precision`
-    is one of `catalogue.PRECISIONS`: the mixed ones compute in 16 bits and keep weights in 32
+    `catalogue.BACKBONES`. `initial` says where the weights of the CNN come from: "random" or
+    "imagenet"; the baseline has random ones only. `precision` is one of `catalogue.PRECISIONS`: the
+    mixed ones compute in 16 bits and keep weights in 32
     (https://keras.io/api/mixed_precision/).
 
     Raises ValueError for other names, and UserError if there are no such weights or a backbone
@@ -48,6 +52,7 @@ def build_model(
     """
     if precision not in catalogue.PRECISIONS:
         raise ValueError(f"precision {precision!r} is none of {', '.join(catalogue.PRECISIONS)}")
+    settle_keras()
     height, width = img_size
     is_baseline = architecture == "baseline"
     with _dtype_policy(precision):
@@ -69,10 +74,10 @@ def _frame_encoder(
     architecture: str, frame_shape: tuple[int, int, int], initial: str
 ) -> keras.Model:
     """Return the CNN from frames `(batch, height, width, 3)` to features `(batch, features)`."""
-    if architecture in catalogue.LITE:
-        encoder = efficientnet_lite(frame_shape, architecture)
+    if architecture == catalogue.DEFAULT:
+        encoder = efficientnet_lite(frame_shape)
         if initial == catalogue.IMAGENET:
-            imagenet_weights.load(encoder, architecture)
+            imagenet_weights.load(encoder)
         return encoder
     if architecture == "baseline":
         return _baseline_encoder(frame_shape)

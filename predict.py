@@ -34,8 +34,8 @@ import os
 import shutil
 import sys
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,14 +54,20 @@ from deepfake_detector.console import (
 )
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME
 from deepfake_detector.faces.extraction import reason_of_loss
-from deepfake_detector.files import begins_with, check_output, temporary_folder, write_text
+from deepfake_detector.files import (
+    begins_with,
+    check_output,
+    temporary_folder,
+    write_text,
+    written_whole,
+)
 from deepfake_detector.parallel import Lost, run_tasks
 from deepfake_detector.verdicts import annotated_copy, page, text
 from deepfake_detector.verdicts.log import VerdictLog, header_of, is_log
 from deepfake_detector.verdicts.options import PredictOptions, Task, prepare_task
-from deepfake_detector.verdicts.reading import Clips, Reading, read_video, take_parts
-from deepfake_detector.verdicts.scores import judge, load_scorer, score_windows
-from deepfake_detector.verdicts.verdict import VERDICTS, Verdict, Window
+from deepfake_detector.verdicts.reading import Reading, read_video, take_parts
+from deepfake_detector.verdicts.scores import judge, load_scorer, score_faces
+from deepfake_detector.verdicts.verdict import VERDICTS, Verdict
 from deepfake_detector.videos import search
 
 PART_SEC = 60.0  # of a long video: its scores are kept that often
@@ -78,7 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.verbose:  # TensorFlow is still to be imported
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     options = settings_from(args, PredictOptions)
-    options = replace(options, moments=bool(args.json or args.html), jpegs=bool(args.html))
+    # Moments cost ten times as much as a window. A whole video has its windows over time.
+    moments = bool(args.html or (args.json and not args.whole))
+    options = replace(options, moments=moments, jpegs=bool(args.html))
     task = prepare_task(options)
     paths = search.find_videos(args.videos, args.annotate, args.pictures)
     check_outputs(args, task, paths)
@@ -104,6 +112,13 @@ def main_arguments() -> ArgumentParser:
     add = parser.add_argument_group("results").add_argument
     add("--json", type=Path, metavar="FILE", help="the log: a line per video with everything")
     add("--csv", type=Path, metavar="FILE", help="a row per video: verdict, score, note")
+    add(
+        "--csv-format",
+        choices=["columns", "dfdc"],
+        default="columns",
+        help="a row with everything, or filename,label as Kaggle's DFDC asks for, where the label "
+        "is the score, and 0.5 without one (%(default)s)",
+    )
     add("--html", type=Path, metavar="FILE", help="a page with each verdict and the faces")
     add("--annotate", type=Path, metavar="DIR", help="a copy of each video with boxes and scores")
     add_output_arguments(
@@ -140,9 +155,7 @@ def score_videos(
     todo = [path for path in paths if path not in log]
     copies = annotated_copy.copies_of(paths, annotate) if annotate else {}
     # Pictures need the crops, and so a long video from its beginning.
-    goes_on = not (annotate or task.options.jpegs or task.options.explain)
-    scored = {path: log.windows_of(path) for path in todo if goes_on}
-    keep = log.add_windows if goes_on else None
+    needs_crops = bool(annotate or task.options.jpegs or task.options.explain)
 
     def print_lines() -> None:
         while waiting and waiting[0] in log:  # in the order of the videos
@@ -153,7 +166,9 @@ def score_videos(
     print_lines()
     with (
         progress(len(todo), "scoring", "videos") as advance,
-        contextlib.closing(judge_videos(task, todo, folder, scored, keep)) as verdicts,
+        contextlib.closing(
+            judge_videos(task, todo, folder, None if needs_crops else log)
+        ) as verdicts,
     ):
         for path, found, verdict in verdicts:
             if path in copies and verdict.score is not None:
@@ -176,49 +191,47 @@ def score_videos(
 
 
 def judge_videos(
-    task: Task,
-    paths: Sequence[Path],
-    folder: Path,
-    scored: Mapping[Path, Sequence[Window]] = {},  # noqa: B006  it is only read
-    keep: Callable[[str, Sequence[Window]], None] | None = None,
+    task: Task, paths: Sequence[Path], folder: Path, log: VerdictLog | None = None
 ) -> Generator[tuple[Path, Reading, Verdict], None, None]:
     """Yield each video, what reading it gave and its verdict, in the order in which they are done.
 
-    The crops are files in `folder`, deleted when the next verdict is asked for. `scored` are the
-    first windows of long videos, which are known already, and `keep(path, windows)` takes the next
-    ones of each minute. Raises UserError if the model cannot be opened, and OSError if there is no
-    room for the crops.
+    The crops are files in `folder`, deleted when the next verdict is asked for. The `log` knows the
+    first windows of long videos that are not done, and takes the next ones of each minute, whose
+    crops are deleted then. Raises UserError if the model cannot be opened, and OSError if there is
+    no room for the crops.
     """
     if not paths:
         return
-    windows = defaultdict(list, {str(path): list(known) for path, known in scored.items()})
-    clips: dict[str, Clips] = defaultdict(list)
+    readings = {
+        str(path): Reading(Verdict(str(path), windows=log.windows_of(path) if log else ()))
+        for path in paths
+    }
     news = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
         # TensorFlow takes seconds to start, in which the first videos are read already.
         loading = meanwhile.submit(load_scorer, task)
         # videos -> windows -> faces -> clips
-        for path, found in read_videos(task, paths, folder, windows):
+        for path, found in read_videos(task, paths, folder, readings):
             for part in take_parts(folder):
-                of_part = score_windows(part.windows, part.clips, loading.result())
-                windows[part.path] += of_part
-                clips[part.path] += part.clips
-                if keep is not None:
-                    keep(part.path, of_part)
+                name, part = part.verdict.path, score_faces(part, loading.result())
+                if log is not None:
+                    log.add_windows(name, part.verdict.windows)
+                    part = part.without_crops()
+                readings[name] = part.behind(readings[name])
             if found is None:
-                if keep is not None and time.perf_counter() - news > NEWS_SEC:
+                if log is not None and time.perf_counter() - news > NEWS_SEC:
                     news = time.perf_counter()
-                    say(text.progress_line(windows))
+                    say(text.progress_line(reading.verdict for reading in readings.values()))
                 continue
             # clips -> scores -> verdict
-            earlier, found = windows.pop(str(path), []), found.behind(clips.pop(str(path), []))
-            yield path, found, judge(found, loading.result(), task, earlier)
+            found = score_faces(found, loading.result()).behind(readings.pop(str(path)))
+            yield path, found, judge(found, loading.result(), task)
             if found.folder is not None:
                 shutil.rmtree(found.folder, ignore_errors=True)
 
 
 def read_videos(
-    task: Task, paths: Sequence[Path], folder: Path, scored: Mapping[str, Sequence[Window]]
+    task: Task, paths: Sequence[Path], folder: Path, known: Mapping[str, Reading]
 ) -> Iterator[tuple[Path, Reading | None]]:
     """Yield each video with what reading it gave, in the order in which they are done.
 
@@ -227,7 +240,7 @@ def read_videos(
     options = task.options
     job = functools.partial(
         read_video,
-        done={str(path): len(scored.get(str(path), ())) for path in paths},
+        done={path: len(reading.verdict.windows) for path, reading in known.items()},
         part_sec=PART_SEC,
         folder=folder,
         settings=task.face_settings,
@@ -243,7 +256,7 @@ def read_videos(
     for path, found in run_tasks(job, paths, task.machines, limit_sec, tick_sec):
         if isinstance(found, Lost):
             problem = reason_of_loss(found, limit_sec)
-            found = Reading(Verdict(str(path), problem=problem, seconds=found.seconds), [])
+            found = Reading(Verdict(str(path), problem=problem, seconds=found.seconds))
         yield path, found
 
 
@@ -255,10 +268,12 @@ def write_tables(
     if args.csv is not None:
         args.csv.parent.mkdir(parents=True, exist_ok=True)
         named = ((names[verdict.path], verdict) for verdict in log)
-        write_text(args.csv, text.csv_text(named))
+        table_of = text.dfdc_text if args.csv_format == "dfdc" else text.csv_text
+        write_text(args.csv, table_of(named))
     if args.html is not None:
         args.html.parent.mkdir(parents=True, exist_ok=True)
-        page.write_page(args.html, log, task, names)
+        with written_whole(args.html) as partial, partial.open("w", encoding="utf-8") as file:
+            file.writelines(page.page_parts(log, task, names))
 
 
 def key_of(verdict: str) -> str:
@@ -282,10 +297,8 @@ def predict(
 ) -> list[Verdict]:
     """Return the verdict on each video, in the order of `videos`; the command gives the same.
 
-    `model` is the model.keras of a run, or the run folder, or None for the model that comes with
-    this project; `videos` is a video, a folder that is searched for videos, or a list of these. A
-    video given twice is scored once. A video that cannot be read gets the verdict "UNREADABLE", and
-    its `note` says why. `options` are further fields of `PredictOptions`, such as `whole=True`;
+    `videos` is a video, a folder that is searched for videos, or a list of these; one given twice
+    is scored once. `options` are further fields of `PredictOptions`, such as `whole=True`;
     `moments=True` also scores each face along the video.
 
     By default everything happens in this process. With `workers`, that many processes read the

@@ -6,8 +6,7 @@ Input: what processing.py wrote. Output, in the run folder:
     settings.json    what the model expects and what its scores mean: face settings, frames,
                      image size, label, calibration, operating points
     split.json       which videos were trained on, validated on, held out and left out
-    history.csv      for every epoch: loss, accuracy, AUC, learning rate, seconds, clips per
-                     second, and the share of the seconds spent waiting for data
+    history.csv      for every epoch: loss, accuracy, AUC, learning rate, seconds, clips per second
     charts/          of both stages: acc_per_epoch.png  loss_per_epoch.png  time_per_epoch.png
     frames/          the same for the training on single frames that comes first; its model is that
                      of the last epoch, and the training on clips begins with it
@@ -47,14 +46,9 @@ from deepfake_detector.console import (
     quiet_tensorflow,
     say,
     settings_from,
+    silence,
 )
-from deepfake_detector.training.settings import (
-    RunOptions,
-    Stage,
-    TrainSettings,
-    clip_stage,
-    frame_stage,
-)
+from deepfake_detector.training.settings import RunOptions, Stage, TrainSettings, training_stages
 
 
 def arguments() -> ArgumentParser:
@@ -81,7 +75,7 @@ with quiet_tensorflow():
     from deepfake_detector.face_dataset.face_tracks import list_faces
     from deepfake_detector.face_dataset.settings import read_settings
     from deepfake_detector.face_dataset.splits import split_tracks, without_official_splits
-    from deepfake_detector.networks.catalogue import RANDOM
+    from deepfake_detector.networks.catalogue import IMAGENET, RANDOM
     from deepfake_detector.scoring import model_file
     from deepfake_detector.scoring.export import export
     from deepfake_detector.scoring.trained_model import MODEL_NAME
@@ -109,6 +103,7 @@ def train(
     options: RunOptions = RunOptions(),  # noqa: B008
     callbacks: Sequence[keras.callbacks.Callback] = (),
     strategy: tf.distribute.Strategy | None = None,
+    quiet: bool = False,
 ) -> History:
     """Train on the faces in `data`, or continue to train, and fill the run folder `out`.
 
@@ -116,7 +111,8 @@ def train(
     several times faster from them. They come first, as a run in the folder `frames`.
     Returns the history, a dict of metrics per epoch of clips; workers other than the first return
     none. `callbacks` are Keras callbacks of your own; they run on every worker, after the usual
-    ones, in the training on clips. Without a `strategy` the one for these devices is chosen.
+    ones, in the training on clips. Without a `strategy` the one for these devices is chosen. With
+    `quiet` nothing is printed.
 
     Raises UserError if a class is missing, the videos do not make a batch or cannot be split, the
     folder holds another run, the batch does not suit the devices, or a worker or a crop is lost.
@@ -124,34 +120,38 @@ def train(
     data, out = Path(data), Path(out)
     initial = initial_weights.find_initial_model(settings)
     run_folder.check_folder(out, [data, *filter(None, [initial])], options.overwrite)
+    with silence() if quiet else contextlib.nullcontext():
+        splits = split_faces(data, settings)
+        # Over all workers of a cluster, or over the GPUs of this machine, or its CPU.
+        strategy = strategy or devices.cluster_strategy() or tf.distribute.MirroredStrategy()
+        if options.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        chief = devices.is_chief(strategy)
+        if chief:
+            report.print_splits(splits)
+            say(f"training on {devices.describe(strategy)}")
+        *before, clips = training_stages(out, settings, read_settings(data), splits["train"])
+        if options.overwrite or not run_folder.holds_run(clips, splits):
+            for frames in before:
+                train_stage(frames, splits, options, strategy)
+        history = train_stage(clips, splits, options, strategy, callbacks)
+        if not chief:
+            return []
+        saved = model_file.calibrate(out / MODEL_NAME, splits["validation"])
+        report.print_result(out, history, saved)
+        if options.export:
+            say(f"exported: {export(out / MODEL_NAME, saved)}")
+    return history
+
+
+def split_faces(data: Path, settings: TrainSettings) -> Splits:
+    """Return the face tracks of each split; raises UserError if they do not suffice."""
     tracks = list_faces(data)
     if settings.ignore_official_split:
         tracks = without_official_splits(tracks)
     splits = split_tracks(tracks, settings.validation_share, settings.test_share, settings.seed)
     count_steps(splits, settings)  # says what is missing
-    # Over all workers of a cluster, or over the GPUs of this machine, or its CPU.
-    strategy = strategy or devices.cluster_strategy() or tf.distribute.MirroredStrategy()
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    chief = devices.is_chief(strategy)
-    if chief:
-        report.print_splits(splits)
-        print(f"training on {devices.describe(strategy)}")
-    face_settings, of_train = read_settings(data), splits["train"]
-    clips = clip_stage(out, settings, face_settings, of_train)
-    if settings.frame_epochs and (options.overwrite or not run_folder.holds_run(clips, splits)):
-        frames = frame_stage(out, settings, face_settings, of_train)
-        if chief:
-            say(f"first on single frames, in {frames.folder}, then on clips")
-        train_stage(frames, splits, options, strategy)
-    history = train_stage(clips, splits, options, strategy, callbacks)
-    if not chief:
-        return []
-    saved = model_file.calibrate(out / MODEL_NAME, splits["validation"])
-    report.print_result(out, history, saved)
-    if options.export:
-        say(f"exported: {export(out / MODEL_NAME, saved)}")
-    return history
+    return splits
 
 
 def train_stage(
@@ -167,12 +167,10 @@ def train_stage(
     """
     settings, chief = stage.settings, devices.is_chief(strategy)
     check_batch(settings.batch_size, strategy.num_replicas_in_sync)
-    precision = devices.choose_precision(settings.precision)
     with run_folder.only_run(stage.folder) if chief else contextlib.nullcontext():
-        if options.overwrite or not run_folder.holds_run(stage, splits):
-            trainer = build_trainer(stage, splits, strategy, precision, is_new=True)
-            state = RunState(settings.epochs, precision, trainer.history)
-        else:
+        is_new = options.overwrite or not run_folder.holds_run(stage, splits)
+        state, variables = RunState(), None
+        if not is_new:
             state, variables = run_folder.read_state(stage.folder)
             if state.finished and settings.epochs <= state.epochs:
                 if chief and not stage.is_first:
@@ -181,9 +179,13 @@ def train_stage(
                         "and --overwrite trains it again"
                     )
                 return state.history
-            state.go_on(settings.epochs, precision)
-            trainer = build_trainer(stage, splits, strategy, precision, is_new=False)
+        if chief:
+            report.print_stage(stage, count_steps(splits, settings), len(state.history))
+        state.go_on(settings.epochs)
+        trainer = build_trainer(stage, splits, strategy, is_new)
+        if variables:
             trainer.restore(state.history, variables)
+        state.history = trainer.history
         run_folder.check_agreement(trainer, stage, splits)
         every_callback = all_callbacks(trainer, stage, state, options.tensorboard, callbacks)
         if chief:
@@ -198,11 +200,7 @@ def train_stage(
 
 
 def build_trainer(
-    stage: Stage,
-    splits: Splits,
-    strategy: tf.distribute.Strategy,
-    precision: str,
-    is_new: bool,
+    stage: Stage, splits: Splits, strategy: tf.distribute.Strategy, is_new: bool
 ) -> Trainer:
     """Return the network of a stage with its optimizer, ready to be trained.
 
@@ -210,33 +208,25 @@ def build_trainer(
     fit.
     """
     settings, recipe = stage.settings, stage.settings.recipe
-    shape = (settings.num_frames, (settings.img_size, settings.img_size), settings.architecture)
-    weights, initial = None, RANDOM
-    if is_new:
-        weights, initial = initial_weights.find_weights(settings, stage.saved["faces"])
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():  # variables that are made in it have a copy on every device
         optimizer = make_optimizer(
             settings.learning_rate,
             settings.epochs,
             count_steps(splits, settings),
-            precision,
             recipe.final_share,
             averages=stage.is_first and recipe.averages,
         )
-        network = build_model(*shape, initial=initial)
-        if weights:
-            initial_weights.set_network_weights(network, weights)
-        elif initial != RANDOM and settings.num_frames == 1:
-            initial_weights.begin_at_zero(network)
-        twin = None
-        if precision != "float32":
-            twin = build_model(*shape, precision=precision)
-            twin.set_weights(network.get_weights())
-        for model in filter(None, (network, twin)):
-            if settings.freeze_backbone:
-                model.get_layer("frames").layer.get_layer("backbone").trainable = False
-        return Trainer(network, optimizer, strategy, twin, stage.freezes_cnn)
+        network = build_model(
+            settings.num_frames,
+            (settings.img_size, settings.img_size),
+            settings.architecture,
+            devices.choose_precision(settings.precision),
+            initial=IMAGENET if is_new and settings.initial == IMAGENET else RANDOM,
+        )
+        if is_new:
+            initial_weights.set_first_weights(network, settings, stage.saved["faces"])
+        return Trainer(network, optimizer, strategy, stage.freezes_cnn)
 
 
 def fit(
@@ -264,15 +254,13 @@ def fit(
 
         return trainer.strategy.distribute_datasets_from_function(clips_of_worker)
 
-    bar_or_lines = 1 if sys.stdout.isatty() else 2  # lines for a log file
     with devices.explained_errors([*splits["train"], *splits["validation"]], settings.batch_size):
         trainer.fit(
             distributed("train", training=True, first_epoch=len(trainer.history)),
-            distributed("validation", equal_classes=True),
+            distributed("validation"),
             settings.epochs,
             count_steps(splits, settings),
             callbacks,
-            verbose=bar_or_lines if devices.is_chief(trainer.strategy) else 0,
         )
 
 

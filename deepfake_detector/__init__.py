@@ -16,9 +16,14 @@ Rooms import downwards only; tests/test_architecture.py has the order. No room i
 and nothing that processing.py needs imports TensorFlow.
 """
 
+import os
+
 from deepfake_detector import startup
 
 __version__ = "2.0.0"
+
+# Before Keras is imported: other projects set other backends, here or in ~/.keras/keras.json.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 if startup.runs_a_script():  # before its slow imports
     startup.handle_signals()

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import functools
 import importlib.util
+import io
 import os
 import sys
 import tempfile
@@ -232,6 +233,13 @@ def say_lines(lines: Sequence[str]) -> None:
     """Print each line as `say` does."""
     for line in lines:
         say(line)
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Print nothing inside this."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 def print_table(title: str, rows: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> None:

@@ -37,7 +37,8 @@ def check_packages() -> None:
     """End with one sentence if a package is missing, or if OpenCV does not load."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        own = next(filter(Path.exists, [ROOT / ".venv/bin/python", ROOT / ".venv/Scripts"]), None)
+        places = (ROOT / ".venv/bin/python", ROOT / ".venv/Scripts/python.exe")
+        own = next(filter(Path.exists, places), None)
         advice = f"use {own}" if own else "run: pip install -r requirements.txt"
         _give_up(f"{', '.join(missing)}: not installed for {sys.executable}; {advice}")
     try:
@@ -46,7 +47,7 @@ def check_packages() -> None:
         _give_up(
             f"OpenCV cannot be imported: {error}; run apt-get install libgl1 libglib2.0-0, or take "
             'the OpenCV that needs neither: pip uninstall opencv-python, then pip install "opencv-'
-            'python-headless>=4.8,<5"'
+            'python-headless>=4.11,<5"'
         )
 
 

@@ -96,7 +96,7 @@ from benchmarks.accuracy.detectors import ALTERED, CLEAN, CannotTrain, Prepare, 
 from benchmarks.accuracy.folds import Fold, Videos
 from benchmarks.accuracy.metrics import FoldScores
 from deepfake_detector.files import write_text
-from deepfake_detector.scoring.video_scores import highest_scoring
+from deepfake_detector.scoring.clip_scorer import highest_scoring_tracks
 
 
 @command
@@ -161,13 +161,12 @@ def run(
 def measure(fold: Fold, seed: int, prepared: Prepared, videos: Videos) -> FoldScores:
     """Score the test videos of a fold, as they are and under each alteration."""
     tracks = [track for track in fold.test if track.video_key not in prepared.seen]
-    keys = [track.video_key for track in tracks]
     tested: list[folds.About] = []
     scores: dict[str, np.ndarray] = {}
     for name, of_tracks in prepared.score(tracks, (CLEAN, *ALTERED)).items():
-        highest = highest_scoring(keys, of_tracks)
-        tested = [videos.about[key] for key in highest]
-        scores[name] = of_tracks[list(highest.values())]
+        highest = highest_scoring_tracks(tracks, of_tracks)
+        tested = [videos.about[tracks[index].video_key] for index in highest]
+        scores[name] = of_tracks[highest]
     return FoldScores(seed, fold.name, tested, scores, prepared.threshold)
 
 

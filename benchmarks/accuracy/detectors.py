@@ -146,18 +146,14 @@ def prepare_model(model_path: Path, tracks: Sequence[FaceTrack]) -> Prepared:
     scorer = ClipScorer(model_file.load(model_path, settings), settings)
 
     def score(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> Scores:
-        paths = whole_video_paths(tracks, scorer.num_frames)
-        raw = scorer.score_paths(paths, tracks, alter_as(alterations), len(alterations))
-        # NaN, of a training that diverged, counts as 0.5.
-        scores = (scorer.calibrated(np.nan_to_num(of, nan=0.5)) for of in raw.T)
-        return dict(zip(alterations, scores, strict=True))
+        scores = {}
+        for name in alterations:
+            raw = scorer.score_tracks(tracks, robustness.ALTERATIONS[name])
+            # NaN, of a training that diverged, counts as 0.5.
+            scores[name] = scorer.calibrated(np.nan_to_num(raw, nan=0.5))
+        return scores
 
     return Prepared(score, calibration.operating_point(settings).fake_from, seen)
-
-
-def alter_as(names: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what stacks these alterations of crops, `(num_frames, side, side, 3) uint8`."""
-    return lambda crops: np.stack([robustness.ALTERATIONS[name](crops) for name in names])
 
 
 def score_blur(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> Scores:
@@ -165,8 +161,8 @@ def score_blur(tracks: Sequence[FaceTrack], alterations: Sequence[str]) -> Score
     scores = {name: np.zeros(len(tracks)) for name in alterations}
     for index, crop_paths in enumerate(whole_video_paths(tracks, BLUR_FRAMES)):
         crops = np.stack([_read(os.fsdecode(path)) for path in crop_paths])
-        for name, altered in zip(alterations, alter_as(alterations)(crops), strict=True):
-            scores[name][index] = blur_of(altered)
+        for name in alterations:
+            scores[name][index] = blur_of(robustness.ALTERATIONS[name](crops))
     return scores
 
 

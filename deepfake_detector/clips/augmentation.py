@@ -10,8 +10,6 @@ Cameras, encoders and websites vary, and so do the augmentations: a network that
 people through one camera takes those of another camera for forgeries.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
@@ -23,24 +21,6 @@ COMPRESSED_SHARE = 0.6  # of the clips: to encode and decode again costs as much
 RESAMPLED_SHARE, BLURRED_SHARE, SHARPENED_SHARE, NOISY_SHARE = 0.35, 0.1, 0.1, 0.2
 
 
-@dataclass(frozen=True)
-class AugmentationParameters:
-    """What is done to all frames of a clip."""
-
-    flip: bool  # left and right
-    crop: float  # side of the window kept, as a share of the face
-    crop_y: float  # where in the room left: 0 = top, 1 = bottom
-    crop_x: float  # 0 = left, 1 = right
-    brightness: float  # added grey levels
-    contrast: float  # factor around the mean of the clip
-    gamma: float
-    saturation: float  # factor
-    hue: float  # radians
-    detail: Change | None  # another resolution or sharpness
-    noise: Change | None
-    quality: int | None  # 0..100, of the JPEG that the frames go through
-
-
 def fit(
     frames: np.ndarray, img_size: tuple[int, int], random_numbers: np.ndarray | None = None
 ) -> np.ndarray:
@@ -50,12 +30,11 @@ def fit(
     """
     if random_numbers is None:
         return frames if frames.shape[1:3] == img_size else _resize(frames, img_size)
-    parameters = augmentation_parameters(random_numbers)
-    clip = _resize(_window(frames, parameters), img_size)
+    clip = _resize(_window(frames, *random_numbers[2:5].tolist()), img_size)
     mean = cv2.mean(clip.reshape(-1, clip.shape[2] * 3))[0]  # OpenCV wants two axes
-    alterations = _alterations(parameters, mean)
+    alterations = _alterations(random_numbers[5:], mean)
     for frame in clip:
-        if parameters.flip:
+        if random_numbers[1] < 0.5:
             cv2.flip(frame, 1, dst=frame)
         altered = frame
         for alteration in alterations:
@@ -64,22 +43,37 @@ def fit(
     return clip
 
 
-def augmentation_parameters(numbers: np.ndarray) -> AugmentationParameters:
-    """Return the parameters for `(NUM_RANDOM,)` random numbers in [0, 1)."""
-    return AugmentationParameters(
-        flip=bool(numbers[1] < 0.5),
-        crop=1 - 0.15 * float(numbers[2]),
-        crop_y=float(numbers[3]),
-        crop_x=float(numbers[4]),
-        brightness=40 * (float(numbers[5]) - 0.5),
-        contrast=1 + 0.5 * (float(numbers[6]) - 0.5),
-        quality=int(35 + 60 * numbers[8]) if numbers[7] < COMPRESSED_SHARE else None,
-        gamma=float(np.exp(numbers[9] - 0.5)),
-        saturation=1 + 0.6 * (float(numbers[10]) - 0.5),
-        hue=0.3 * (float(numbers[11]) - 0.5),
-        detail=_detail(float(numbers[12]), float(numbers[13])),
-        noise=_noise(float(numbers[14])),
-    )
+def _window(frames: np.ndarray, size: float, y: float, x: float) -> np.ndarray:
+    """Return a window of the frames, `(n, height, width, 3)`, for numbers in [0, 1): how much
+    smaller it is, and where in the room left it lies, from the top and from the left."""
+    whole = np.array(frames.shape[1:3])
+    height, width = (whole * (1 - 0.15 * size)).astype(int)
+    room = whole - (height, width)
+    top, left = (room * (y, x)).astype(int)
+    return frames[:, top : top + height, left : left + width]
+
+
+def _alterations(numbers: np.ndarray, mean: float) -> list[Change]:
+    """Return what happens to the pixels, in the order of their way from a camera to a website, for
+    random numbers in [0, 1).
+
+    `mean` is that of the clip in grey levels.
+    """
+    brightness, contrast, compress, quality, gamma, saturation, hue, kind, amount, noise = numbers
+    gain = 1 + 0.5 * (float(contrast) - 0.5)
+    shift = mean * (1 - gain) + 40 * (float(brightness) - 0.5)
+    alterations = [
+        images.colour(
+            gain, shift, 1 + 0.6 * (float(saturation) - 0.5), hue=0.3 * (float(hue) - 0.5)
+        ),
+        images.tone(float(np.exp(gamma - 0.5))),
+        _detail(float(kind), float(amount)),
+        _noise(float(noise)),
+    ]
+    if compress < COMPRESSED_SHARE:
+        jpeg_quality = int(35 + 60 * quality)
+        alterations.append(lambda frame: images.compress(frame, jpeg_quality))
+    return [alteration for alteration in alterations if alteration is not None]
 
 
 def _detail(kind: float, amount: float) -> Change | None:
@@ -99,33 +93,6 @@ def _noise(number: float) -> Change | None:
     if number >= NOISY_SHARE:
         return None
     return images.noise(1 + 5 * number / NOISY_SHARE, int(number * 2**24))
-
-
-def _alterations(parameters: AugmentationParameters, mean: float) -> list[Change]:
-    """Return what happens to the pixels, in the order of their way from a camera to a website.
-
-    `mean` is that of the clip in grey levels.
-    """
-    contrast, quality = parameters.contrast, parameters.quality
-    shift = mean * (1 - contrast) + parameters.brightness
-    alterations = [
-        images.colour(contrast, shift, parameters.saturation, parameters.hue),
-        images.tone(parameters.gamma),
-        parameters.detail,
-        parameters.noise,
-    ]
-    if quality is not None:
-        alterations.append(lambda frame: images.compress(frame, quality))
-    return [alteration for alteration in alterations if alteration is not None]
-
-
-def _window(frames: np.ndarray, parameters: AugmentationParameters) -> np.ndarray:
-    """Return the window of the frames that is kept, `(n, height, width, 3)`."""
-    whole = np.array(frames.shape[1:3])
-    height, width = (whole * parameters.crop).astype(int)
-    room = whole - (height, width)
-    top, left = (room * (parameters.crop_y, parameters.crop_x)).astype(int)
-    return frames[:, top : top + height, left : left + width]
 
 
 def _resize(frames: np.ndarray, img_size: tuple[int, int]) -> np.ndarray:

@@ -1,15 +1,16 @@
-"""Reads the crops of a clip in a TensorFlow graph.
+"""Reads the crops of a clip in a TensorFlow graph, and says which of them could not be read.
 
 clip = load_clip(paths, (192, 192))        # (num_frames, 192, 192, 3) uint8 RGB
 """
 
-from typing import Any, NamedTuple
+import re
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from deepfake_detector.clips import augmentation, face_swaps, filming, self_blending
-from deepfake_detector.clips.pairs import ORIGINAL, SELF_BLEND, SWAP
+from deepfake_detector.clips import augmentation
+from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
 END_OF_IMAGE = b"\xff\xd9"  # what every whole JPEG ends with (ITU-T T.81, B.1.1.3)
 NOT_WHOLE = "not a JPEG, or one that is cut short:"
@@ -21,14 +22,17 @@ def load_clip(paths: tf.Tensor, img_size: tuple[int, int]) -> tf.Tensor:
     Fails as `decode_crop` does, and if the crops differ in size.
     """
     any_size = tf.TensorSpec((None, None, 3), tf.uint8)
-    return fit_clip(tf.map_fn(decode_crop, paths, fn_output_signature=any_size), img_size)
+    frames = tf.map_fn(decode_crop, paths, fn_output_signature=any_size)
+    return with_numpy(
+        lambda frames: augmentation.fit(frames, img_size), [frames], (paths.shape[0], *img_size, 3)
+    )
 
 
 def decode_crop(path: tf.Tensor) -> tf.Tensor:
     """Return a crop, `(height, width, 3) uint8` RGB.
 
     Fails with a `tf.errors.OpError` if the crop is missing, cut short or refused by the decoder;
-    `read_errors.explain` says which one it was.
+    `explain` says which one it was.
     """
     content = tf.io.read_file(path)
     # Few and plain operations, because they run for every crop: tf.debugging.Assert would add a
@@ -39,48 +43,38 @@ def decode_crop(path: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_jpeg(content, channels=3)
 
 
-class Making(NamedTuple):
-    """How a clip is made of the frames of a face, or of two: as they are, by default."""
-
-    random_numbers: Any = ()  # (NUM_RANDOM,) float32 of an augmentation; empty: none
-    role: Any = ORIGINAL  # () int64, see pairs.py
-    pair_seed: Any = 0  # () int64, of what both clips of a pair have in common
-    is_photograph: Any = False  # () bool
-    # (num_frames, any height, any width, 3) uint8 of who gives a swap its face; without any, it is
-    # a self-blend.
-    donor: Any = np.zeros((0, 1, 1, 3), np.uint8)
-    donor_is_photograph: Any = False  # () bool
-
-
-def fit_clip(
-    frames: tf.Tensor,
-    img_size: tuple[int, int],
-    making: Making = Making(),  # noqa: B008
+def with_numpy(
+    make: Callable[..., np.ndarray], inputs: Sequence[tf.Tensor], shape: Sequence[int]
 ) -> tf.Tensor:
-    """Return frames `(num_frames, height, width, 3) uint8` as a clip, `(num_frames, *img_size, 3)`.
+    """Return what `make` makes of arrays, of that shape and uint8, within a graph.
 
-    With random numbers, a photograph is made to look like a video, too.
+    OpenCV works on bytes where TensorFlow works on floats, and takes a quarter of the time.
     """
-    # OpenCV works on bytes where TensorFlow works on floats, and takes a quarter of the time.
-    clip = tf.numpy_function(
-        lambda frames, *made: _fitted(frames, img_size, Making(*made)),
-        [frames, *making],
-        tf.uint8,
-        stateful=False,
-    )
+    made = tf.numpy_function(make, inputs, tf.uint8, stateful=False)
     # Without a static number of frames Keras's TimeDistributed loops over the wrong axis.
-    return tf.ensure_shape(clip, (frames.shape[0], *img_size, 3))
+    return tf.ensure_shape(made, shape)
 
 
-def _fitted(frames: np.ndarray, img_size: tuple[int, int], making: Making) -> np.ndarray:
-    rng, donor = np.random.default_rng(making.pair_seed), making.donor
-    is_augmented = len(making.random_numbers) > 0
-    if making.is_photograph and is_augmented:
-        frames = filming.filmed(frames, rng)
-    if making.role == SWAP and len(donor):
-        donor = filming.filmed(donor, rng) if making.donor_is_photograph else donor
-        frames = face_swaps.swap(frames, donor, rng)
-    elif making.role != ORIGINAL:
-        target, blend, _ = self_blending.blend(frames, rng)
-        frames = blend if making.role in (SELF_BLEND, SWAP) else target
-    return augmentation.fit(frames, img_size, making.random_numbers if is_augmented else None)
+def explain(error: tf.errors.OpError, tracks: Sequence[FaceTrack]) -> str:
+    """Return in one sentence which crop of the `tracks` an iterator failed on, and what to do.
+
+    The error names a crop that is missing, empty or cut short. It does not name one that the
+    decoder refuses, or that differs in size from the others of its track.
+    """
+    # TensorFlow writes bytes beyond ASCII as \303\244.
+    octal = re.compile(rb"\\(\d{3})")
+    message = octal.sub(lambda found: bytes([int(found[1], 8)]), error.message.encode())
+    text = message.decode(errors="replace")
+    again = "run the same processing.py command again, then this one"
+    for track in tracks:
+        _, found, rest = text.partition(f"{track.folder}/")
+        if found and (crop := re.match(r"\d+\.jpeg", rest)):
+            return (
+                f"{track.folder}/{crop[0]}, a crop of {track.video}, is missing or damaged; "
+                f"delete the folder {track.folder} and {again}"
+            )
+    reason = next((line for line in text.splitlines() if line.strip()), "no reason given")
+    return (
+        f"reading the faces failed ({reason}): a crop cannot be decoded, or has another size than "
+        f"the others of its video; delete its folder and {again}"
+    )

@@ -1,6 +1,6 @@
 """Which frames of a face track make a clip: one in each equal share of it, in order.
 
-Training, validation, evaluation, prediction, timelines and strips of faces all sample with
+Training, validation, evaluation, prediction and strips of faces all sample with
 `sample_positions`. No TensorFlow.
 """
 
@@ -24,20 +24,13 @@ def sample_positions(count: int, num_frames: int, phase: float = 0.5) -> list[in
     return np.minimum(positions, count - 1).tolist()
 
 
-def clip_paths(
-    track: FaceTrack,
-    num_frames: int,
-    phase: float = 0.5,
-    first: int = 0,
-    count: int | None = None,
-) -> list[bytes]:
-    """Return the crops of a clip, from the whole track or from `count` frames from `first` on.
+def clip_paths(track: FaceTrack, num_frames: int, phase: float = 0.5) -> list[bytes]:
+    """Return the crops of a clip.
 
     Paths are bytes, because the name of a folder need not be Unicode.
     """
-    count = track.num_frames if count is None else count
-    positions = sample_positions(count, num_frames, phase)
-    return [os.fsencode(track.crop_path(first + position)) for position in positions]
+    positions = sample_positions(track.num_frames, num_frames, phase)
+    return [os.fsencode(track.crop_path(position)) for position in positions]
 
 
 def whole_video_paths(tracks: Sequence[FaceTrack], num_frames: int) -> np.ndarray:

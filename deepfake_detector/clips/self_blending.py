@@ -11,7 +11,7 @@ little flicker in the place of the face.
 """
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -34,16 +34,6 @@ SMOOTHINGS: tuple[Change, ...] = (
 DETAIL_SHARES = {"resolution": 0.55, "blur": 0.2, "sharpen": 0.08, "coding": 0.12, "noise": 0.05}
 
 
-@dataclass(frozen=True)
-class AffineJitter:
-    """How the altered face lies on the frame: how much larger, turned and shifted."""
-
-    scale: float
-    degrees: float
-    shift_xy: tuple[float, float]  # shares of the frame's side
-    flicker: float  # standard deviation from frame to frame, in shares of the frame's side
-
-
 def blend(
     frames: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -59,13 +49,13 @@ def blend(
     size = frames.shape[1:3]
     altered = _altered(frames, _random_alterations(rng))
     source, target = (altered, frames) if rng.random() < SOURCE_ALTERED_SHARE else (frames, altered)
-    jitter, warp = _random_jitter(rng), _random_warp(rng, size)
+    next_place, warp = _random_places(rng, size), _random_warp(rng, size)
     mask = random_mask(frames[0], rng)
     mask *= rng.choice([0.5, 0.75, 1, 1, 1])  # opacity
     rest = 1 - mask
     blended = np.empty_like(target)
     for number, (below, above) in enumerate(zip(target, source, strict=True)):
-        moved = _warped(above, _matrix(jitter, rng, size), warp)
+        moved = _warped(above, next_place(), warp)
         blended[number] = cv2.blendLinear(moved, below, mask, rest)
     return target, blended, mask
 
@@ -151,22 +141,21 @@ def random_generator(rng: np.random.Generator) -> Change:
 # Where it lies
 
 
-def _random_jitter(rng: np.random.Generator) -> AffineJitter:
-    return AffineJitter(
-        scale=1 + rng.uniform(-0.05, 0.05),
-        degrees=rng.normal(0, 1),
-        shift_xy=(rng.uniform(-0.03, 0.03), rng.uniform(-0.015, 0.015)),
-        flicker=0.003 if rng.random() < 0.5 else 0.0,
-    )
-
-
-def _matrix(jitter: AffineJitter, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Return the affine matrix `(2, 3)` of one frame, with its flicker."""
+def _random_places(rng: np.random.Generator, size: tuple[int, int]) -> Callable[[], np.ndarray]:
+    """Return what returns for each frame where the altered face lies on it, an affine matrix
+    `(2, 3)`: a little larger, turned and shifted, with flicker in half of the clips."""
     height, width = size
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), jitter.degrees, jitter.scale)
-    shift = jitter.shift_xy + rng.normal(0, jitter.flicker, 2)
-    matrix[:, 2] = matrix[:, 2] + shift * (width, height)
-    return matrix
+    scale, degrees = 1 + rng.uniform(-0.05, 0.05), rng.normal(0, 1)
+    shift_xy = (rng.uniform(-0.03, 0.03), rng.uniform(-0.015, 0.015))  # shares of the frame's side
+    flicker = 0.003 if rng.random() < 0.5 else 0.0  # a standard deviation, as the shift
+
+    def place() -> np.ndarray:
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, scale)
+        shift = shift_xy + rng.normal(0, flicker, 2)
+        matrix[:, 2] = matrix[:, 2] + shift * (width, height)
+        return matrix
+
+    return place
 
 
 def _random_warp(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray | None:
@@ -188,11 +177,7 @@ def _warped(frame: np.ndarray, matrix: np.ndarray, warp: np.ndarray | None) -> n
     inverse = cv2.invertAffineTransform(matrix)
     source_xy = cv2.transform(_pixel_positions(height, width), inverse) + warp
     return cv2.remap(
-        frame,
-        source_xy[..., 0],
-        source_xy[..., 1],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT,
+        frame, source_xy[..., 0], source_xy[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
     )
 
 

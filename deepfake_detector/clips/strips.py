@@ -64,22 +64,15 @@ def _labelled_strip(track: FaceTrack) -> np.ndarray:
     return strip
 
 
-def spread_faces(track: FaceTrack, count: int = 8) -> list[np.ndarray]:
-    """Return `count` crops of a track at equal distances, `(face_size, face_size, 3) uint8` RGB.
+def strip_jpeg(track: FaceTrack, count: int, side: int) -> bytes:
+    """Return a strip of `count` crops at equal distances, of `side` pixels, as a JPEG.
 
-    A track of fewer crops repeats some; a crop that cannot be read is left out.
+    A track of fewer crops repeats some; a crop that cannot be read is left out. Empty without any.
     """
     positions = sample_positions(track.num_frames, count)
-    crops_bgr = (cv2.imread(track.crop_path(position)) for position in positions)
-    return [crop_bgr[:, :, ::-1] for crop_bgr in crops_bgr if crop_bgr is not None]
-
-
-def strip_jpeg(track: FaceTrack, count: int, side: int) -> bytes:
-    """Return a strip of `count` crops of `side` pixels as a JPEG; empty if none can be read."""
-    crops = spread_faces(track, count)
-    if not crops:
-        return b""
-    return jpeg(np.hstack([tile_of(crop, side) for crop in crops])[:, :, ::-1], quality=75)
+    crops_bgr = [cv2.imread(track.crop_path(position)) for position in positions]
+    tiles = [tile_of(crop_bgr, side) for crop_bgr in crops_bgr if crop_bgr is not None]
+    return jpeg(np.hstack(tiles), quality=75) if tiles else b""
 
 
 def tile_of(crop: np.ndarray, side: int) -> np.ndarray:

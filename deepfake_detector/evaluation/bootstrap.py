@@ -19,7 +19,7 @@ import numpy as np
 from deepfake_detector.console import counted
 from deepfake_detector.scoring import metrics
 
-LEVEL, RESAMPLES = 0.95, 2000
+LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
 # Of each class. The intervals of the AUC contained the true value in 87 of 100 synthetic data sets
 # of 5 originals, in 90 of 10, in 93 to 96 of 20 and more (docs/accuracy.md).
 MIN_ORIGINALS = 10
@@ -27,38 +27,35 @@ MAX_COUNTS = 4_000_000  # in memory at a time: 32 MB of float64
 
 
 def intervals(
-    labels: np.ndarray,
-    scores: np.ndarray,
-    source_groups: Sequence[str] | np.ndarray,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    min_originals: int = MIN_ORIGINALS,
+    labels: np.ndarray, scores: np.ndarray, source_groups: Sequence[str] | np.ndarray
 ) -> dict:
     """Return 95 % intervals of ROC AUC and log loss, `[low, high]`, and how they were made.
 
     `labels`, 1 = fake, and `scores`, 0..1, are `(num_videos,)`, and `source_groups` name the
     original of each video. Both intervals are None, with a `reason`, if the real or the fake
-    videos are of fewer than `min_originals` originals; that of the AUC is None with one class.
+    videos are of fewer than `MIN_ORIGINALS` originals; that of the AUC is None with one class.
     """
     labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
     names, groups = np.unique(np.asarray(source_groups, str), return_inverse=True)
     result = {"level": LEVEL, "resampled": "originals", "originals": len(names)}
-    result |= {"resamples": resamples, "seed": seed, "roc_auc": None, "log_loss": None}
+    result |= {"resamples": RESAMPLES, "seed": SEED, "roc_auc": None, "log_loss": None}
     least = min((len(set(groups[labels == label])) for label in set(labels.tolist())), default=0)
-    if least < min_originals:
+    if least < MIN_ORIGINALS:
         found = counted(least, "original")
         reason = f"too few for an interval: videos of {found} in the rarer class, and it takes "
-        return result | {"reason": f"{reason}{min_originals}"}
+        return result | {"reason": f"{reason}{MIN_ORIGINALS}"}
     loss_sums = np.bincount(groups, metrics.log_losses(labels, scores))  # (num_groups,)
     sizes = np.bincount(groups)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     aucs, losses = [], []
     at_once = max(1, MAX_COUNTS // len(labels))
-    for start in range(0, resamples, at_once):
-        # Several times as fast as NumPy's multinomial.
-        counts = np.stack(
-            [_resample(rng, len(names)) for _ in range(min(at_once, resamples - start))]
-        )
+    for start in range(0, RESAMPLES, at_once):
+        # How often each original is in each resample, (resamples, num_groups). Several times as
+        # fast as NumPy's multinomial.
+        counts = np.stack([
+            np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
+            for _ in range(min(at_once, RESAMPLES - start))
+        ]).astype(float)  # fmt: skip
         losses.append(counts @ loss_sums / (counts @ sizes))
         aucs.append(weighted_aucs(labels, scores, counts, groups))
     result["log_loss"] = _percentiles(np.concatenate(losses))
@@ -85,12 +82,6 @@ def weighted_aucs(
     below = (real_sums[:, first] + real_sums[:, last]) / 2  # (resamples, num_fake); ties are 1/2
     with np.errstate(invalid="ignore"):
         return (fake_counts * below).sum(axis=1) / (fake_counts.sum(axis=1) * real_sums[:, -1])
-
-
-def _resample(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Return how often each of `count` items is in a resample, `(count,) float64`."""
-    chosen = rng.integers(count, size=count)
-    return np.bincount(chosen, minlength=count).astype(np.float64)
 
 
 def _percentiles(values: np.ndarray) -> list[float]:

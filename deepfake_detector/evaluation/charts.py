@@ -1,4 +1,4 @@
-"""Charts of an evaluation as PNG files: curves, reliability, scores, confusion matrix.
+"""Charts of an evaluation as PNG files: curves, reliability, scores.
 
     paths = charts.draw_all(Path("report/charts"), videos, result)
 
@@ -49,7 +49,6 @@ def draw_all(folder: Path, videos: Sequence[ScoredVideo], result: Mapping) -> di
             curves["before calibration"] = raw_scores
         draw_reliability(axes_of("reliability"), labels, curves)
     draw_histogram(axes_of("scores"), labels, scores, result)
-    draw_confusion(axes_of("confusion"), result)
     return {
         figure.axes[0].get_title(): save_figure(figure, folder / f"{name}.png")
         for name, figure in figures.items()
@@ -103,16 +102,3 @@ def draw_histogram(axes: Axes, labels: np.ndarray, scores: np.ndarray, result: M
     axes.set(title="Scores", xlabel="score, P(fake)", ylabel="videos", xlim=(0, 1))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
-
-
-def draw_confusion(axes: Axes, result: Mapping) -> None:
-    """Draw the counts of label (row) by verdict (column)."""
-    counts = np.array([list(result["verdicts"][name].values()) for name in ("real", "fake")])
-    axes.imshow(counts, cmap="Blues")
-    for (row, column), count in np.ndenumerate(counts):
-        ink = "white" if count > counts.max() / 2 else "black"
-        axes.text(column, row, str(count), ha="center", va="center", fontsize=16, color=ink)
-    axes.set_xticks(range(len(metrics.VERDICTS)), metrics.VERDICTS)
-    axes.set_yticks(range(len(LABELS)), LABELS)
-    axes.set(title="Labels and verdicts", xlabel="verdict", ylabel="label")
-    axes.grid(False)

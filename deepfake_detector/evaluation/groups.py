@@ -1,4 +1,4 @@
-"""Metrics of groups of videos: by method, source folder, number of faces, folder of faces.
+"""Metrics of groups of videos: by method, by collection, by folder of faces.
 
 found = groups.group_metrics(videos)
 found["method"][0]     # {"name": "Deepfakes", "real": 0, "fake": 40, "roc_auc": 0.81, ...}
@@ -8,29 +8,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deepfake_detector.console import printable
 from deepfake_detector.evaluation import bootstrap
-from deepfake_detector.evaluation.videos import (
-    NOT_NAMED,
-    ScoredVideo,
-    labels_and_scores,
-    short_locations,
-)
+from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores
 from deepfake_detector.scoring import metrics
 
-RESAMPLES = 500  # a table may have hundreds of rows
+NOT_NAMED = "not named"
 
 
 def group_metrics(videos: Sequence[ScoredVideo]) -> dict[str, list[dict]]:
-    """Return a list of rows each for "method", "location", "faces" and "data", sorted by name.
+    """Return a list of rows each for "method", "collection" and "data", sorted by name.
 
-    A table without information is empty: one without a named method, or with a single group. That
-    of "data", the folders of faces, ends with a row for all of them.
+    Real videos have no method. A table without information is empty: one without a name, or with a
+    single group. That of "data", the folders of faces, ends with a row for all of them.
     """
-    columns: dict[str, Sequence[str | None]] = {
-        "method": [video.method for video in videos],
-        "location": short_locations(videos),
-        "faces": [str(video.num_faces) for video in videos],
-        "data": [video.data for video in videos],
+    columns: dict[str, list[str | None]] = {
+        "method": [_one_line(v.track.method) if v.label else None for v in videos],
+        "collection": [_one_line(v.track.collection) for v in videos],
+        "data": [v.data for v in videos],
     }
     result = {}
     for column, groups in columns.items():
@@ -42,20 +37,17 @@ def group_metrics(videos: Sequence[ScoredVideo]) -> dict[str, list[dict]]:
             for name in sorted(names)
             if informative
         ]
-    result["faces"].sort(key=lambda row: int(row["name"]))
     if result["data"]:
-        # With as many resamples as the interval of all videos, so that both are the same.
-        every = [True] * len(videos)
-        result["data"].append(_row("all", videos, every, bootstrap.RESAMPLES))
+        result["data"].append(_row("all", videos, [True] * len(videos)))
     return result
 
 
-def _row(
-    name: str,
-    videos: Sequence[ScoredVideo],
-    is_member: Sequence[bool],
-    resamples: int = RESAMPLES,
-) -> dict:
+def _one_line(name: str) -> str:
+    """Return a name of the metadata on one line, without control characters."""
+    return printable(" ".join(name.split())) or NOT_NAMED
+
+
+def _row(name: str, videos: Sequence[ScoredVideo], is_member: Sequence[bool]) -> dict:
     """Return counts, log loss, accuracy and ROC AUC of the members of a group.
 
     For the AUC a group of one class is compared with all videos of the other class, the fakes of a
@@ -68,7 +60,7 @@ def _row(
         other = 1 - int(own[0])
         compared_with, used = ("all real", "all fake")[other], members | (labels == other)
     source_groups = np.array([video.track.source_group for video in videos])
-    intervals = bootstrap.intervals(labels[used], scores[used], source_groups[used], resamples)
+    intervals = bootstrap.intervals(labels[used], scores[used], source_groups[used])
     return {
         "name": name,
         "real": int((own == 0).sum()),

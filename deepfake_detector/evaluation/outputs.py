@@ -7,49 +7,23 @@ from pathlib import Path
 
 from deepfake_detector.console import counted, print_table, say
 from deepfake_detector.evaluation import charts, report, tables
-from deepfake_detector.evaluation.timelines import TimelinePoint
 from deepfake_detector.evaluation.videos import ScoredVideo
-from deepfake_detector.files import check_output, text_cell, write_text, written_whole
+from deepfake_detector.files import text_cell, write_text, written_whole
 
 METRICS_NAME = "metrics.json"
 COLUMNS = ["filename", "label", "score", "face", "data"]
-MAX_ROWS = 40  # of a printed table; metrics.json has all
 
 
-def check_report_folder(out: Path, inputs: Sequence[Path], overwrite: bool) -> None:
-    """Raise UserError if the report cannot be written into `out`, or `out` holds something else
-    than a report."""
-    is_ours = lambda folder: (folder / METRICS_NAME).is_file()  # noqa: E731
-    check_output("--out", out, inputs, is_ours, is_folder=True, overwrite=overwrite)
-
-
-def write(
-    out: Path,
-    videos: Sequence[ScoredVideo],
-    timelines: Mapping[ScoredVideo, Sequence[TimelinePoint]],
-    result: Mapping,
-    model: Path,
-) -> list[Path]:
+def write(out: Path, videos: Sequence[ScoredVideo], result: Mapping, model: Path) -> list[Path]:
     """Write all files and return their paths; metrics.json, the mark of a report, comes first.
 
-    `timelines` are of the videos that the report shows with faces, and `result` is what goes into
-    metrics.json.
+    `result` is what goes into metrics.json.
     """
     out.mkdir(parents=True, exist_ok=True)
     metrics_path, predictions_path = out / METRICS_NAME, out / "predictions.csv"
     write_text(metrics_path, json.dumps(result, indent=1) + "\n")
-    write_predictions(predictions_path, videos)
-    drawn = charts.draw_all(out / "charts", videos, result)
-    pngs = {title: path.read_bytes() for title, path in drawn.items()}
-    page = report.as_html(model, result, videos, timelines, pngs)
-    write_text(out / "report.html", page)
-    return [out / "report.html", metrics_path, predictions_path, *drawn.values()]
-
-
-def write_predictions(path: Path, videos: Sequence[ScoredVideo]) -> None:
-    """Write a row per video; names are escaped as `files.text_cell` says."""
     with (
-        written_whole(path) as partial,
+        written_whole(predictions_path) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         table = csv.writer(file)
@@ -57,6 +31,11 @@ def write_predictions(path: Path, videos: Sequence[ScoredVideo]) -> None:
         for video in videos:
             name, face, data = map(text_cell, (video.name, video.track.name, video.data))
             table.writerow([name, video.label, f"{video.score:.6f}", face, data])
+    drawn = charts.draw_all(out / "charts", videos, result)
+    pngs = {title: path.read_bytes() for title, path in drawn.items()}
+    page = report.as_html(model, result, videos, pngs)
+    write_text(out / "report.html", page)
+    return [out / "report.html", metrics_path, predictions_path, *drawn.values()]
 
 
 def print_metrics(result: Mapping, written: Sequence[Path]) -> None:
@@ -68,9 +47,7 @@ def print_metrics(result: Mapping, written: Sequence[Path]) -> None:
     ]
     print_table(f"evaluation, one score per video; {count}", metrics)
     for table in (*tables.of_groups(result), *tables.of_robustness(result)):
-        left = len(table.rows) - MAX_ROWS
-        rest = [(f"and {left} more, see {METRICS_NAME}", *[""] * (len(table.heads) - 1))]
-        print_table(table.title, [*table.rows[:MAX_ROWS], *(rest if left > 0 else [])], table.heads)
+        print_table(table.title, table.rows, table.heads)
     for sentence in tables.notes(result):
         say(f"note: {sentence}")
     for path in written:

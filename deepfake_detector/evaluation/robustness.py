@@ -18,11 +18,9 @@ import cv2
 import numpy as np
 
 from deepfake_detector import images
-from deepfake_detector.clips.sampling import whole_video_paths
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.scoring import metrics
-from deepfake_detector.scoring.clip_scorer import ClipScorer
-from deepfake_detector.scoring.video_scores import highest_scoring_tracks
+from deepfake_detector.scoring.clip_scorer import ClipScorer, highest_scoring_tracks
 
 BLUR_SIGMA = 2.0  # pixels of a crop
 NOISE_SIGMA = 12.0  # grey levels
@@ -36,12 +34,9 @@ def robustness_table(scorer: ClipScorer, tracks: Sequence[FaceTrack]) -> list[di
 
     Each alteration has its own highest-scoring faces. Raises UserError if a crop cannot be read.
     """
-    paths = whole_video_paths(tracks, scorer.num_frames)
-    raw_scores = scorer.score_paths(
-        paths, tracks, alter_all, len(ALTERATIONS), description="scoring altered faces"
-    )
     rows = []
-    for name, raw in zip(ALTERATIONS, raw_scores.T, strict=True):
+    for name, alter in ALTERATIONS.items():
+        raw = scorer.score_tracks(tracks, alter, f"scoring: {name}")
         highest = highest_scoring_tracks(tracks, raw)
         labels = np.array([tracks[index].label for index in highest])
         scores = scorer.calibrated(raw[highest])
@@ -50,20 +45,10 @@ def robustness_table(scorer: ClipScorer, tracks: Sequence[FaceTrack]) -> list[di
     return rows
 
 
-def alter_all(crops: np.ndarray) -> np.ndarray:
-    """Return the crops under each of ALTERATIONS, `(num_alterations, *crops.shape) uint8`."""
-    return np.stack([alter(crops) for alter in ALTERATIONS.values()])
-
-
 def noisy(crops: np.ndarray) -> np.ndarray:
     """Return crops with Gaussian noise, different in each frame and the same for all videos."""
-    return np.clip(crops + _noise(crops.shape), 0, 255).astype(np.uint8)
-
-
-@functools.lru_cache(maxsize=2)
-def _noise(shape: tuple[int, ...]) -> np.ndarray:
-    rng = np.random.default_rng(SEED)
-    return np.rint(rng.standard_normal(shape, np.float32) * NOISE_SIGMA).astype(np.int16)
+    grain = np.random.default_rng(SEED).standard_normal(crops.shape, np.float32) * NOISE_SIGMA
+    return np.clip(crops + np.rint(grain), 0, 255).astype(np.uint8)
 
 
 def each_frame(

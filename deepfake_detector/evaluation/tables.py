@@ -18,8 +18,7 @@ BOTH = ("real", "fake")
 GROUP_TITLES = {
     "data": "folder of faces",
     "method": "method of manipulation",
-    "location": "source folder",
-    "faces": "faces in the video",
+    "collection": "collection",
 }
 
 

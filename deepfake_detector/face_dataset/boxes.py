@@ -14,13 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from deepfake_detector.face_dataset.face_tracks import FaceTrack
-
 BOXES_NAME = "boxes.csv"
 BOXES_FIELDS = ["frame", "time_sec", "x", "y", "w", "h", "source"]
-FALLBACK_FPS = 25  # of crops whose boxes.csv is lost
 
 
 @dataclass(frozen=True)
@@ -65,21 +60,6 @@ def read_boxes(folder: Path) -> list[Crop]:
         ]
     except (KeyError, TypeError, csv.Error) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def frame_times(face: FaceTrack) -> np.ndarray:
-    """Return the time of each crop in its video in seconds, `(num_frames,)` float64.
-
-    The times are those of boxes.csv. If that is missing or damaged, they are made up as if there
-    had been 25 crops a second.
-    """
-    try:
-        times_sec = np.array([crop.time_sec for crop in read_boxes(Path(face.folder))])
-    except (OSError, ValueError):
-        times_sec = np.array([])
-    if len(times_sec) == face.num_frames and np.isfinite(times_sec).all():
-        return times_sec
-    return np.arange(face.num_frames) / FALLBACK_FPS
 
 
 def crop_names(count: int) -> list[str]:

@@ -16,7 +16,9 @@ from deepfake_detector.faces.crops import Square
 from deepfake_detector.faces.tracker import FaceTracker
 from deepfake_detector.faces.tracklets import Tracklet
 
-MAX_BYTES = 192 << 20  # of pixels kept; beyond that the oldest are dropped
+# Of pixels kept, enough for close-ups in five seconds of 1080p; beyond that the oldest are dropped,
+# and the video is read a second time.
+MAX_BYTES = 512 << 20
 KEPT_WHOLE_BYTES = 1 << 20  # a smaller frame is kept as it is, which is quicker than to copy parts
 SLACK = 0.15  # kept around the crop of a face just detected, as a share of the crop's side
 SLACK_SILENT = 0.5  # ... of one not detected at the moment

@@ -160,7 +160,7 @@ def _lift(grey: np.ndarray) -> np.ndarray:
 
 def _load_cascade(name: str) -> "cv2.CascadeClassifier":
     # In quotes: OpenCV 5 lacks the class, and this file must still import to say so.
-    remedy = 'install OpenCV 4 with: pip install "opencv-python>=4.8,<5"'
+    remedy = 'install OpenCV 4 with: pip install "opencv-python>=4.11,<5"'
     if not hasattr(cv2, "CascadeClassifier"):
         raise UserError(f"OpenCV {cv2.__version__} has no CascadeClassifier; {remedy}")
     path = Path(cv2.data.haarcascades) / f"{name}.xml"

@@ -21,7 +21,7 @@ DOUBTFUL_SEC, DOUBTFUL_DETECTED = 0.5, 0.6
 TRIED_TRACKLETS = 5  # the best ones, each as the start of the main face
 # What a further face needs.
 FURTHER_FACE_SEC = 1.0  # this long, or half of a shorter video
-FURTHER_FACE_SIZE = 0.25  # this share of the main face's size
+FURTHER_FACE_SIZE = 0.25  # this share of the size of the best face of its shot
 FURTHER_FACE_DETECTED = 0.75  # detected in this share of its frames; necklines reach half
 
 
@@ -102,7 +102,9 @@ def _further_faces(
     candidates: Sequence[Tracklet], main: Sequence[Tracklet], times_sec: Sequence[float]
 ) -> list[list[Tracklet]]:
     """Return the chains of tracklets that are long, large and steady enough to be a face."""
-    main_side = max(tracklet.median_side for tracklet in main)
+    side_of_shot = {main[0].shot: max(tracklet.median_side for tracklet in main)}
+    for tracklet in candidates:  # the best first
+        side_of_shot.setdefault(tracklet.shot, tracklet.median_side)
     needed_sec = min(FURTHER_FACE_SEC, (times_sec[-1] - times_sec[0]) / 2)
     faces, rest = [], list(candidates)
     while rest:
@@ -114,7 +116,7 @@ def _further_faces(
         if (
             long_enough
             and detections >= FURTHER_FACE_DETECTED * (last - first + 1)
-            and chain[0].median_side >= FURTHER_FACE_SIZE * main_side
+            and chain[0].median_side >= FURTHER_FACE_SIZE * side_of_shot[chain[0].shot]
         ):
             faces.append(chain)
     return faces

@@ -15,10 +15,9 @@ def backbone_encoder(
 ) -> keras.Model:
     """Return a model from `(batch, height, width, 3)`, 0..255 RGB, to `(batch, features)`.
 
-    `name` is one of `catalogue.BACKBONES`. `weights` is "random", "imagenet" for the weights that
-    Keras downloads once and keeps, or the path of a file of weights of this network without its
-    classification layer: .weights.h5, .h5 or .keras. Raises UserError if Keras refuses the size of
-    the frames or the file, or cannot download the weights.
+    `name` is one of `catalogue.BACKBONES`. `weights` is "random", or "imagenet" for the weights
+    that Keras downloads once and keeps. Raises UserError if Keras refuses the size of the frames,
+    or cannot download the weights.
 
     BatchNormalization keeps the statistics that it came with, so that features do not depend on
     how many clips share a batch or a device.

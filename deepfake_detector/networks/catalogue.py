@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 DEFAULT = "efficientnet-lite0"
-LITE = (DEFAULT, "efficientnet-lite1", "efficientnet-lite2")
-ARCHITECTURES = (*LITE, "baseline")
+ARCHITECTURES = (DEFAULT, "baseline")
 MIN_SIDE = 32  # of a frame, in pixels
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 # Where the first weights of a training come from, unless from a file: the model that this project
 # ships, a training on ImageNet, or a random initialisation.

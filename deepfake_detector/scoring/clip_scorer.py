@@ -2,7 +2,6 @@
 
     scorer = ClipScorer(model, settings)
     scores = scorer.score_tracks(face_tracks)              # (num_tracks,), raw P(fake)
-    scores = scorer.score_paths(paths, face_tracks)[:, 0]  # clips given by the paths of their crops
     scores = scorer.score_clips(scorer.load(paths))        # clips in memory
     scores = scorer.calibrated(scores)
 
@@ -13,16 +12,14 @@ worker. A graph is traced once per scorer.
 
 import functools
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from deepfake_detector.clips import augmentation, read_errors
-from deepfake_detector.clips.loading import load_clip
+from deepfake_detector.clips import augmentation, loading
+from deepfake_detector.clips.loading import load_clip, with_numpy
 from deepfake_detector.clips.sampling import whole_video_paths
 from deepfake_detector.console import UserError, progress
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
@@ -30,22 +27,21 @@ from deepfake_detector.images import Change
 from deepfake_detector.scoring import calibration
 
 
-def timed(batches: Iterable) -> Iterator[tuple[Any, float]]:
-    """Yield each batch with the seconds that were spent waiting for it."""
-    iterator, end = iter(batches), object()
-    while True:
-        started = time.perf_counter()
-        batch = next(iterator, end)
-        if batch is end:
-            return
-        yield batch, time.perf_counter() - started
-
-
 def gather(*values: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """Within `strategy.run`, return the rows of all replicas, in the order of the global batch."""
     context = tf.distribute.get_replica_context()
     # An argument of a function has no device yet, and what has none cannot be gathered.
     return tuple(context.all_gather(tf.identity(rows), axis=0) for rows in values)
+
+
+def highest_scoring_tracks(tracks: Sequence[FaceTrack], scores: np.ndarray) -> list[int]:
+    """Return for each video the index of its highest-scoring face track, the first one of equals,
+    in order of the videos: one forged face makes a video a fake, however genuine the others are."""
+    highest: dict[tuple[str, str], int] = {}
+    for index, track in enumerate(tracks):
+        if scores[index] > scores[highest.setdefault(track.video_key, index)]:
+            highest[track.video_key] = index
+    return list(highest.values())
 
 
 class ClipScorer:
@@ -80,34 +76,22 @@ class ClipScorer:
         _, _, height, width, _ = self._model.input_shape
         return height, width
 
-    def score_tracks(self, tracks: Sequence[FaceTrack]) -> np.ndarray:
-        """Return the raw score of each face track, `(num_tracks,) float64`, of one clip that spans
-        the whole video. Raises UserError if a crop cannot be read."""
-        return self.score_paths(whole_video_paths(tracks, self.num_frames), tracks)[:, 0]
-
-    def score_paths(
-        self,
-        paths: np.ndarray,
-        tracks: Sequence[FaceTrack],
-        alter: Change | None = None,
-        num_variants: int = 1,
-        description: str = "scoring",
+    def score_tracks(
+        self, tracks: Sequence[FaceTrack], alter: Change | None = None, description: str = "scoring"
     ) -> np.ndarray:
-        """Return the raw scores of clips, `(num_clips, num_variants) float64`.
+        """Return the raw score of each face track, `(num_tracks,) float64`, of one clip that spans
+        the whole video.
 
-        `paths`, `(num_clips, num_frames)`, are crops of `tracks`. `alter` makes `num_variants`
-        clips, `(num_variants, num_frames, side, side, 3) uint8`, of the crops of one clip,
-        `(num_frames, side, side, 3) uint8` RGB, before they are resized for the model; each crop is
-        read once for all variants. Raises UserError if a crop cannot be read.
+        `alter` changes the crops of a clip, `(num_frames, side, side, 3) uint8` RGB, before they
+        are resized for the model. Raises UserError if a crop cannot be read.
         """
-        num_clips = len(paths) * num_variants
-        if not num_clips:
-            return np.zeros((len(paths), num_variants))
-        batches = math.ceil(num_clips / self.batch_size)
+        if not tracks:
+            return np.zeros(0)
+        batches = math.ceil(len(tracks) / self.batch_size)
 
         def batches_of(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
             # The last batch is filled up with the first clips, so that no device is without any.
-            clips = self._clips(paths, alter, num_variants).repeat().take(batches * self.batch_size)
+            clips = self._clips(tracks, alter).repeat().take(batches * self.batch_size)
             per_replica = self.batch_size // context.num_replicas_in_sync
             batched = clips.batch(per_replica, drop_remainder=True)
             return batched.map(lambda clips: (clips,)).prefetch(2)
@@ -115,27 +99,24 @@ class ClipScorer:
         try:
             with progress(batches, description, "batches") as advance:
                 dataset = self.strategy.distribute_datasets_from_function(batches_of)
-                (scores,), _ = self.score_dataset(dataset, advance)
+                (scores,) = self.score_dataset(dataset, advance)
         except tf.errors.OpError as error:
-            raise UserError(read_errors.explain(error, tracks)) from error
-        return scores[:num_clips].astype(np.float64).reshape(len(paths), num_variants)
+            raise UserError(loading.explain(error, tracks)) from error
+        return scores[: len(tracks)].astype(np.float64)
 
     def score_dataset(
         self, dataset: Iterable, advance: Callable[[], None] = lambda: None
-    ) -> tuple[list[np.ndarray], float]:
+    ) -> list[np.ndarray]:
         """Score a distributed data set of whole global batches, `(clips, *columns)`.
 
-        Returns a list of the raw scores and of each column, `(num_clips,) float32` in the order of
-        the clips, and the seconds spent waiting for the data. A column is `(batch, 1)`. `advance`
-        is called after each batch.
+        Returns the raw scores and each column, `(num_clips,) float32` in the order of the clips. A
+        column is `(batch, 1)`. `advance` is called after each batch.
         """
-        rows, waited_sec = [], 0.0
-        for batch, seconds in timed(dataset):
-            gathered = self._step(batch)
-            rows.append([self.of_first_replica(values)[:, 0] for values in gathered])
-            waited_sec += seconds
+        rows = []
+        for batch in dataset:
+            rows.append([self.of_first_replica(values)[:, 0] for values in self._step(batch)])
             advance()
-        return [np.concatenate(column) for column in zip(*rows, strict=True)], waited_sec
+        return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
     def score_clips(self, clips: np.ndarray) -> np.ndarray:
         """Return the raw scores of clips in memory, `(num_clips,) float64`, from one device.
@@ -190,24 +171,18 @@ class ClipScorer:
             input_signature=[paths],
         )
 
-    def _clips(
-        self, paths: np.ndarray, alter: Change | None, num_variants: int
-    ) -> "tf.data.Dataset":
-        """Return a data set of clips, `(num_frames, *img_size, 3) uint8`, all variants of the first
-        clip first."""
-        parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
-        dataset = tf.data.Dataset.from_tensor_slices(paths)
-        if alter is None:
-            return dataset.map(lambda names: load_clip(names, self.img_size), **parallel)
-        side = self.settings["faces"]["face_size"]
-        shape = (num_variants, self.num_frames, *self.img_size, 3)
-
-        def altered(crops: np.ndarray) -> np.ndarray:
-            return np.stack([augmentation.fit(clip, self.img_size) for clip in alter(crops)])
+    def _clips(self, tracks: Sequence[FaceTrack], alter: Change | None) -> "tf.data.Dataset":
+        """Return a data set of the clips of the tracks, `(num_frames, *img_size, 3) uint8`."""
+        side = self.settings["faces"]["face_size"] if alter else 0
 
         def load(names: tf.Tensor) -> tf.Tensor:
-            crops = load_clip(names, (side, side))
-            clips = tf.numpy_function(altered, [crops], tf.uint8, stateful=False)
-            return tf.ensure_shape(clips, shape)
+            if alter is None:
+                return load_clip(names, self.img_size)
+            return with_numpy(
+                lambda crops: augmentation.fit(alter(crops), self.img_size),
+                [load_clip(names, (side, side))],
+                (self.num_frames, *self.img_size, 3),
+            )
 
-        return dataset.map(load, **parallel).unbatch()
+        paths = tf.data.Dataset.from_tensor_slices(whole_video_paths(tracks, self.num_frames))
+        return paths.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

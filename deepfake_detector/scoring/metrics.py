@@ -92,13 +92,8 @@ def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
     false_positives, true_positives, _ = sklearn_metrics.roc_curve(
         labels, scores, drop_intermediate=False
     )
-    # The difference of both error rates rises from -1 to 1; the rate wanted is where it crosses 0.
-    difference = false_positives - (1 - true_positives)
-    after = int(np.argmax(difference >= 0))
-    before = after - 1
-    share = -difference[before] / (difference[after] - difference[before])
-    step = false_positives[after] - false_positives[before]
-    return float(false_positives[before] + share * step)
+    # The difference of both error rates rises from -1 to 1; the rate wanted is where it is 0.
+    return float(np.interp(0, false_positives - (1 - true_positives), false_positives))
 
 
 def reliability(labels: np.ndarray, scores: np.ndarray, num_bins: int | None = None) -> dict:
@@ -110,27 +105,17 @@ def reliability(labels: np.ndarray, scores: np.ndarray, num_bins: int | None = N
     whether scores are too high or too low. Both classes have equal weight, as in the
     calibration.
 
-    Returns `ece`, None without both classes, `num_bins`, and `bins`: a list of dicts with `low`,
-    `high`, `videos` and, if there are any, the mean `score` and the share `fake`.
+    Returns `ece`, None without both classes, `num_bins`, and `bins`: a dict for each that has
+    videos, with how many `videos`, the mean `score` and the share `fake`.
     """
     if num_bins is None:
         num_bins = int(np.clip(len(labels) // VIDEOS_A_BIN, 2, MAX_BINS))
     counts = np.bincount(labels, minlength=2)
     weights = (1 / np.maximum(counts, 1))[labels] / 2  # (num_videos,)
-    edges = np.linspace(0, 1, num_bins + 1)
     places = np.minimum((scores * num_bins).astype(int), num_bins - 1)
-    bins: list[dict[str, float]] = []
-    ece = 0.0
-    for number in range(num_bins):
-        inside = places == number
-        found = {
-            "low": float(edges[number]),
-            "high": float(edges[number + 1]),
-            "videos": int(inside.sum()),
-        }
-        if inside.any():
-            found["score"] = float(np.average(scores[inside], weights=weights[inside]))
-            found["fake"] = float(np.average(labels[inside], weights=weights[inside]))
-            ece += weights[inside].sum() * abs(found["score"] - found["fake"])
-        bins.append(found)
+    bins, ece = [], 0.0
+    for inside in (places == place for place in np.unique(places)):
+        score, fake = (np.average(v[inside], weights=weights[inside]) for v in (scores, labels))
+        bins.append({"videos": int(inside.sum()), "score": float(score), "fake": float(fake)})
+        ece += weights[inside].sum() * abs(score - fake)
     return {"ece": float(ece) if counts.all() else None, "num_bins": num_bins, "bins": bins}

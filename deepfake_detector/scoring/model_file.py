@@ -17,11 +17,11 @@ from deepfake_detector.console import UserError, counted, shortened
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME
 from deepfake_detector.files import write_text, written_whole
+from deepfake_detector.networks.backend import settle_keras
 from deepfake_detector.networks.folding import fold_time
 from deepfake_detector.scoring import calibration
-from deepfake_detector.scoring.clip_scorer import ClipScorer
+from deepfake_detector.scoring.clip_scorer import ClipScorer, highest_scoring_tracks
 from deepfake_detector.scoring.trained_model import read_model_settings
-from deepfake_detector.scoring.video_scores import highest_scoring_tracks
 
 # What Keras 3.15 writes about layers, with the defaults. Keras 3.14 and earlier, which TensorFlow
 # 2.21 runs with, refuse a file with an argument that they do not know.
@@ -36,7 +36,10 @@ NEWER_ARGUMENTS = {
 
 
 def save(network: keras.Model, path: Path) -> None:
-    """Write a model as a .keras file, whole, that Keras 3.10 and every later version opens."""
+    """Write a model as a .keras file, whole, that Keras 3.10 and every later version opens.
+
+    It computes in float32, whatever the precision of its training: its weights are in float32.
+    """
 
     def without_newer_arguments(node: dict) -> dict:
         return {
@@ -50,7 +53,8 @@ def save(network: keras.Model, path: Path) -> None:
         with zipfile.ZipFile(partial) as parts:
             contents = {name: parts.read(name) for name in parts.namelist()}
         config = json.loads(contents["config.json"], object_hook=without_newer_arguments)
-        contents["config.json"] = json.dumps(config).encode()
+        text = json.dumps(config).replace('"mixed_bfloat16"', '"float32"')
+        contents["config.json"] = text.encode()
         with zipfile.ZipFile(partial, "w") as parts:
             for name, content in contents.items():
                 parts.writestr(name, content)
@@ -62,6 +66,7 @@ def open_model(model_path: Path) -> keras.Model:
     Keras's safe mode is on: it refuses a file that asks for its code to be run
     (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
     """
+    settle_keras()
     try:
         return keras.models.load_model(model_path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:

@@ -1,4 +1,4 @@
-"""Occlusion maps: which parts of a face, and which frames, a score rests on.
+"""Occlusion maps: which parts of a face a score rests on.
 
     effects = occlusion_map(scorer.score_clips, clip)
 
@@ -20,12 +20,7 @@ POSITIONS = 9  # of the square, along each side
 CLIPS_AT_ONCE = 16
 
 
-def occlusion_map(
-    score: Callable[[np.ndarray], np.ndarray],
-    clip: np.ndarray,
-    patch_share: float = PATCH_SHARE,
-    positions: int = POSITIONS,
-) -> np.ndarray:
+def occlusion_map(score: Callable[[np.ndarray], np.ndarray], clip: np.ndarray) -> np.ndarray:
     """Return what each part of the face adds to the logit of the score, `(height, width) float64`.
 
     `clip` is `(num_frames, height, width, 3) uint8`; `score` maps clips `(n, *clip.shape)` to
@@ -33,41 +28,23 @@ def occlusion_map(
     squares that cover it.
     """
     height, width = clip.shape[1:3]
-    squares = list(_squares(height, width, patch_share, positions))
-    effects = _effects(score, clip, [(slice(None), *square) for square in squares])
+    squares = list(_squares(height, width))
+    logit = calibration.logits(score(clip[None]))[0]
     total, covered = np.zeros((height, width)), np.zeros((height, width))
-    for square, effect in zip(squares, effects, strict=True):
-        total[square] += effect
-        covered[square] += 1
+    for start in range(0, len(squares), CLIPS_AT_ONCE):
+        hidden = squares[start : start + CLIPS_AT_ONCE]
+        clips = np.repeat(clip[None], len(hidden), axis=0)
+        for occluded, (rows, columns) in zip(clips, hidden, strict=True):
+            occluded[:, rows, columns] = GREY
+        for square, without in zip(hidden, calibration.logits(score(clips)), strict=True):
+            total[square] += logit - without
+            covered[square] += 1
     return total / covered
 
 
-def frame_effects(score: Callable[[np.ndarray], np.ndarray], clip: np.ndarray) -> np.ndarray:
-    """Return what each frame adds to the logit of the score, `(num_frames,) float64`: the change
-    when that frame alone is grey."""
-    return _effects(score, clip, [(frame,) for frame in range(len(clip))])
-
-
-def _squares(
-    height: int, width: int, patch_share: float, positions: int
-) -> Iterator[tuple[slice, slice]]:
+def _squares(height: int, width: int) -> Iterator[tuple[slice, slice]]:
     """Yield squares that cover all pixels; the first and the last of a row touch the edges."""
-    patch_height = max(1, round(height * patch_share))
-    patch_width = max(1, round(width * patch_share))
-    for top in np.linspace(0, height - patch_height, positions).round().astype(int):
-        for left in np.linspace(0, width - patch_width, positions).round().astype(int):
+    patch_height, patch_width = (max(1, round(side * PATCH_SHARE)) for side in (height, width))
+    for top in np.linspace(0, height - patch_height, POSITIONS).round().astype(int):
+        for left in np.linspace(0, width - patch_width, POSITIONS).round().astype(int):
             yield slice(top, top + patch_height), slice(left, left + patch_width)
-
-
-def _effects(
-    score: Callable[[np.ndarray], np.ndarray], clip: np.ndarray, hidden: list[tuple]
-) -> np.ndarray:
-    """Return how much the logit falls when each of the `hidden` parts (indices) is grey."""
-    logits = []
-    for start in range(0, len(hidden), CLIPS_AT_ONCE):
-        part = hidden[start : start + CLIPS_AT_ONCE]
-        clips = np.repeat(clip[None], len(part), axis=0)
-        for occluded, where in zip(clips, part, strict=True):
-            occluded[where] = GREY
-        logits.append(calibration.logits(score(clips)))
-    return calibration.logits(score(clip[None]))[0] - np.concatenate(logits)

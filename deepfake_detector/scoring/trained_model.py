@@ -103,8 +103,8 @@ def model_origin(model_path: Path, settings: Mapping) -> ModelOrigin:
     train.py writes, or words that a user has put in their place."""
     name = model_path.parent.name
     if model_path.parent == PRETRAINED:
-        made = [str(settings[key]) for key in ("version", "date") if settings.get(key)]
-        name = ", ".join(["the model that comes with this project", *made])
+        made = f"version {settings.get('version')} of {settings.get('date')}"
+        name = f"the model that comes with this project, {made}"
     known = settings.get("trained_on") or ""
     if not isinstance(known, Mapping):
         return ModelOrigin(str(model_path), name, str(known))

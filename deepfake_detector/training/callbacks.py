@@ -4,12 +4,11 @@ All of them get what they know of earlier epochs from the history, so that a run
 a stop behaves as one that was never stopped.
 """
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 
 import keras
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import say
 from deepfake_detector.scoring.trained_model import MODEL_NAME
 from deepfake_detector.training import devices, run_folder
 from deepfake_detector.training.loop import Trainer
@@ -28,19 +27,15 @@ def all_callbacks(
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks of a training, with the user's `own` after the usual ones.
 
-    Early stopping and `own` are for all workers, the others only for the chief. Raises UserError
-    if TensorBoard is wanted and not installed.
+    Early stopping and `own` are for all workers, the others only for the chief.
     """
-    callbacks: list[keras.callbacks.Callback] = [Patience(state, stage.settings.patience)]
-    is_chief = devices.is_chief(trainer.strategy)
-    if tensorboard and is_chief:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise UserError("--tensorboard needs another package: pip install tensorboard")
-        logs = stage.folder / "tensorboard"
-        callbacks.append(keras.callbacks.TensorBoard(logs, write_graph=False))
-    callbacks.extend(own)
+    for_all = [Patience(state, stage.settings.patience), *own]
+    if not devices.is_chief(trainer.strategy):
+        return for_all
+    logs = stage.folder / "tensorboard"
+    boards = [keras.callbacks.TensorBoard(logs, write_graph=False)] if tensorboard else []
     # What is not in the saved state is done again after a stop: it has to be saved last.
-    return [*callbacks, SaveEpoch(trainer, stage, state)] if is_chief else callbacks
+    return [*boards, *for_all, EpochLine(stage.settings.epochs), SaveEpoch(trainer, stage, state)]
 
 
 def best_epoch(history: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
@@ -64,6 +59,22 @@ class Patience(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         self.on_train_begin()
+
+
+class EpochLine(keras.callbacks.Callback):
+    """Prints the four numbers of an epoch that help most; the others are in history.csv."""
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        self._epochs = epochs
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        found = logs or {}
+        say(
+            f"epoch {epoch + 1} of {self._epochs}: loss {found['loss']:.3f}, validation loss "
+            f"{found['val_loss']:.3f}, validation AUC {found['val_auc']:.3f}, "
+            f"{found['seconds']:.0f} s"
+        )
 
 
 class SaveEpoch(keras.callbacks.Callback):

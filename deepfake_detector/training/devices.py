@@ -14,12 +14,11 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from deepfake_detector.clips import read_errors
+from deepfake_detector.clips import loading
 from deepfake_detector.console import UserError, counted
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 
 BFLOAT16_CAPABILITY = (8, 0)  # Ampere and later
-FLOAT16_CAPABILITY = (7, 0)  # Volta and Turing have tensor cores for float16 only
 LOWEST_PORT, PORTS = 20_000, 10_000  # below those that Linux gives out by itself
 # How the loss of another worker looks from here.
 WORKER_LOST = (
@@ -115,16 +114,14 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 def choose_precision(asked: str = "auto") -> str:
     """Return one of `catalogue.PRECISIONS`: the one asked for, or the fastest for the GPUs here.
 
-    GPUs compute in bfloat16 from compute capability 8.0 on, which has the range of float32 and
-    needs no loss scaling, and in float16 from 7.0 on. On a CPU it is float32.
+    GPUs compute in bfloat16 from compute capability 8.0 on. It has the range of float32 and needs
+    no loss scaling. On a CPU and on older GPUs it is float32.
     """
     if asked != "auto":
         return asked
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     capability = min((gpu.get("compute_capability", (0, 0)) for gpu in details), default=(0, 0))
-    if capability >= BFLOAT16_CAPABILITY:
-        return "mixed_bfloat16"
-    return "mixed_float16" if capability >= FLOAT16_CAPABILITY else "float32"
+    return "mixed_bfloat16" if capability >= BFLOAT16_CAPABILITY else "float32"
 
 
 @contextlib.contextmanager
@@ -143,4 +140,4 @@ def explained_errors(tracks: Sequence[FaceTrack], batch_size: int) -> Iterator[N
             f"out of memory with {counted(batch_size, 'clip')} a batch; lower {lower}"
         ) from error
     except tf.errors.OpError as error:
-        raise UserError(read_errors.explain(error, tracks)) from error
+        raise UserError(loading.explain(error, tracks)) from error

@@ -1,7 +1,6 @@
 """First weights from another model, also for a training on clips from one on frames.
 
-weights, initial = find_weights(settings, face_settings)
-set_network_weights(network, weights)
+set_first_weights(network, settings, face_settings)
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,8 @@ import keras
 import numpy as np
 
 from deepfake_detector.console import UserError, say
-from deepfake_detector.face_dataset.settings import SETTINGS_NAME, setting_differences
-from deepfake_detector.networks.catalogue import BACKBONES, IMAGENET, PRETRAINED, RANDOM
+from deepfake_detector.face_dataset.settings import setting_differences
+from deepfake_detector.networks.catalogue import IMAGENET, PRETRAINED, RANDOM
 from deepfake_detector.scoring import model_file
 from deepfake_detector.scoring.trained_model import find_model, read_model_settings
 from deepfake_detector.training.settings import TrainSettings
@@ -23,32 +22,28 @@ LINEAR_SCALE = 0.05  # of a logit: the tanh of the LSTM is nearly linear up to a
 
 def find_initial_model(settings: TrainSettings) -> Path | None:
     """Return the .keras file of the model that a training begins with; None if its first weights
-    are those of ImageNet, random ones, or from a file of a network of keras.applications.
-
-    Raises UserError if the model does not exist.
+    are those of ImageNet or random ones. Raises UserError if the model does not exist.
     """
     initial = settings.initial
     if initial in (IMAGENET, RANDOM):
         return None
-    path = Path(initial)
-    is_run = path.is_dir() or (path.parent / SETTINGS_NAME).exists()
-    if settings.architecture in BACKBONES and path.exists() and not is_run:
-        return None
-    return find_model(None if initial == PRETRAINED else path, "--from")
+    return find_model(None if initial == PRETRAINED else initial, "--from")
 
 
-def find_weights(
-    settings: TrainSettings, face_settings: Mapping
-) -> tuple[list[np.ndarray] | None, str]:
-    """Return all weights of another model for `set_network_weights`, or None, and where the CNN
-    gets its weights from without them (`build_model`).
+def set_first_weights(
+    network: keras.Model, settings: TrainSettings, face_settings: Mapping
+) -> None:
+    """Give a new network, whose CNN has those of ImageNet already if they are wanted, its first
+    weights.
 
-    Prints a note if the model was trained on other faces. Raises UserError if it is of another
-    architecture, or cannot be read.
+    Prints a note if the model that it begins with was trained on other faces. Raises UserError if
+    that is of another architecture, or cannot be read.
     """
     path = find_initial_model(settings)
     if path is None:
-        return None, settings.initial
+        if settings.initial == IMAGENET and settings.num_frames == 1:
+            begin_at_zero(network)
+        return
     found = read_model_settings(path)
     architecture = found.get("training", {}).get("architecture", settings.architecture)
     if architecture != settings.architecture:
@@ -59,7 +54,7 @@ def find_weights(
     differences = setting_differences(found["faces"], face_settings, by="these faces")
     if differences:
         say(f"note: {path} was trained on other faces: {differences}")
-    return model_file.open_model(path).get_weights(), RANDOM
+    set_network_weights(network, model_file.open_model(path).get_weights())
 
 
 def set_network_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> None:

@@ -23,10 +23,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepfake_detector.console import UserError
+from deepfake_detector.console import UserError, progress
 from deepfake_detector.networks.folding import fold_time
 from deepfake_detector.scoring import metrics, model_file
-from deepfake_detector.scoring.clip_scorer import ClipScorer, gather, timed
+from deepfake_detector.scoring.clip_scorer import ClipScorer, gather
 
 MAX_MOMENTUM = 0.998  # of the average of the weights
 
@@ -34,13 +34,12 @@ MAX_MOMENTUM = 0.998  # of the average of the weights
 class Trainer:
     """Trains a network from clips to scores `(batch, 1)`, P(fake), with binary cross-entropy.
 
-    `network` is what `save` writes, in float32. `twin`, if given, is the same network in another
-    precision, which is trained in its place. What runs, and what callbacks see as their model, is
-    `model`: the same weights with time folded into the batch (`folding.fold_time`). Networks and
-    optimizer have been made in the scope of `strategy`. If the optimizer averages the weights
-    (`use_ema`), the averages are validated and saved. With `freezes_cnn`, only the layers after the
-    CNN learn; whoever opens the saved model can train all of it. `history` has the metrics of each
-    epoch, also of those before a stop.
+    `network` is what `save` writes. What runs, and what callbacks see as their model, is `model`:
+    the same weights with time folded into the batch (`folding.fold_time`). Network and optimizer
+    have been made in the scope of `strategy`. If the optimizer averages the weights (`use_ema`),
+    the averages are validated and saved. With `freezes_cnn`, only the layers after the CNN learn;
+    whoever opens the saved model can train all of it. `history` has the metrics of each epoch, also
+    of those before a stop.
     """
 
     def __init__(
@@ -48,15 +47,13 @@ class Trainer:
         network: keras.Model,
         optimizer: keras.optimizers.Optimizer,
         strategy: tf.distribute.Strategy,
-        twin: keras.Model | None = None,
         freezes_cnn: bool = False,
     ):
-        self.network, self._trained = network, twin or network
-        self.optimizer, self.strategy = optimizer, strategy
+        self.network, self.optimizer, self.strategy = network, optimizer, strategy
         self.history: list[dict[str, float]] = []
         with strategy.scope():
-            self.model = fold_time(self._trained)
-            frozen = self._trained.get_layer("frames").variables if freezes_cnn else []
+            self.model = fold_time(network)
+            frozen = network.get_layer("frames").variables if freezes_cnn else []
             frozen_ids = set(map(id, frozen))
             self._learning = [v for v in self.model.trainable_variables if id(v) not in frozen_ids]
             # Within strategy.run it could not make its variables any more.
@@ -71,10 +68,8 @@ class Trainer:
         return [*self.model.variables, *self.optimizer.variables]
 
     def save(self, path: Path) -> None:
-        """Write the network with the weights trained so far, or their averages, in float32."""
+        """Write the network with the weights trained so far, or their averages."""
         with self._averaged():
-            if self._trained is not self.network:
-                self.network.set_weights(self._trained.get_weights())
             model_file.save(self.network, path)
 
     @contextlib.contextmanager
@@ -113,32 +108,28 @@ class Trainer:
         epochs: int,
         steps_per_epoch: int,
         callbacks: Sequence[keras.callbacks.Callback] = (),
-        verbose: int = 1,
     ) -> list[dict[str, float]]:
         """Train from where `history` ends until `epochs` are done or a callback stops it.
 
         `training` is an endless distributed data set of `(clips, labels)` that begins with the next
         epoch; `validation` one of `(clips, labels, weights)`. Both come in whole global batches,
-        see `data_pipeline.build_dataset`. `verbose` is that of Keras's `fit`: 0 silent, 1 a
-        progress bar, 2 a line per epoch.
+        see `data_pipeline.build_dataset`.
 
         Returns the history, a dict per epoch: loss, accuracy and AUC of both, learning rate,
-        seconds, clips trained per second, and the share of the seconds spent waiting for data.
+        seconds, and clips trained per second.
 
         Raises UserError when the loss is not a number any more.
         """
         callback_list = keras.callbacks.CallbackList(
-            list(callbacks),
-            add_progbar=verbose != 0,
-            model=self.model,
-            verbose=verbose,
-            epochs=epochs,
-            steps=steps_per_epoch,
+            list(callbacks), model=self.model, verbose=0, epochs=epochs, steps=steps_per_epoch
         )
         self.model.stop_training = False
         callback_list.on_train_begin()
-        batches = timed(training)
-        while len(self.history) < epochs and not self._anyone(self.model.stop_training):
+        batches = iter(training)
+        while len(self.history) < epochs:
+            # If one worker stops, all do.
+            if self._of_all_workers([int(self.model.stop_training)]).any():
+                break
             epoch = len(self.history)
             callback_list.on_epoch_begin(epoch)
             epoch_metrics = self._run_epoch(batches, steps_per_epoch, validation, callback_list)
@@ -156,46 +147,42 @@ class Trainer:
     ) -> dict[str, float]:
         """Train for an epoch and validate; return its metrics."""
         started = time.perf_counter()
-        labels, scores, waited_sec = self._train_epoch(batches, steps, callbacks)
+        labels, scores = self._train_epoch(batches, steps, callbacks)
         trained_sec = time.perf_counter() - started
         callbacks.on_test_begin()
         with self._averaged():
-            validated, also_waited_sec = self._scorer.score_dataset(validation)
-        val_scores, val_labels, weights = validated
+            val_scores, val_labels, weights = self._scorer.score_dataset(validation)
         if not np.isfinite(val_scores).all():
             raise self._not_a_number("in the validation of")
         val_metrics = classification_metrics(val_labels, val_scores, weights)
         callbacks.on_test_end(dict(val_metrics))
-        seconds = time.perf_counter() - started
         return {
             **classification_metrics(labels, scores),
             **{f"val_{name}": value for name, value in val_metrics.items()},
             "learning_rate": float(tf.convert_to_tensor(self.optimizer.learning_rate)),
-            "seconds": seconds,
+            "seconds": time.perf_counter() - started,
             "clips_per_sec": len(labels) / trained_sec,
-            "input_share": (waited_sec + also_waited_sec) / seconds,
         }
 
     def _train_epoch(
         self, batches: Iterator, steps: int, callbacks: keras.callbacks.CallbackList
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Train so many steps; return labels and scores of their clips, `(num_clips,) float32`
-        each, and the seconds spent waiting for data."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Train so many steps; return labels and scores of their clips, `(num_clips,) float32`."""
         labels: list[np.ndarray] = []
         scores: list[np.ndarray] = []
-        loss_sum = waited_sec = 0.0
-        for step in range(steps):
-            callbacks.on_train_batch_begin(step)
-            batch, seconds = next(batches)
-            waited_sec += seconds
-            trained = map(self._scorer.of_first_replica, self._train_step(batch))
-            for seen, of_step in zip((labels, scores), trained, strict=True):
-                seen.append(of_step[:, 0])
-            loss_sum += metrics.log_loss(labels[-1], scores[-1])
-            if not np.isfinite(loss_sum):
-                raise self._not_a_number(f"in step {step + 1} of")
-            callbacks.on_train_batch_end(step, {"loss": loss_sum / (step + 1)})
-        return np.concatenate(labels), np.concatenate(scores), waited_sec
+        loss_sum = 0.0
+        with progress(steps, f"epoch {len(self.history) + 1}", "steps") as advance:
+            for step in range(steps):
+                callbacks.on_train_batch_begin(step)
+                trained = map(self._scorer.of_first_replica, self._train_step(next(batches)))
+                for seen, of_step in zip((labels, scores), trained, strict=True):
+                    seen.append(of_step[:, 0])
+                loss_sum += metrics.log_loss(labels[-1], scores[-1])
+                if not np.isfinite(loss_sum):
+                    raise self._not_a_number(f"in step {step + 1} of")
+                callbacks.on_train_batch_end(step, {"loss": loss_sum / (step + 1)})
+                advance(note=f"loss {loss_sum / (step + 1):.3f}")
+        return np.concatenate(labels), np.concatenate(scores)
 
     def _not_a_number(self, place: str) -> UserError:
         return UserError(
@@ -207,10 +194,6 @@ class Trainer:
         """Return whether all workers call this with the same numbers."""
         rows = self._of_all_workers(numbers)
         return bool((rows == rows[0]).all())
-
-    def _anyone(self, flag: bool) -> bool:
-        """Return whether any worker raises its flag, so that all stop together."""
-        return bool(self._of_all_workers([int(flag)]).any())
 
     def _of_all_workers(self, numbers: Sequence[int]) -> np.ndarray:
         """Return the numbers that each replica's worker gave, `(num_replicas, len(numbers))`."""
@@ -231,25 +214,11 @@ class Trainer:
                 tape.watch(variable.value)
             scores = self.model(clips, training=True)
             losses = keras.losses.binary_crossentropy(labels, scores)  # (rows of this replica,)
-            loss = self.optimizer.scale_loss(tf.reduce_sum(losses) / global_batch)
+            loss = tf.reduce_sum(losses) / global_batch
         gradients = tape.gradient(loss, self._learning)
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            gradients = _agree_on_overflow(gradients)
         # This adds them up over the replicas.
         self.optimizer.apply_gradients(zip(gradients, self._learning, strict=True))
         return gather(labels, scores)
-
-
-def _agree_on_overflow(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Return gradients that are not numbers on all replicas if they are not on one.
-
-    LossScaleOptimizer looks at the gradients of one replica before they are added up; a float16
-    overflow on another would go into the weights, or leave the workers waiting for each other.
-    """
-    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(part)) for part in gradients])
-    context = tf.distribute.get_replica_context()
-    overflows = context.all_reduce(tf.distribute.ReduceOp.SUM, 1 - tf.cast(finite, tf.float32))
-    return [tf.where(overflows > 0, tf.constant(np.nan, part.dtype), part) for part in gradients]
 
 
 def classification_metrics(
@@ -275,7 +244,6 @@ def make_optimizer(
     learning_rate: float,
     epochs: int,
     steps_per_epoch: int,
-    precision: str = "float32",
     final_share: float = 0.1,
     averages: bool = False,
 ) -> keras.optimizers.Optimizer:
@@ -297,9 +265,6 @@ def make_optimizer(
         alpha=final_share,
     )
     momentum = max(0.0, min(MAX_MOMENTUM, 1 - 4 / steps))
-    optimizer = keras.optimizers.AdamW(
+    return keras.optimizers.AdamW(
         schedule, weight_decay=1e-4, use_ema=averages, ema_momentum=momentum
     )
-    if precision == "mixed_float16":  # its gradients would vanish below 6e-8
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer

@@ -1,16 +1,13 @@
 """What a training tells its user: the splits, the result, and charts of the history."""
 
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import keras
-import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from deepfake_detector import __version__
-from deepfake_detector.console import counted, print_table
+from deepfake_detector.console import counted, print_table, say
 from deepfake_detector.face_dataset.face_tracks import FaceTrack, count_videos
 from deepfake_detector.face_dataset.splits import LEFT_OUT, SPLITS, what_is_known
 from deepfake_detector.pages import save_figure
@@ -18,8 +15,10 @@ from deepfake_detector.scoring.calibration import operating_point
 from deepfake_detector.scoring.trained_model import MODEL_NAME, read_model_settings
 from deepfake_detector.training.callbacks import best_epoch
 from deepfake_detector.training.run_folder import STATE_NAME, History, Splits, read_state
-from deepfake_detector.training.settings import FRAMES_FOLDER
+from deepfake_detector.training.settings import FRAMES_FOLDER, Stage
+from deepfake_detector.videos.vocabulary import FAKE, REAL
 
+CHARTS_FOLDER = "charts"  # in the run folder
 BOTH = {"training": "", "validation (held-out originals)": "val_"}
 CHARTS = {
     "acc_per_epoch": ("accuracy at 0.5", {name: f"{of}accuracy" for name, of in BOTH.items()}),
@@ -54,46 +53,66 @@ def _counts(tracks: Sequence[FaceTrack]) -> str:
     return f"{text}, {counted(len(people), 'person', 'people')}" if people else text
 
 
+def print_stage(stage: Stage, steps: int, epochs_done: int) -> None:
+    """Print what is trained now, and with which epoch a stopped run continues."""
+    settings = stage.settings
+    kind = "single frames"
+    if not stage.is_first:
+        kind = f"clips of {counted(settings.num_frames, 'frame')}"
+    say("")
+    say(
+        f"{kind}: {counted(settings.epochs, 'epoch')} of {counted(steps, 'step')}, "
+        f"{settings.batch_size} a step, in {stage.folder}"
+    )
+    if 0 < epochs_done < settings.epochs:
+        say(f"continues at epoch {epochs_done + 1}")
+
+
 def print_result(out: Path, history: History, saved: Mapping) -> None:
     """Write the charts of a finished training, and print its best epoch and where to find it.
 
     `saved` is the settings.json of the run.
     """
-    best, of_frames, calibration = best_epoch(history), frame_history(out), saved["calibration"]
+    best, of_frames = best_epoch(history), frame_history(out)
     epochs = f"{len(of_frames)} of single frames, then " if of_frames else ""
-    fitted = f"slope {calibration['slope']:.3f}, offset {calibration['offset']:.3f}"
+    write_charts(out, history, of_frames)
     print_table(
         "trained",
         [
-            ("epochs", f"{epochs}{len(history)} of clips"),
-            ("best epoch of clips", str(best["epoch"])),
-            ("validation log loss", f"{best['val_loss']:.4f}"),
-            ("validation accuracy", f"{best['val_accuracy']:.4f}"),
-            ("validation AUC", f"{best['val_auc']:.4f}"),
-            ("calibration of the logits", calibration.get("reason") or fitted),
+            ("epochs", f"{epochs}{len(history)} of clips, the best is {best['epoch']}"),
+            ("validation log loss", f"{best['val_loss']:.3f} (guessing: 0.693)"),
+            ("validation AUC", f"{best['val_auc']:.3f} (guessing: 0.5)"),
+            ("validation accuracy", f"{best['val_accuracy']:.3f}"),
+            ("calibration", _calibrated(saved["calibration"])),
             *_limits(saved),
-            ("seconds", f"{_seconds_of([*of_frames, *history]):.0f}"),
-            (
-                "TensorFlow, Keras, Python",
-                f"{tf.__version__}, {keras.__version__}, {platform.python_version()}",
-            ),
+            ("minutes", f"{_seconds_of([*of_frames, *history]) / 60:.1f}"),
             ("model", str(out / MODEL_NAME)),
-            *(("chart", str(path)) for path in write_charts(out, history, of_frames)),
+            ("charts", str(out / CHARTS_FOLDER)),
         ],
     )
 
 
+def _calibrated(calibration: Mapping) -> str:
+    """Return how scores became probabilities."""
+    if "reason" in calibration:
+        return f"scores are not calibrated: {calibration['reason']}"
+    count = sum(len(calibration[name]) for name in ("real_scores", "fake_scores"))
+    return f"scores are calibrated on {counted(count, 'validation video')}"
+
+
 def _limits(saved: Mapping) -> list[tuple[str, str]]:
-    """Return which scores are FAKE and REAL, and how many validation videos are so wrongly."""
+    """Return which scores are FAKE and REAL, and how many validation videos have them wrongly."""
     point = operating_point(saved)
     limits = (
-        ("FAKE", f"from {point.fake_from:.3f} on", point.false_positives, "real"),
-        ("REAL", f"below {point.real_below:.3f}", point.false_negatives, "fake"),
+        (FAKE, f"a score of {point.fake_from:.3f} or more", point.false_positives, "real"),
+        (REAL, f"a score below {point.real_below:.3f}", point.false_negatives, "fake"),
     )
-    return [
-        (verdict, f"{limit}: {rate.errors} of {rate.videos} {label} ones" if rate else limit)
-        for verdict, limit, rate, label in limits
-    ]
+    rows = []
+    for verdict, limit, rate, label in limits:
+        if rate:
+            limit += f", as {rate.errors} of {rate.videos} {label} validation videos have"
+        rows.append((verdict, limit))
+    return rows
 
 
 def summary(out: Path, history: History) -> dict:
@@ -122,20 +141,14 @@ def _seconds_of(history: History) -> float:
     return sum(epoch["seconds"] for epoch in history)
 
 
-def write_charts(out: Path, history: History, of_frames: History) -> list[Path]:
-    """Write charts of accuracy, loss and time per epoch and return their paths. They show the
-    epochs of single frames, `of_frames`, before those of clips, `history`."""
-    return [
-        save_figure(
-            curves_chart(
-                label,
-                {name: [e[key] for e in [*of_frames, *history]] for name, key in curves.items()},
-                len(of_frames),
-            ),
-            out / "charts" / f"{chart}.png",
-        )
-        for chart, (label, curves) in CHARTS.items()
-    ]
+def write_charts(out: Path, history: History, of_frames: History) -> None:
+    """Write charts of accuracy, loss and time per epoch. They show the epochs of single frames,
+    `of_frames`, before those of clips, `history`."""
+    epochs = [*of_frames, *history]
+    for chart, (label, curves) in CHARTS.items():
+        values = {name: [epoch[key] for epoch in epochs] for name, key in curves.items()}
+        figure = curves_chart(label, values, len(of_frames))
+        save_figure(figure, out / CHARTS_FOLDER / f"{chart}.png")
 
 
 def curves_chart(

@@ -1,15 +1,8 @@
-"""The run folder: what a training leaves behind, and what it needs to go on where it stopped.
-
-    model.keras      the best epoch by validation loss; opens with keras.models.load_model
-    settings.json    what the model expects, and what its scores mean
-    split.json       which videos were trained on, validated on, held out and left out
-    history.csv      a row per epoch
-    checkpoints/     state.npz: weights, optimizer and history, to go on from after a stop
-    .lock            of the current run
+"""The run folder, whose files train.py describes: what a training needs to go on after a stop.
 
 Every file is written under another name and renamed: whoever kills a run, at whatever moment, finds
-each of them whole. state.npz is the last file that is written of an epoch, which is done then; a
-run that goes on begins with the epoch that it was stopped in.
+each of them whole. checkpoints/state.npz, with weights, optimizer and history, is the last file
+that is written of an epoch, which is done then; a run that goes on begins with the next one.
 """
 
 import contextlib
@@ -48,19 +41,13 @@ History = list[dict[str, float]]  # the metrics of each epoch
 class RunState:
     """What a run has to know about itself in order to go on, next to its variables."""
 
-    epochs: int  # that it was asked for
-    precision: str  # of the arithmetic
+    epochs: int = 0  # that it was asked for
     history: History = field(default_factory=list)
     extended_after: int = 0  # last epoch of a finished run that was asked for more epochs
     finished: bool = False  # until it is asked for more epochs
 
-    def go_on(self, epochs: int, precision: str) -> None:
-        """Note how many epochs it is asked for now; raises UserError for another precision."""
-        if precision != self.precision:
-            raise UserError(
-                f"the run was begun in {self.precision}, here it would be {precision}; give "
-                f"--precision {self.precision}, or --overwrite to train again"
-            )
+    def go_on(self, epochs: int) -> None:
+        """Note how many epochs it is asked for now."""
         if self.finished:
             self.extended_after = len(self.history)
         self.epochs, self.finished = epochs, False

@@ -3,6 +3,7 @@
 settings = TrainSettings(epochs=20, self_blend=1.0)
 """
 
+import importlib.util
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,7 @@ from deepfake_detector.clips.pairs import count_clips
 from deepfake_detector.console import ArgumentError, UserError, setting
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.networks import catalogue
-from deepfake_detector.networks.catalogue import ARCHITECTURES, BACKBONES, DEFAULT, LITE
+from deepfake_detector.networks.catalogue import ARCHITECTURES, BACKBONES, DEFAULT
 from deepfake_detector.scoring.trained_model import CONTRACT, MODEL_NAME
 
 FRAMES_FOLDER = "frames"  # in the run folder: the run of the training on single frames
@@ -53,7 +54,7 @@ BY_RECIPE: Any = None  # the default of a setting whose value depends on the arc
 
 
 def _of_recipe(name: str, text: str) -> Any:
-    values = f"{getattr(FINE_TUNING, name)} for EfficientNet-Lite, {getattr(OTHERS, name)} for the"
+    values = f"{getattr(FINE_TUNING, name)} for {DEFAULT}, {getattr(OTHERS, name)} for the"
     return setting(BY_RECIPE, f"{text} ({values} others)")
 
 
@@ -72,9 +73,7 @@ class TrainSettings:
         BY_RECIPE,
         "first weights: of the model that this project ships, of a training on ImageNet, of a "
         "random initialisation, or of a .keras file or run folder of train.py (default: pretrained "
-        f"for {DEFAULT}, random for baseline, imagenet for the others); for a network of "
-        "keras.applications also a file of its weights (.weights.h5, .h5 or .keras) without the "
-        "classification layer",
+        f"for {DEFAULT}, random for baseline, imagenet for the others)",
         option="--from",
         metavar="pretrained|imagenet|random|FILE",
     )
@@ -109,9 +108,6 @@ class TrainSettings:
         "auto",
         "number format of the arithmetic; auto: the fastest one of the GPUs here",
         choices=("auto", *catalogue.PRECISIONS),
-    )
-    freeze_backbone: bool = setting(
-        False, "train only the layers after a network of keras.applications"
     )
 
     def __post_init__(self) -> None:
@@ -158,29 +154,30 @@ class TrainSettings:
             )
         if self.initial == catalogue.IMAGENET and name == "baseline":
             raise UserError("baseline has no weights of ImageNet; give --from random")
-        if self.freeze_backbone and name not in BACKBONES:
-            raise UserError(
-                f"{name} has no backbone to freeze; name one with --architecture: "
-                + ", ".join(BACKBONES)
-            )
 
     @property
     def recipe(self) -> Recipe:
-        if self.architecture in LITE:
-            is_shipped = self.architecture == DEFAULT
-            return FINE_TUNING if is_shipped else replace(FINE_TUNING, initial=catalogue.IMAGENET)
+        if self.architecture == DEFAULT:
+            return FINE_TUNING
         is_backbone = self.architecture in BACKBONES
         return replace(OTHERS, initial=catalogue.IMAGENET) if is_backbone else OTHERS
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run does besides: no weights depend on it, but for the last digits."""
+    """What a run does besides: no weights depend on it, but for the last digits.
+
+    Raises UserError if TensorBoard is wanted and not installed.
+    """
 
     overwrite: bool = setting(False, "replace the run that is in the run folder")
     deterministic: bool = setting(False, "make runs bit-identical on GPUs, too, which is slower")
     tensorboard: bool = setting(False, "also write logs for TensorBoard")
     export: bool = setting(False, "also write SavedModel and LiteRT")
+
+    def __post_init__(self) -> None:
+        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise UserError("--tensorboard needs another package: pip install tensorboard")
 
 
 @dataclass(frozen=True)
@@ -194,14 +191,18 @@ class Stage:
     freezes_cnn: bool = False  # train only LSTM and Dense
 
 
-def frame_stage(
+def training_stages(
     out: Path, settings: TrainSettings, face_settings: Mapping, tracks: Sequence[FaceTrack]
-) -> Stage:
-    """Return the training on single frames of these tracks, in the folder `frames` of `out`.
+) -> list[Stage]:
+    """Return the training on clips of these tracks, and before it that on single frames, in the
+    folder `frames` of `out`, with whose model it begins, if `settings` has epochs on them.
 
-    Its batches are twice as large if there are enough videos: a step should show as many people as
-    possible, and it holds fewer frames anyway.
+    Batches of single frames are twice as large if there are enough videos: a step should show as
+    many people as possible, and it holds fewer frames anyway.
     """
+    saved = _run_settings(settings, face_settings, tracks)
+    if not settings.frame_epochs:
+        return [Stage(out, settings, saved)]
     doubled = 2 * settings.batch_size
     enough = doubled <= count_clips(tracks, settings.self_blend)
     of_frames = replace(
@@ -211,28 +212,19 @@ def frame_stage(
         batch_size=doubled if enough else settings.batch_size,
         patience=settings.frame_epochs,
     )
-    saved = _run_settings(settings, 1, face_settings, tracks)
-    return Stage(out / FRAMES_FOLDER, of_frames, saved, is_first=True)
-
-
-def clip_stage(
-    out: Path, settings: TrainSettings, face_settings: Mapping, tracks: Sequence[FaceTrack]
-) -> Stage:
-    """Return the training on clips of these tracks, which begins with the model of single frames if
-    `settings` has epochs on them."""
-    saved = _run_settings(settings, settings.num_frames, face_settings, tracks)
-    if not settings.frame_epochs:
-        return Stage(out, settings, saved)
     of_clips = replace(
         settings,
         initial=str(out / FRAMES_FOLDER / MODEL_NAME),
         learning_rate=settings.learning_rate / settings.recipe.rate_divisor,
     )
-    return Stage(out, of_clips, saved, freezes_cnn=settings.recipe.freezes_cnn)
+    return [
+        Stage(out / FRAMES_FOLDER, of_frames, {**saved, "num_frames": 1}, is_first=True),
+        Stage(out, of_clips, saved, freezes_cnn=settings.recipe.freezes_cnn),
+    ]
 
 
 def _run_settings(
-    settings: TrainSettings, num_frames: int, face_settings: Mapping, tracks: Sequence[FaceTrack]
+    settings: TrainSettings, face_settings: Mapping, tracks: Sequence[FaceTrack]
 ) -> dict:
     """Return what the settings.json next to a model holds; evaluate.py and predict.py read it."""
     import keras  # only here, where they are loaded already: arguments are parsed without them
@@ -242,7 +234,7 @@ def _run_settings(
         "contract": CONTRACT,
         "version": __version__,
         "faces": dict(face_settings),
-        "num_frames": num_frames,
+        "num_frames": settings.num_frames,
         "img_size": [settings.img_size, settings.img_size],
         "label": {"0": "REAL", "1": "FAKE"},
         "score": "P(fake), 0..1",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_detector import __version__
-from deepfake_detector.console import UserError, option_of
+from deepfake_detector.console import UserError
 from deepfake_detector.decoding.diagnosis import UnreadableError, is_folder
 from deepfake_detector.decoding.pictures import picture_files
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME
@@ -26,18 +26,8 @@ from deepfake_detector.files import begins_with
 from deepfake_detector.verdicts.options import Task
 from deepfake_detector.verdicts.verdict import Verdict, Window, verdict_of, window_of
 
-CONTRACT = 4  # version of the form of the log
 FIRST_KEY = "deepfake_detector"
 REMEDY = "give another path, or --overwrite to begin anew"
-# What a header holds that is not an option of its name.
-OPTIONS = {
-    FIRST_KEY: "the version of this project",
-    "contract": "the version of this project",
-    "model_sha256": "the files of the model",
-    "trained_on": "the files of the model",
-    "operating_point": "--max-false-positive-rate, --max-false-negative-rate or --threshold",
-    "faces": "--faces or --search-sec",
-}
 
 
 def header_of(task: Task, **outputs: object) -> dict[str, Any]:
@@ -48,12 +38,9 @@ def header_of(task: Task, **outputs: object) -> dict[str, Any]:
     files = (task.model_path, task.model_path.parent / SETTINGS_NAME)
     return {
         FIRST_KEY: __version__,
-        "contract": CONTRACT,
         "model": task.model.path,
         "model_sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
-        "trained_on": task.model.trained_on,
         "operating_point": asdict(task.rule.point),
-        "windows": task.options.windows,
         "faces": asdict(task.face_settings),
         "whole": task.options.whole,
         "timeout_sec": task.timeout_sec,
@@ -92,9 +79,9 @@ class VerdictLog:
             elif first == line_of_json(header).encode():
                 self._read_lines()
             else:
-                what = (
-                    f"holds verdicts of another run, which differs in {_differences(first, header)}"
-                )
+                saved = json.loads(first)
+                names = [name for name in header if saved.get(name) != header[name]]
+                what = f"holds verdicts of another run, which differs in {', '.join(names)}"
                 raise UserError(f"{path} {what}; {REMEDY}")
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{path} was changed and cannot be read; {REMEDY}") from None
@@ -127,13 +114,13 @@ class VerdictLog:
         """Append the next windows of a video that is not done; raises OSError if that fails."""
         self._append({"file": _file_facts(Path(video)), "windows": list(map(asdict, windows))})
 
-    def windows_of(self, video: Path) -> list[Window]:
+    def windows_of(self, video: Path) -> tuple[Window, ...]:
         """Return the windows of a video that was not done when an earlier run was stopped."""
         entries = []
         for place in self._parts.get(str(video), ()):
             self._file.seek(place)
             entries += json.loads(self._file.readline())["windows"]
-        return list(map(window_of, entries))
+        return tuple(map(window_of, entries))
 
     def _append(self, entry: Mapping[str, Any]) -> int:
         """Write a line and return where it begins."""
@@ -159,13 +146,6 @@ class VerdictLog:
                 self._places[video] = end
             end += len(line)
         self._file.truncate(end)
-
-
-def _differences(first_line: bytes, header: Mapping[str, Any]) -> str:
-    """Return which options differ from those of a log that begins with this line."""
-    saved, wanted = json.loads(first_line), json.loads(line_of_json(header))
-    names = [name for name in wanted if saved.get(name) != wanted[name]]
-    return ", ".join(dict.fromkeys(OPTIONS.get(name, option_of(name)) for name in names))
 
 
 def line_of_json(entry: Mapping[str, Any]) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deepfake_detector.console import ArgumentError, UserError, setting
+from deepfake_detector.console import ArgumentError, setting
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.parallel import Machines
 from deepfake_detector.scoring import calibration, trained_model
-from deepfake_detector.verdicts.rule import WINDOW_RULES, Rule
+from deepfake_detector.verdicts.rule import Rule
 from deepfake_detector.videos.search import PICTURE_CHOICES
 
 
@@ -34,12 +34,6 @@ class PredictOptions(calibration.PointOptions):
         choices=["all", "main", AS_IS],
     )
     whole: bool = setting(False, "score all of a video, in windows as long as its first one")
-    windows: str = setting(
-        "worst",
-        "which window decides with --whole: the highest-scoring one, or the one of the median "
-        "score (%(default)s)",
-        choices=WINDOW_RULES,
-    )
     search_sec: float | None = setting(
         None,
         "seconds that are searched for the first face (default: as the model was trained, 60)",
@@ -66,10 +60,6 @@ class PredictOptions(calibration.PointOptions):
         super().__post_init__()
         if self.workers < 0:
             raise ArgumentError("workers", self.workers, "0 or more")
-        if self.windows not in WINDOW_RULES:
-            raise ArgumentError("windows", self.windows, f"one of {', '.join(WINDOW_RULES)}")
-        if self.windows != WINDOW_RULES[0] and not self.whole:
-            raise UserError("--windows sets which window decides with --whole; give that one too")
 
 
 @dataclass(frozen=True)
@@ -112,7 +102,7 @@ def prepare_task(options: PredictOptions) -> Task:
         model_settings=settings,
         model=origin,
         face_settings=face_settings,
-        rule=Rule(point, face_settings.capture_sec, options.windows, origin.is_synthetic),
+        rule=Rule(point, face_settings.capture_sec, origin.is_synthetic),
         machines=Machines(options.workers, None, options.timeout_sec),
         options=options,
     )

@@ -1,7 +1,7 @@
 """Verdicts as a web page for people: what was found, why, and how often the model errs.
 
     section = verdict_section(verdict, task, "holiday.mp4")
-    write_page(Path("verdicts.html"), verdicts, task, names)
+    file.writelines(page_parts(verdicts, task, names))
 
 A page is one file that loads nothing from the network and has no script, see pages.py. A section is
 a fragment of HTML, which app.py shows with `STYLE`. The faces are `Verdict.jpegs`, about 20 KB a
@@ -19,25 +19,11 @@ from markupsafe import Markup
 from deepfake_detector import __version__
 from deepfake_detector.console import counted, printable
 from deepfake_detector.faces.orientation import orientation_note
-from deepfake_detector.files import written_whole
 from deepfake_detector.pages import content_policy, template_environment
 from deepfake_detector.scoring.trained_model import CARD_NAME
+from deepfake_detector.verdicts import scores, text
 from deepfake_detector.verdicts.options import Task
 from deepfake_detector.verdicts.rule import fake_windows, limits_of, seconds_read
-from deepfake_detector.verdicts.scores import (
-    MAX_MOMENTS,
-    highest_moment,
-    shown_faces,
-    shown_moments,
-)
-from deepfake_detector.verdicts.text import (
-    is_as_is,
-    meaning_of,
-    model_of,
-    score_text,
-    weakness_of,
-    words_of,
-)
 from deepfake_detector.verdicts.verdict import (
     FAKE,
     NO_FACE,
@@ -54,7 +40,7 @@ FIRST_LINES = "<!DOCTYPE html>\n<!-- verdicts of deepfake-detector -->"  # by wh
 # The dot of the moment that is chosen; a style for each place in the strip.
 _CHOSEN = "\n".join(
     f".verdict-page .face:has(.moment-{order} input:checked) .dot-{order} {{ stroke-width: 10px; }}"
-    for order in range(MAX_MOMENTS)
+    for order in range(scores.MAX_MOMENTS)
 )
 STYLE = f"{(FOLDER / 'page.css').read_text('utf-8')}{_CHOSEN}\n"
 
@@ -65,7 +51,7 @@ def verdict_section(verdict: Verdict, task: Task, name: str, prefix: str = "v1")
     `name` is shown; `prefix` makes ids unique on the page.
     """
     warnings = [*verdict.warnings.values(), verdict.problem if verdict.score is not None else ""]
-    faces = shown_faces(verdict)
+    is_upright = verdict.turned_degrees is not None
     template = _environment().get_template("page_video.html.j2")
     return template.render(
         verdict=verdict,
@@ -73,22 +59,16 @@ def verdict_section(verdict: Verdict, task: Task, name: str, prefix: str = "v1")
         name=printable(name),
         prefix=prefix,
         sentence=_sentence(verdict),
-        meaning=meaning_of(verdict.verdict, task.rule.point)
-        if verdict.turned_degrees is not None
-        else "",
+        meaning=text.meaning_of(verdict.verdict, task.rule.point) if is_upright else "",
         basis=_basis(verdict),
         warnings=[_capitalised(printable(warning)) for warning in warnings if warning],
-        faces=faces,
-        num_hidden=len(verdict.faces) - len(faces),
-        words_of=words_of,
         num_windows=fake_windows(verdict)[1],
-        weakness=weakness_of(task.model_settings),
+        weakness=text.weakness_of(task.model_settings),
         has_card=bool(card_of(task)),
-        shown_moments=shown_moments,
-        highest_moment=highest_moment,
         moment_key=moment_key,
-        score_text=score_text,
         chart_words=functools.partial(_chart_words, verdict),
+        scores=scores,
+        text=text,
     )
 
 
@@ -98,7 +78,7 @@ def _sentence(verdict: Verdict) -> str:
         return f"{_capitalised(printable(verdict.note)).rstrip('.')}. So there is no score."
     if verdict.turned_degrees is None:
         return f"{_capitalised(orientation_note(None))}, so the score says nothing."
-    score = f"The score is {score_text(verdict.score)}"
+    score = f"The score is {text.score_text(verdict.score)}"
     limits = {
         FAKE: f", {verdict.fake_from:.3f} or more",
         REAL: f", below {verdict.real_below:.3f}",
@@ -115,11 +95,12 @@ def _basis(verdict: Verdict) -> list[tuple[str, str]]:
     """Return what a verdict rests on, as names and values."""
     if verdict.verdict == UNREADABLE:
         return []
-    rows = [("Looked at", seconds_read(verdict))] if verdict.read_sec else []
-    rows.append(("Frames", str(verdict.frames)))
-    if is_as_is(verdict):
+    rows = [("Looked at", seconds_read(verdict) if verdict.read_sec else "one picture")]
+    if verdict.read_sec:
+        rows.append(("Frames", str(verdict.frames)))
+    if text.is_as_is(verdict):
         rows.append(("Taken as faces", "the middle of each frame, as it is"))
-    elif verdict.verdict != NO_FACE:
+    elif verdict.read_sec and verdict.verdict != NO_FACE:
         rows.append(("Frames with a face", f"{verdict.face_share:.0%}"))
     window = verdict.deciding_window
     if window is not None and verdict.face_index is not None:
@@ -132,20 +113,21 @@ def _basis(verdict: Verdict) -> list[tuple[str, str]]:
             rows.append(("Deciding window", f"{span}; {above} of {with_face} are {FAKE}"))
         if verdict.no_face_note:
             rows.append(("First face", verdict.no_face_note))
-    return [*rows, ("Model", model_of(verdict))]
+    return [*rows, ("Model", text.model_of(verdict))]
 
 
 def _chart_words(verdict: Verdict, faces: Sequence[Face]) -> str:
     """Return what a chart of the scores of these faces shows, for a screen reader."""
     moments = [moment for face in faces for moment in face.moments]
     if not moments:
-        return f"The score is {score_text(faces[0].score)}."
-    scores = [moment.score for moment in moments]
+        return f"The score is {text.score_text(faces[0].score)}."
+    of_moments = [moment.score for moment in moments]
     highest = max(moments, key=lambda moment: moment.score)
-    above = sum(score >= verdict.fake_from for score in scores)
+    above = sum(score >= verdict.fake_from for score in of_moments)
     return (
-        f"Scores of {counted(len(scores), 'moment')}, from {min(scores):.2f} to {max(scores):.2f}; "
-        f"the highest at {highest.time_sec:.1f} seconds; {above} of them {FAKE}."
+        f"Scores of {counted(len(moments), 'moment')}, from {min(of_moments):.2f} to "
+        f"{max(of_moments):.2f}; the highest at {highest.time_sec:.1f} seconds; "
+        f"{above} of them {FAKE}."
     )
 
 
@@ -176,20 +158,11 @@ def _environment() -> jinja2.Environment:
     return template_environment(FOLDER)
 
 
-def write_page(
-    path: Path, verdicts: Iterable[Verdict], task: Task, names: Mapping[str, str]
-) -> None:
-    """Write the page about videos, one section at a time: those of many videos fill the memory.
-
-    `verdicts` are gone through twice; `names` has a name for each path. Raises OSError if the page
-    cannot be written.
-    """
-    with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
-        file.writelines(page_parts(verdicts, task, names))
-
-
 def page_parts(verdicts: Iterable[Verdict], task: Task, names: Mapping[str, str]) -> Iterator[str]:
-    """Yield the text of a page; see `write_page`."""
+    """Yield the text of a page, one section at a time: those of many videos fill the memory.
+
+    `verdicts` are gone through twice; `names` has a name for each path.
+    """
     contents = [(verdict.verdict, printable(names[verdict.path])) for verdict in verdicts]
     several = f"Verdicts on {len(contents)} videos"
     sections = (
@@ -205,7 +178,7 @@ def page_parts(verdicts: Iterable[Verdict], task: Task, names: Mapping[str, str]
             version=__version__,
             title=several if len(contents) != 1 else f"Verdict on {contents[0][1]}",
             contents=contents,
-            words_of=words_of,
+            text=text,
             sections=sections,
             card=card_of(task),
         )

@@ -10,12 +10,14 @@ faces/following.py, as for a folder of faces. Only crops that some clip is made 
 neither memory nor the folder grows much with the length of the video. No TensorFlow.
 """
 
+import itertools
 import math
 import pickle
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,28 +60,28 @@ class Reading:
     """What reading a video gave."""
 
     verdict: Verdict  # without scores and without a decision; `problem` says what went wrong
-    clips: Clips
+    clips: Clips = field(default_factory=list)
     folder: Path | None = None  # of all crops
 
-    def behind(self, clips: Clips) -> "Reading":
-        """Return the reading with the clips of earlier windows before its own."""
-        return replace(self, clips=[*clips, *self.clips])
+    def behind(self, earlier: "Reading") -> "Reading":
+        """Return what is known when the windows before these are `earlier`."""
+        windows = (*earlier.verdict.windows, *self.verdict.windows)
+        verdict = replace(self.verdict, windows=windows)
+        return replace(self, verdict=verdict, clips=[*earlier.clips, *self.clips])
 
+    def without_crops(self) -> "Reading":
+        """Return what was read, and delete the crops of its windows, which are scored."""
+        for face in itertools.chain.from_iterable(self.clips):
+            shutil.rmtree(face.folder, ignore_errors=True)
+        return replace(self, clips=[])
 
-@dataclass(frozen=True)
-class Part:
-    """Some windows of a long video, which are handed on before the rest is read."""
-
-    path: str
-    windows: list[Window]
-    clips: Clips
-
-    def write(self, folder: Path) -> None:
+    def hand_on(self, folder: Path) -> None:
+        """Write some windows of a long video for `take_parts`, before the rest is read."""
         with written_whole(folder / f"{time.monotonic_ns():020d}{PART_SUFFIX}") as partial:
             partial.write_bytes(pickle.dumps(self))
 
 
-def take_parts(folder: Path) -> Iterator[Part]:
+def take_parts(folder: Path) -> Iterator[Reading]:
     """Yield the parts that are ready in the folder of all videos, in order, and delete them."""
     for path in sorted(folder.glob(f"*/[0-9]*{PART_SUFFIX}"), key=lambda path: path.name):
         yield pickle.loads(path.read_bytes())  # noqa: S301  written by our own process
@@ -156,7 +158,8 @@ def read_video(
                     windows.append(window)
                     clips.append(of_faces)
                     if window.end_sec - windows[0].start_sec >= part_sec:
-                        Part(str(path), windows, clips).write(crops_folder)
+                        part = replace(facts, windows=tuple(windows))
+                        Reading(part, clips).hand_on(crops_folder)
                         windows, clips = [], []
                     frame_sec = _frame_sec(path, search.reader)
                     facts = replace(facts, read_sec=found.times_sec[-1] + frame_sec)

@@ -18,7 +18,6 @@ from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.scoring.trained_model import SYNTHETIC_WARNING
 from deepfake_detector.verdicts.verdict import FAKE, NO_FACE, UNCERTAIN, UNREADABLE, Verdict, Window
 
-WINDOW_RULES = ("worst", "median")
 MIN_SHARE_READ = 0.9  # of a video's seconds; a verdict from less says so
 MIN_FRAMES = 5  # a verdict from fewer says so
 MIN_SHARE_WITH_FACE = 0.5  # of the frames of a window; what is found in fewer may not be a face
@@ -33,7 +32,6 @@ class Rule:
 
     point: OperatingPoint  # which scores are FAKE and REAL
     window_sec: float  # length of a full window
-    windows: str = "worst"  # or "median": which window decides
     is_synthetic: bool = False  # the model has seen synthetic people only
 
 
@@ -72,28 +70,20 @@ def _deciding_place(windows: Sequence[Window], rule: Rule) -> tuple[int, int] | 
     """Return the indices of the deciding window and of its face, None without any face.
 
     The highest-scoring face of a window decides for it, because one forged face makes a video a
-    fake, however genuine the others are. Of several windows the `worst` decides, that of the
-    highest score, or the `median` one (of an even number the higher of the two in the middle). A
-    last window shorter than half of the others does not decide, unless it is the only one with a
-    face: the model was trained on full ones. The first of equal scores decides.
+    fake, however genuine the others are; and so does the highest-scoring window for a video. A last
+    window shorter than half of the others does not decide, unless it is the only one with a face:
+    the model was trained on full ones. The first of equal scores decides.
     """
     places = []  # of the highest-scoring face of each window: score, window, face
     for window_index, window in enumerate(windows):
         if window.faces:
             scores = [face.score for face in window.faces]
             places.append((max(scores), window_index, scores.index(max(scores))))
-    last = len(windows) - 1
-    if len(places) > 1 and places[-1][1] == last and _is_short(windows[last], rule):
-        places.pop()
-    if not places:
-        return None
-    places.sort(key=lambda place: -place[0])
-    _, window_index, face_index = places[0 if rule.windows == "worst" else (len(places) - 1) // 2]
-    return window_index, face_index
-
-
-def _is_short(window: Window, rule: Rule) -> bool:
-    return window.end_sec - window.start_sec < rule.window_sec / 2
+    if len(places) > 1 and places[-1][1] == len(windows) - 1:
+        last = windows[-1]
+        if last.end_sec - last.start_sec < rule.window_sec / 2:
+            places.pop()
+    return max(places, key=lambda place: place[0])[1:] if places else None
 
 
 def _warnings(decided: Verdict, rule: Rule) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The faces of a video in, their scores and its verdict out. `load_scorer` imports TensorFlow.
 
 scorer = load_scorer(task)
-verdict = judge(found, scorer, task)        # found: a Reading
+verdict = judge(score_faces(found, scorer), scorer, task)    # found: a Reading
 """
 
 import base64
@@ -20,7 +20,7 @@ from deepfake_detector.scoring import occlusion
 from deepfake_detector.verdicts.options import Task
 from deepfake_detector.verdicts.reading import Clips, FaceClips, Reading
 from deepfake_detector.verdicts.rule import decide
-from deepfake_detector.verdicts.verdict import OCCLUSION, Face, Moment, Verdict, Window, moment_key
+from deepfake_detector.verdicts.verdict import OCCLUSION, Face, Moment, Verdict, moment_key
 
 if TYPE_CHECKING:
     from deepfake_detector.scoring.clip_scorer import ClipScorer
@@ -39,29 +39,18 @@ def load_scorer(task: Task) -> "ClipScorer":
     return ClipScorer(model_file.load(task.model_path, settings), settings)
 
 
-def judge(
-    found: Reading, scorer: "ClipScorer", task: Task, earlier: Sequence[Window] = ()
-) -> Verdict:
-    """Return the verdict on a video, with the pictures that the task asks for.
-
-    `earlier` windows of it are scored already; `found.clips` may be of them, too. Raises UserError
-    if a crop cannot be read.
-    """
-    started = time.perf_counter()
-    new = found.verdict.windows
-    windows = (*earlier, *score_windows(new, found.clips[len(found.clips) - len(new) :], scorer))
-    seconds = found.verdict.seconds + time.perf_counter() - started
-    scored = replace(
+def judge(found: Reading, scorer: "ClipScorer", task: Task) -> Verdict:
+    """Return the verdict on a video that is scored, with the pictures that the task asks for."""
+    windows = found.verdict.windows
+    facts = replace(
         found.verdict,
-        windows=windows,
         frames=sum(window.frames for window in windows),
         frames_with_face=sum(window.frames_with_face for window in windows),
         model=task.model.path,
         model_name=task.model.name,
         trained_on=task.model.trained_on,
-        seconds=round(seconds, 3),
     )
-    verdict = decide(scored, task.rule)
+    verdict = decide(facts, task.rule)
     if task.options.jpegs:
         verdict = with_faces(verdict, found.clips)
     if task.options.explain:
@@ -69,33 +58,23 @@ def judge(
     return verdict
 
 
-def score_windows(
-    windows: Sequence[Window], clips: Clips, scorer: "ClipScorer"
-) -> tuple[Window, ...]:
-    """Return the windows with the scores of their faces, whose clips these are.
+def score_faces(found: Reading, scorer: "ClipScorer") -> Reading:
+    """Return what was read with the scores of the faces. Raises UserError if a crop cannot be
+    read."""
+    started = time.perf_counter()
+    of_faces = iter(_score_crops(scorer, [face.clip for each in found.clips for face in each]))
 
-    Raises UserError if a crop cannot be read.
-    """
-    faces = [face for of_window in clips for face in of_window]
-    scores = iter(_score_crops(scorer, [face.clip for face in faces]))
-    return tuple(
-        replace(
-            window,
-            faces=tuple(
-                _scored(face, next(scores), _score_crops(scorer, of_face.moments))
-                for face, of_face in zip(window.faces, of_window, strict=True)
-            ),
-        )
-        for window, of_window in zip(windows, clips, strict=True)
-    )
+    def score_one(face: Face, clips: FaceClips) -> Face:
+        of_moments = zip(face.moments, _score_crops(scorer, clips.moments), strict=True)
+        moments = (Moment(moment.time_sec, score) for moment, score in of_moments)
+        return replace(face, score=next(of_faces), moments=tuple(moments))
 
-
-def _scored(face: Face, score: float, moment_scores: Sequence[float]) -> Face:
-    moments = (
-        Moment(moment.time_sec, of_moment)
-        for moment, of_moment in zip(face.moments, moment_scores, strict=True)
-    )
-    return replace(face, score=score, moments=tuple(moments))
+    windows = [
+        replace(window, faces=tuple(map(score_one, window.faces, clips)))
+        for window, clips in zip(found.verdict.windows, found.clips, strict=True)
+    ]
+    seconds = round(found.verdict.seconds + time.perf_counter() - started, 3)
+    return replace(found, verdict=replace(found.verdict, windows=tuple(windows), seconds=seconds))
 
 
 def _score_crops(scorer: "ClipScorer", clips: Sequence[Sequence[str]]) -> list[float]:
@@ -148,7 +127,7 @@ def highest_moment(face: Face) -> int:
     return max(range(len(face.moments)), key=lambda index: face.moments[index].score)
 
 
-def with_faces(verdict: Verdict, clips: Sequence[Sequence[FaceClips]]) -> Verdict:
+def with_faces(verdict: Verdict, clips: Clips) -> Verdict:
     """Return the verdict with pictures of the moments that a page shows.
 
     A crop that cannot be read is left out.
@@ -165,9 +144,7 @@ def with_faces(verdict: Verdict, clips: Sequence[Sequence[FaceClips]]) -> Verdic
     return replace(verdict, jpegs=jpegs)
 
 
-def deciding_clip(
-    verdict: Verdict, clips: Sequence[Sequence[FaceClips]], scorer: "ClipScorer"
-) -> np.ndarray | None:
+def deciding_clip(verdict: Verdict, clips: Clips, scorer: "ClipScorer") -> np.ndarray | None:
     """Return the clip that decided, `(num_frames, height, width, 3) uint8` RGB; None without a
     face."""
     if verdict.window_index is None or verdict.face_index is None:

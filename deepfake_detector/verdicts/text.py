@@ -16,19 +16,11 @@ from deepfake_detector.files import text_cell
 from deepfake_detector.scoring import trained_model
 from deepfake_detector.scoring.calibration import OperatingPoint
 from deepfake_detector.verdicts.options import Task
-from deepfake_detector.verdicts.verdict import FAKE, REAL, UNCERTAIN, UNREADABLE, Verdict, Window
+from deepfake_detector.verdicts.verdict import FAKE, REAL, UNCERTAIN, UNREADABLE, Verdict
 
 CSV_COLUMNS = (
     *("filename", "status", "score", "fake_from", "real_below", "read_sec", "video_sec"),
-    *(
-        "frames",
-        "frames_with_face",
-        "lowest_moment_score",
-        "highest_moment_score",
-        "warnings",
-        "note",
-    ),
-    *("model", "trained_on"),
+    *("frames", "frames_with_face", "warnings", "note", "model", "trained_on"),
 )
 MIN_PROMISED = 10  # videos of a class, to say how often its verdict is wrong
 MIN_USEFUL_AUC = 0.6  # of a method that is found at all
@@ -61,14 +53,14 @@ def line_of(verdict: Verdict) -> str:
     return f"{line} ({verdict.note})" if verdict.note else line
 
 
-def progress_line(windows: Mapping[str, Sequence[Window]]) -> str:
-    """Return how far long videos are scored, given their windows by path."""
+def progress_line(videos: Iterable[Verdict]) -> str:
+    """Return how far long videos are scored."""
     states = [
-        f"{path}: {each[-1].end_sec / 60:.1f} minutes scored"
-        for path, each in windows.items()
-        if each
+        f"{each.path}: {each.windows[-1].end_sec / 60:.1f} minutes scored"
+        for each in videos
+        if each.windows
     ]
-    return ", ".join(states) or "scoring"
+    return ", ".join(states) or "reading; the scores of a minute come together"
 
 
 def is_as_is(verdict: Verdict) -> bool:
@@ -104,20 +96,23 @@ def csv_text(named: Iterable[tuple[str, Verdict]]) -> str:
 
     Texts are guarded as `files.text_cell` says.
     """
+    return _table(CSV_COLUMNS, (_row(name, verdict) for name, verdict in named))
+
+
+def dfdc_text(named: Iterable[tuple[str, Verdict]]) -> str:
+    """Return `filename,label` lines, label = P(fake), as Kaggle's DFDC asks for."""
+    scores = ((name, 0.5 if found.score is None else found.score) for name, found in named)
+    return _table(("filename", "label"), ([text_cell(n), f"{score:.6f}"] for n, score in scores))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    rows = (_row(name, verdict) for name, verdict in named)
-    csv.writer(text, lineterminator="\n").writerows([CSV_COLUMNS, *rows])
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
     return text.getvalue()
 
 
 def _row(name: str, verdict: Verdict) -> list[str]:
-    moments = verdict.moment_scores
-    values = {
-        **vars(verdict),
-        "lowest_moment_score": min(moments, default=None),
-        "highest_moment_score": max(moments, default=None),
-        "warnings": " ".join(verdict.warnings),
-    }
+    values = {**vars(verdict), "warnings": " ".join(verdict.warnings)}
     score = "" if verdict.score is None else f"{verdict.score:.6f}"
     return [text_cell(name), verdict.verdict, score, *(_cell(values[c]) for c in CSV_COLUMNS[3:])]
 

@@ -108,12 +108,6 @@ class Verdict:
         """Share of the frames looked at in which a face was detected, 0..1."""
         return self.frames_with_face / max(1, self.frames)
 
-    @property
-    def moment_scores(self) -> list[float]:
-        """Scores of the deciding face along its window; empty if they were not asked for."""
-        face = self.deciding_face
-        return [moment.score for moment in face.moments] if face else []
-
 
 def moment_key(window_index: int, face_index: int, moment_index: int) -> str:
     """Return the key of the picture of a moment."""

@@ -22,11 +22,10 @@ from deepfake_detector.files import write_text
 from deepfake_detector.scoring.calibration import PointOptions, operating_point
 from deepfake_detector.verdicts import page, text
 from deepfake_detector.verdicts.annotated_copy import copies_of
-from deepfake_detector.verdicts.guard import uploads_only
 from deepfake_detector.verdicts.log import header_of, line_of_json
 from deepfake_detector.verdicts.options import Task
 from deepfake_detector.verdicts.rule import decide
-from deepfake_detector.verdicts.verdict import FAKE, OCCLUSION, REAL, Verdict
+from deepfake_detector.verdicts.verdict import OCCLUSION, Verdict
 
 KEPT_SEC, MAX_RESULTS = 3600, 50  # of the results of a tab
 TITLE = "Is this video a deepfake?"
@@ -48,11 +47,35 @@ DOWNLOADS = {
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
 # For screen readers: what happens is read out.
 IS_STATUS = "element.setAttribute('role', 'status')"
+# On a telephone a verdict lies below what is on the screen. Other rates, or a map, move nothing.
+SCROLLS_TO_ANOTHER_VIDEO = """
+const shown = () => element.querySelector('.name')?.innerText;
+let last = shown();
+watch('value', () => {
+  const isBelow = element.getBoundingClientRect().top > innerHeight / 2;
+  if (shown() !== last && isBelow) element.scrollIntoView({behavior: 'smooth'});
+  last = shown();
+});
+"""
 # In the head, because Gradio drops container queries of `css`.
 STYLE = (Path(__file__).parent / "web_page.css").read_text("utf-8")
 HEAD = f"<style>\n{page.STYLE}{STYLE}</style>"
 # Fonts of the system, and none from elsewhere.
 THEME = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+
+
+def uploads_only(part: Any) -> Any:
+    """Return an input that takes files which were uploaded; Gradio would also fetch an address that
+    a request names."""
+    take = part.async_move_resource_to_block_cache
+
+    async def take_upload(path: str) -> str | None:
+        if "://" in str(path):
+            raise gr.Error("an address is not fetched; upload the file", print_exception=False)
+        return await take(path)
+
+    part.async_move_resource_to_block_cache = take_upload
+    return part
 
 
 @dataclass(frozen=True)
@@ -121,13 +144,16 @@ class Page:
             # the program ffmpeg. The browser has recorded none.
             self.camera.preprocess = lambda recording: recording.path if recording else None
         self.whole = gr.Checkbox(label="Judge all of a video, not only its start")
-        with gr.Accordion("How careful", open=False):
-            usual, every = self._task.options, {"minimum": 1, "maximum": 50, "step": 1}
+        with gr.Accordion("How careful", open=False, elem_id="careful"):
+            usual = self._task.options
             self.rates = [
-                gr.Slider(value=100 * rate, label=f"Of 100 {of} may be called {verdict}", **every)
-                for of, verdict, rate in (
-                    ("real videos, at most these", FAKE, usual.max_false_positive_rate),
-                    ("fakes, at most these", REAL, usual.max_false_negative_rate),
+                gr.Slider(1, 50, 100 * rate, step=1, label=label)
+                for label, rate in (
+                    ("Of 100 real videos, call at most these FAKE", usual.max_false_positive_rate),
+                    (
+                        "Of 100 fakes, overlook at most these",
+                        usual.max_false_negative_rate,
+                    ),
                 )
             ]
         self.status = gr.HTML(_status("Ready."), elem_id="status", js_on_load=IS_STATUS)
@@ -136,7 +162,12 @@ class Page:
         self.results = gr.State([], time_to_live=KEPT_SEC)
 
     def _lay_out_results(self) -> None:
-        self.section = gr.HTML(NOTHING_YET, elem_id="shown", apply_default_css=False)
+        self.section = gr.HTML(
+            NOTHING_YET,
+            elem_id="shown",
+            apply_default_css=False,
+            js_on_load=SCROLLS_TO_ANOTHER_VIDEO,
+        )
         self.explain = gr.Button("What does the score rest on?", visible=False, elem_id="explain")
         copy = {"label": "Annotated copy", "show_label": False, "height": 420, "visible": False}
         self.video = gr.Video(**copy, elem_id="copy")
@@ -158,6 +189,8 @@ class Page:
             "concurrency_id": "worker",
             "api_visibility": "private",
             "show_progress_on": self.status,
+            # A full one has a bar by a guess of the time: from the start, if there is no guess.
+            "show_progress": "minimal",
         }
         jobs = [
             self.files.upload(self.judge, [self.files, *how], trigger_mode="multiple", **job),
@@ -194,7 +227,8 @@ class Page:
             which = f"{path.name} ({order} of {len(paths)})" if len(paths) > 1 else path.name
             # The place for files is emptied at once: more may be dropped meanwhile.
             emptied = {self.files: None, self.camera: None} if order == 1 else {}
-            yield {self.status: _status(f"{which}: looking for faces and scoring"), **emptied}
+            words = f"{which}: looking for faces and scoring"
+            yield {self.status: _status(words, "busy"), **emptied}
             result = await self._judged(path, whole, rates)
             results = [*results, result][-MAX_RESULTS:]
             words = _status(f"{which}: {text.title_of(result.verdict)}")
@@ -242,7 +276,8 @@ class Page:
     ) -> AsyncIterator[dict]:
         """Show the parts of the deciding face that the score rests on."""
         for result in results[number : number + 1]:  # none if they were deleted meanwhile
-            yield {self.status: _status("finding the parts of the face that the score rests on")}
+            words = "Finding the parts of the face that the score rests on"
+            yield {self.status: _status(words, "busy")}
             if result.clip is not None:
                 verdict = await self._explain(result.verdict, result.clip)
                 results[number] = replace(result, verdict=verdict)
@@ -294,5 +329,5 @@ def _write_downloads(shown: Result, results: list[Result], task: Task) -> None:
         write_text(shown.folder / file, content)
 
 
-def _status(words: str) -> str:
-    return f"<p>{escape(words)}</p>"
+def _status(words: str, kind: str = "") -> str:
+    return f'<p class="{kind}">{escape(words)}</p>'

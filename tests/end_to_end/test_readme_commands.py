@@ -43,7 +43,7 @@ def evaluated(work) -> subprocess.CompletedProcess:
     """The demo's fourth command, which writes `report`."""
     return run(
         *("evaluate.py", "--model", work / "run" / "model.keras"),
-        *("--data", work / "faces", "--out", work / "report", "--json-summary", "--strips", 1),
+        *("--data", work / "faces", "--out", work / "report", "--json-summary"),
     )
 
 

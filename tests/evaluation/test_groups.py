@@ -1,32 +1,25 @@
 """Metrics of groups: which videos are in a row, and which ones they are compared with."""
 
-import json
-
 import numpy as np
 import pytest
 
 from deepfake_detector.evaluation import bootstrap, groups
-from deepfake_detector.evaluation.videos import (
-    NOT_NAMED,
-    ScoredVideo,
-    labels_and_scores,
-    score_videos,
-)
+from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores, score_videos
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
-from deepfake_detector.face_dataset.manifest import MANIFEST_FIELDS, MANIFEST_NAME
 
 
-def video(name, label, score, method=None, location="/v/a", num_faces=1, data="faces"):
-    track = FaceTrack(name, f"{data}/{name}", label, 9, 3, name, name)
-    return ScoredVideo(track, score, score, data, method, location, num_faces, 0, 9)
+def video(name, label, score, method="", collection="", data="faces"):
+    known = {"method": method, "collection": collection}
+    track = FaceTrack(name, f"{data}/{name}", label, 9, 3, name, name, **known)
+    return ScoredVideo(track, score, score)
 
 
 VIDEOS = [
-    video("r0", 0, 0.2),
-    video("r1", 0, 0.6, location="/v/b", num_faces=2),
-    video("f0", 1, 0.5, "Deepfakes"),
-    video("f1", 1, 0.9, "Deepfakes", "/v/b"),
-    video("f2", 1, 0.1, "FaceSwap", "/v/c"),
+    video("r0", 0, 0.2, collection="a"),
+    video("r1", 0, 0.6, collection="b"),
+    video("f0", 1, 0.5, "Deepfakes", "a"),
+    video("f1", 1, 0.9, "Deepfakes", "b"),
+    video("f2", 1, 0.1, "FaceSwap", "c"),
 ]
 
 
@@ -46,18 +39,12 @@ def test_fakes_of_a_method_are_compared_with_all_real_videos():
     assert found["FaceSwap"]["roc_auc"] == 0
 
 
-def test_source_folders_are_named_by_where_they_differ():
-    found = by_name(groups.group_metrics(VIDEOS)["location"])
-    assert found.keys() == {"v/a", "v/b", "v/c"}
-    assert found["v/a"]["compared_with"] is None
-    assert found["v/a"]["roc_auc"] == 1.0
-    assert found["v/c"]["compared_with"] == "all real"
-
-
-def test_numbers_of_faces_are_sorted_as_numbers():
-    videos = [video(f"v{n}", n % 2, 0.1, num_faces=n) for n in (10, 9, 2)]
-    rows = groups.group_metrics(videos)["faces"]
-    assert [row["name"] for row in rows] == ["2", "9", "10"]
+def test_collections_are_compared_within_themselves_where_they_have_both_classes():
+    found = by_name(groups.group_metrics(VIDEOS)["collection"])
+    assert found.keys() == {"a", "b", "c"}
+    assert found["a"]["compared_with"] is None
+    assert found["a"]["roc_auc"] == 1.0
+    assert found["c"]["compared_with"] == "all real"
 
 
 def test_folders_of_faces_have_a_row_each_and_one_for_all():
@@ -82,9 +69,9 @@ def test_the_row_for_all_folders_has_the_interval_of_all_videos():
 
 
 def test_a_table_without_information_is_empty():
-    videos = [video("a", 0, 0.1), video("b", 1, 0.9, NOT_NAMED)]
+    videos = [video("a", 0, 0.1), video("b", 1, 0.9)]
     found = groups.group_metrics(videos)
-    assert found == {"method": [], "location": [], "faces": [], "data": []}
+    assert found == {"method": [], "collection": [], "data": []}
 
 
 def test_one_class_only_has_no_auc_anywhere():
@@ -105,21 +92,17 @@ class FixedScores:
         return raw_scores / 2
 
 
-def test_method_location_and_boxes_come_from_the_files_next_to_the_faces(tmp_path):
-    row = dict.fromkeys(MANIFEST_FIELDS, "") | {"filename": "f0", "location": "/v", "status": "ok"}
-    row |= {"detected": "30", "averaged": "10"}
-    rows = [",".join(MANIFEST_FIELDS), ",".join(row.values())]
-    (tmp_path / MANIFEST_NAME).write_text("\n".join(rows))
-    entry = {"label": "FAKE", "method": "Face\x1b[2J\nSwap \ud800"}
-    (tmp_path / "metadata.json").write_text(json.dumps({"f0": entry, "f0#1": entry, "f1": {}}))
+def test_a_video_has_the_score_of_its_highest_scoring_face():
     tracks = [
-        FaceTrack(name, str(tmp_path / name), 1, 9, 3, name.split("#")[0], "f0")
+        FaceTrack(name, f"faces/{name}", 1, 9, 3, name.split("#")[0], "f0")
         for name in ("f0", "f0#1", "f1")
     ]
-    known, unknown = score_videos(FixedScores([0.1, 0.9, 0.5]), tracks, [tmp_path])
-    assert (known.track.name, known.raw_score, known.score) == ("f0#1", 0.9, 0.45)
-    assert known.method == r"Face\x1b[2J Swap \ud800"  # no control characters
-    assert (known.location, known.num_faces) == ("/v", 2)
-    assert (known.frames_averaged, known.frames_total) == (10, 40)
-    assert (unknown.method, unknown.location) == ("not named", "not known")
-    assert unknown.frames_averaged is None
+    first, second = score_videos(FixedScores([0.1, 0.9, 0.5]), tracks)
+    assert (first.track.name, first.raw_score, first.score) == ("f0#1", 0.9, 0.45)
+    assert (second.name, second.data, second.error) == ("f1", "faces", 0.75)
+
+
+def test_a_method_with_control_characters_is_one_line_of_text():
+    videos = [video("a", 0, 0.1), video("b", 1, 0.9, "Face\x1b[2J\nSwap \ud800")]
+    (row,) = groups.group_metrics(videos)["method"]
+    assert row["name"] == r"Face\x1b[2J Swap \ud800"

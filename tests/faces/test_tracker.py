@@ -80,6 +80,16 @@ def test_a_face_ends_at_a_cut():
     assert [(face.first, len(face.boxes)) for face in found] == [(10, 20)]
 
 
+def test_a_person_far_away_after_a_close_up_is_a_face_too():
+    """The size of a further face was compared with that of a face of another shot."""
+    close_up = tracklet(range(15), [0, 0, 400, 400])
+    far_away = tracklet(range(15, 30), [200, 90, 40, 40], shot=1)
+    shots = [0] * 15 + [1] * 15
+    assert len(find_faces([close_up, far_away], seconds(30), shots, "all")) == 2
+    beside_it = tracklet(range(15, 30), [200, 90, 40, 40])
+    assert len(find_faces([close_up, beside_it], seconds(30), [0] * 30, "all")) == 1
+
+
 def test_a_detection_that_jumps_or_has_the_wrong_size_is_averaged_instead():
     detections = tracklet(range(20), [50, 50, 40, 40]).detections
     detections[7] = Detection(7, np.array([90, 50, 40, 40], np.float32))

@@ -18,8 +18,6 @@ from deepfake_detector.networks import imagenet_weights
 from deepfake_detector.networks.efficientnet_lite import efficientnet_lite
 from deepfake_detector.networks.imagenet_weights import MAGIC_NUMBER, read_tensors
 
-NAME = "efficientnet-lite0"
-
 
 @pytest.fixture(scope="module")
 def encoder() -> keras.Model:
@@ -27,27 +25,16 @@ def encoder() -> keras.Model:
     return efficientnet_lite((64, 64, 3))
 
 
-def size_as_published(encoder: keras.Model) -> int:
-    """Count 1,000 classes, and offset and scale of each normalisation, too."""
-    weights = [layer.get_weights() for layer in encoder.layers if layer.weights]
-    return sum(w.size + 2 * b.size for w, b in weights) + 1280 * 1000 + 1000
-
-
 def test_it_has_the_size_of_the_published_network_and_nothing_depends_on_the_batch(encoder):
-    assert size_as_published(encoder) == 4_652_008
+    weights = [layer.get_weights() for layer in encoder.layers if layer.weights]
+    # As published, with 1,000 classes, and with offset and scale of each normalisation.
+    assert sum(w.size + 2 * b.size for w, b in weights) + 1280 * 1000 + 1000 == 4_652_008
     assert layers.BatchNormalization not in {type(layer) for layer in encoder.layers}
     frames = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.float32)
     features = encoder(frames).numpy()
     assert features.shape == (4, 1280)
     assert 0.05 < features.std() < 2  # random weights neither fade nor saturate
     assert (features < 6).mean() > 0.99
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(("number", "published"), [(1, 5_416_680), (2, 6_092_072)])
-def test_larger_ones_have_the_size_of_the_published_networks(number, published):
-    encoder = efficientnet_lite((33, 47, 3), f"efficientnet-lite{number}")
-    assert size_as_published(encoder) == published
 
 
 # The file
@@ -147,7 +134,7 @@ def test_another_file_is_one_sentence(encoder, tmp_path, monkeypatch, more):
     path = write_torch_file(tmp_path / "a.pth", ZEROS, **more)
     install(monkeypatch, tmp_path, path.read_bytes())
     with pytest.raises(UserError, match="weights.pth does not hold the weights of .*again$"):
-        imagenet_weights.load(encoder, NAME)
+        imagenet_weights.load(encoder)
 
 
 def test_a_file_that_asks_for_a_command_is_refused_and_runs_nothing(tmp_path):
@@ -197,7 +184,7 @@ def test_they_say_of_a_picture_what_they_always_said():
     """A chequered disk on grey: the values are of a network with unfolded normalisation."""
     encoder = efficientnet_lite((96, 96, 3))
     try:
-        imagenet_weights.load(encoder, NAME)
+        imagenet_weights.load(encoder)
     except UserError as error:
         pytest.skip(str(error))
     rows, columns = np.mgrid[:96, :96]

@@ -43,6 +43,18 @@ def test_other_values_than_the_default_are_kept(tmp_path):
     assert opened.layers[2].momentum == 0.5
 
 
+def test_a_network_that_was_trained_in_16_bits_is_saved_as_one_of_32(tmp_path):
+    """A CPU takes ten times as long for 16 bits, and rounds."""
+    trained = networks.build_model(2, (32, 32), "baseline", "mixed_bfloat16")
+    model_file.save(trained, tmp_path / "model.keras")
+    opened = model_file.open_model(tmp_path / "model.keras")
+    expected = networks.build_model(2, (32, 32), "baseline")
+    expected.set_weights(trained.get_weights())
+    clips = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32, 3), np.uint8)
+    assert np.array_equal(opened(clips), expected(clips))
+    assert not np.array_equal(trained(clips), expected(clips))
+
+
 def test_a_model_that_wants_to_run_code_is_refused(tmp_path):
     """A .keras file may hold Python code in a Lambda layer; Keras's safe mode does not run it."""
     network = keras.Sequential(

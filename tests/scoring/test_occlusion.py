@@ -16,10 +16,6 @@ def score_of_a_corner(clips: np.ndarray) -> np.ndarray:
     return 0.1 + 0.8 * clips[:, :, :8, :8].mean(axis=(1, 2, 3, 4)) / 255
 
 
-def score_of_a_frame(clips: np.ndarray) -> np.ndarray:
-    return 0.1 + 0.8 * clips[:, 2].mean(axis=(1, 2, 3)) / 255
-
-
 def test_the_map_is_positive_where_the_score_comes_from_and_zero_elsewhere(clip):
     effects = occlusion.occlusion_map(score_of_a_corner, clip)
     assert effects.shape == (32, 32)
@@ -33,13 +29,6 @@ def test_the_map_is_positive_where_the_score_comes_from_and_zero_elsewhere(clip)
 def test_what_lowers_the_score_is_negative(clip):
     effects = occlusion.occlusion_map(lambda clips: 1 - score_of_a_corner(clips), clip)
     assert effects[0, 0] < 0
-
-
-def test_the_frame_that_the_score_comes_from_differs_from_the_others(clip):
-    effects = occlusion.frame_effects(score_of_a_frame, clip)
-    assert effects.shape == (4,)
-    assert effects[2] > 0
-    assert np.all(effects[[0, 1, 3]] == 0)
 
 
 def test_the_clip_itself_is_unchanged_and_few_clips_are_made_at_a_time(clip):

@@ -32,11 +32,11 @@ def gpus(monkeypatch, *capabilities):
     [
         ([], "float32"),
         ([(6, 1)], "float32"),
-        ([(7, 0)], "mixed_float16"),
-        ([(7, 5)], "mixed_float16"),
+        ([(7, 0)], "float32"),
+        ([(7, 5)], "float32"),
         ([(8, 0)], "mixed_bfloat16"),
         ([(9, 0), (9, 0)], "mixed_bfloat16"),
-        ([(9, 0), (7, 5)], "mixed_float16"),
+        ([(9, 0), (7, 5)], "float32"),
         ([None], "float32"),
     ],
 )

@@ -20,7 +20,7 @@ from deepfake_detector.networks import catalogue
 from deepfake_detector.scoring import trained_model
 from deepfake_detector.training import run_folder
 from deepfake_detector.training.initial_weights import find_initial_model, set_network_weights
-from deepfake_detector.training.settings import clip_stage, frame_stage
+from deepfake_detector.training.settings import training_stages
 
 pytestmark = pytest.mark.usefixtures("small_lite0")
 SETTINGS = train.TrainSettings(
@@ -67,21 +67,20 @@ def test_each_network_has_its_own_recipe():
     assert (baseline.initial, baseline.epochs, baseline.frame_epochs) == ("random", 10, 60)
     assert (default.learning_rate, baseline.learning_rate) == (1e-4, 1e-3)
     assert train.TrainSettings(architecture="baseline", epochs=3).epochs == 3
-    for name in ("xception", "efficientnet-lite1"):
-        assert train.TrainSettings(architecture=name).initial == "imagenet"
+    assert train.TrainSettings(architecture="xception").initial == "imagenet"
 
 
 def test_clips_train_only_the_new_layers_of_the_default_network_and_slowly(tmp_path):
     faces = asdict(FaceSettings())
-    frames = frame_stage(tmp_path, train.TrainSettings(), faces, [])
+    frames, _ = training_stages(tmp_path, train.TrainSettings(), faces, [])
     assert frames.is_first and not frames.freezes_cnn
     assert (frames.settings.initial, frames.settings.num_frames) == ("pretrained", 1)
     for name, rate, freezes in (("efficientnet-lite0", 1e-6, True), ("baseline", 1e-4, False)):
-        clips = clip_stage(tmp_path, train.TrainSettings(architecture=name), faces, [])
+        _, clips = training_stages(tmp_path, train.TrainSettings(architecture=name), faces, [])
         assert clips.settings.learning_rate == pytest.approx(rate)
         assert clips.settings.initial == str(tmp_path / "frames" / "model.keras")
         assert (clips.is_first, clips.freezes_cnn) == (False, freezes)
-    whole = clip_stage(tmp_path, replace(SETTINGS, frame_epochs=0), faces, [])
+    (whole,) = training_stages(tmp_path, replace(SETTINGS, frame_epochs=0), faces, [])
     assert not whole.freezes_cnn
     assert whole.settings.learning_rate == SETTINGS.learning_rate
 
@@ -180,7 +179,7 @@ def test_without_epochs_on_frames_a_clip_network_begins_with_all_weights(
 
 @pytest.mark.slow
 def test_stopped_in_both_stages_it_ends_as_if_it_never_had_been(
-    tuned, shipped, sample_faces, tmp_path, monkeypatch
+    tuned, shipped, sample_faces, tmp_path, monkeypatch, capsys
 ):
     """What dropout drops and the average of the weights are the same after a stop, too."""
     out, settings = tmp_path / "run", replace(SETTINGS, initial=str(shipped))
@@ -194,8 +193,12 @@ def test_stopped_in_both_stages_it_ends_as_if_it_never_had_been(
         patch.setattr(run_folder, "save_state", save_and_stop)
         training(sample_faces, out, settings=settings)
     assert len(run_folder.read_state(out / "frames")[0].history) == 1
+    capsys.readouterr()
     with pytest.raises(Stop):
         training(sample_faces, out, [StopAt(epoch=0)], settings=settings)
+    printed = capsys.readouterr().out
+    assert "single frames: 2 epochs of 2 steps" in printed
+    assert "continues at epoch 2\nepoch 2 of 2: " in printed
     before = (out / "frames" / "model.keras").stat().st_mtime_ns
     training(sample_faces, out, settings=settings)
     assert (out / "frames" / "model.keras").stat().st_mtime_ns == before

@@ -30,7 +30,7 @@ SETTINGS = train.TrainSettings(
     num_frames=3, img_size=32, patience=2, validation_share=0.3, test_share=0,
     ignore_official_split=True,
 )  # fmt: skip
-TIMES = {"seconds", "clips_per_sec", "input_share"}
+TIMES = {"seconds", "clips_per_sec"}
 
 
 class Stop(Exception):
@@ -56,8 +56,8 @@ class StopAt(keras.callbacks.Callback):
             raise Stop
 
 
-def training(faces, out, callbacks=(), settings=SETTINGS, **options):
-    return train.train(faces, out, settings, train.RunOptions(**options), callbacks)
+def training(faces, out, callbacks=(), settings=SETTINGS, quiet=False, **options):
+    return train.train(faces, out, settings, train.RunOptions(**options), callbacks, quiet=quiet)
 
 
 def ended(out):
@@ -91,7 +91,9 @@ def finished(uninterrupted, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(sample_faces, uninterrupted, tmp_path):
+def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(
+    sample_faces, uninterrupted, tmp_path, capsys
+):
     out = tmp_path / "run"
     for stop in (
         StopAt(epoch=1, step=1),
@@ -101,6 +103,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(sample_faces, unint
         with pytest.raises(Stop):
             training(sample_faces, out, [stop])
     training(sample_faces, out)
+    assert "continues at epoch 3" in capsys.readouterr().out
     assert_ended_alike(out, uninterrupted)
 
 
@@ -164,7 +167,7 @@ def test_a_damaged_crop_is_one_sentence(sample_faces, tmp_path):
 def test_early_stopping_remembers_the_epochs_before_the_stop(losses, extended_after, stops):
     """Its counter started again: a run that was stopped each night would never end."""
     history = [{"epoch": n + 1, "val_loss": value} for n, value in enumerate(losses)]
-    patience = Patience(RunState(9, "float32", history, extended_after), patience=2)
+    patience = Patience(RunState(9, history, extended_after), patience=2)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.stop_training = False
     patience.set_model(model)
@@ -182,7 +185,7 @@ def test_the_best_epoch_of_clips_is_kept_and_the_last_one_of_frames(tmp_path, is
     for epoch, val_loss in enumerate((0.4, 0.3, 0.5), start=1):
         network.get_layer("dense").bias.assign([val_loss])
         trainer.history.append({"epoch": epoch, "val_loss": val_loss})
-        state = RunState(3, "float32", trainer.history)
+        state = RunState(3, trainer.history)
         stage = Stage(tmp_path, SETTINGS, {}, is_first)
         SaveEpoch(trainer, stage, state).on_epoch_end(epoch)
     bias = keras.models.load_model(tmp_path / "model.keras").get_layer("dense").bias.numpy()
@@ -197,6 +200,13 @@ def test_a_finished_run_is_left_as_it_is(sample_faces, finished, capsys):
     assert len(training(sample_faces, finished)) == 3
     assert "holds this run already" in capsys.readouterr().out
     assert tree(finished) == before
+
+
+@pytest.mark.slow
+def test_a_program_can_train_and_nothing_is_printed(sample_faces, tmp_path, capsys):
+    settings = replace(SETTINGS, epochs=1)
+    assert len(training(sample_faces, tmp_path / "run", settings=settings, quiet=True)) == 1
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Training: what a run leaves behind, and what it refuses."""
 
 import csv
+import importlib.util
 import json
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from deepfake_detector.scoring.clip_scorer import ClipScorer
 from deepfake_detector.scoring.trained_model import PRETRAINED, model_origin
 from deepfake_detector.training.loop import make_optimizer
 from deepfake_detector.training.report import curves_chart, print_splits, summary, write_charts
-from deepfake_detector.training.run_folder import split_names
+from deepfake_detector.training.run_folder import split_entries
 
 
 def history_of(run: Path) -> list[dict[str, float]]:
@@ -38,7 +39,7 @@ def test_a_run_leaves_model_settings_split_history_and_three_charts(run, sample_
     assert of_faces == settings["faces"] | {"version": deepfake_detector.__version__}
     assert (settings["num_frames"], settings["img_size"]) == (3, [32, 32])
     assert settings["label"] == {"0": "REAL", "1": "FAKE"}
-    assert settings["operating_points"].keys() == {"equal-error", "fpr-5", "fpr-1", "half"}
+    assert settings["operating_point"]["fake_from"] > settings["operating_point"]["real_below"]
     history = history_of(run)
     assert [epoch["epoch"] for epoch in history] == [1, 2]
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_auc", "seconds"} <= set(history[0])
@@ -56,7 +57,7 @@ def test_the_saved_model_is_the_epoch_with_the_best_validation(run, sample_faces
     names = json.loads((run / "split.json").read_text())["validation"]
     tracks = [track for track in list_faces(sample_faces) if track.name in names]
     dataset = data_pipeline.build_dataset(
-        tracks=tracks, img_size=(32, 32), num_frames=3, batch_size=4, equal_classes=True
+        tracks=tracks, img_size=(32, 32), num_frames=3, batch_size=4
     )
     model = tf.keras.models.load_model(run / "model.keras")
     model.compile(loss="binary_crossentropy")
@@ -100,10 +101,14 @@ def test_the_same_run_again_is_quick_and_its_summary_the_last_line(run, sample_f
     words = ["--data", str(sample_faces), "--out", str(run), *TINY, "--json-summary"]
     assert train.main(words) == 0
     assert (run / "model.keras").stat().st_mtime_ns == before
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr().out
+    assert "(guessing: 0.5)" in printed
+    assert "scores are not calibrated: 1 real validation video and 1 fake" in printed
+    told = json.loads(printed.splitlines()[-1])
     assert (told["model"], told["epochs"]) == (str(run / "model.keras"), 2)
     assert told["calibration"]["slope"] == 1  # too few videos
-    assert told["operating_points"]["equal-error"]["threshold"] is None
+    saved = json.loads((run / "settings.json").read_text())
+    assert told["operating_point"] == saved["operating_point"]
     assert train.main([*words, "--ignore-official-split"]) == 2
     assert "holds another run, with no --ignore-official-split" in capsys.readouterr().err
 
@@ -163,7 +168,9 @@ def test_a_chart_shows_the_epochs_of_single_frames_before_those_of_clips():
 
 def test_charts_are_pictures_that_can_be_read(tmp_path, charts_are_drawn):
     metrics = dict.fromkeys(["loss", "accuracy", "val_loss", "val_accuracy", "seconds"], 0.5)
-    for path in write_charts(tmp_path, [{"epoch": 1} | metrics], []):
+    write_charts(tmp_path, [{"epoch": 1} | metrics], [])
+    assert len(list(tmp_path.glob("charts/*.png"))) == 3
+    for path in tmp_path.glob("charts/*.png"):
         assert min(read_rgb(path).shape[:2]) > 300
 
 
@@ -178,7 +185,7 @@ def test_videos_left_out_of_the_split_are_counted_and_named(capsys):
     printed = capsys.readouterr().out
     assert "0 real, 1 fake, 1 original, 1 person" in printed
     assert "1 video left out: people of two splits" in printed
-    assert split_names(splits)["left_out"] == ["b.mp4", "b.mp4#1"]
+    assert list(split_entries(splits)["left_out"]) == ["b.mp4", "b.mp4#1"]
 
 
 # What cannot work
@@ -195,7 +202,6 @@ def test_videos_left_out_of_the_split_are_counted_and_named(capsys):
         (["--validation-share", "0"], "--validation-share is 0; it must be above 0"),
         (["--from", "imagenet"], "baseline has no weights of ImageNet"),
         (["--from", "pretrained"], "pretrained model is one of efficientnet-lite0"),
-        (["--freeze-backbone"], "baseline has no backbone to freeze"),
         (["--from", "nowhere.keras"], "nowhere.keras does not exist; give --from the model.keras"),
     ],
 )
@@ -208,6 +214,13 @@ def test_what_cannot_work_is_one_sentence_and_exit_code_2(
     assert error.startswith("error: ")
     assert sentence in error
     assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_is_missed_before_the_faces_are_read(capsys, monkeypatch):
+    """They were read and split for minutes first."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert train.main(["--data", "nowhere", "--out", "run", "--tensorboard"]) == 2
+    assert "needs another package: pip install tensorboard" in capsys.readouterr().err
 
 
 def test_an_architecture_that_does_not_exist_names_those_that_do(capsys):

@@ -72,7 +72,7 @@ def test_a_log_of_other_options_is_refused_with_their_names(tmp_path, videos):
     place = written(tmp_path / "log.jsonl", videos, 0)
     before = place.read_bytes()
     other = HEADER | {"whole": True, "model_sha256": ["a", "c"]}
-    with pytest.raises(UserError, match=r"differs in the files of the model, --whole; give"):
+    with pytest.raises(UserError, match=r"differs in model_sha256, whole; give"):
         VerdictLog(place, other, videos)
     assert place.read_bytes() == before
     with VerdictLog(place, other, videos, anew=True) as log:
@@ -105,7 +105,6 @@ def test_the_header_holds_what_a_verdict_depends_on():
         {"threshold": 0.5},
         {"faces": "main"},
         {"whole": True},
-        {"whole": True, "windows": "median"},
         {"search_sec": 3.0},
         {"timeout_sec": 3.0},
         {"explain": True},

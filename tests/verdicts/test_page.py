@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from some_verdicts import BAND, verdict, window
 
-from deepfake_detector.files import begins_with
+from deepfake_detector.files import begins_with, write_text
 from deepfake_detector.verdicts import page
 from deepfake_detector.verdicts.options import PredictOptions, prepare_task
 from deepfake_detector.verdicts.page import verdict_section
@@ -182,6 +182,7 @@ def test_a_photograph_has_one_picture_and_no_timeline():
     parsed = section_of(dataclasses.replace(found, frames=1, jpegs={"0/0/0": "AAAA"}))
     assert not parsed.all("svg") + parsed.all("input")
     assert len(parsed.all("img")) == 1 and "moment" not in parsed.text
+    assert "one picture" in parsed.text and "Frames" not in parsed.text
 
 
 def test_the_occlusion_map_is_shown_with_what_its_colours_mean():
@@ -205,7 +206,7 @@ def test_a_model_card_is_text_with_tables_and_neither_links_nor_scripts(tmp_path
 
 def test_a_page_is_known_by_its_beginning(tmp_path):
     path = tmp_path / "verdicts.html"
-    page.write_page(path, [video(0.9)], TASK, {"a.mp4": "\udcff.mp4"})
+    write_text(path, "".join(page.page_parts([video(0.9)], TASK, {"a.mp4": "\udcff.mp4"})))
     assert begins_with(path, page.FIRST_LINES)
 
 

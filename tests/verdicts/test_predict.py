@@ -129,11 +129,7 @@ def test_a_whole_video_is_scored_in_windows(quick_run, two_heads):
     assert whole.faces[0].clip == first.faces[0].clip
     starts = [window.start_sec for window in whole.windows]
     assert starts == pytest.approx(np.arange(10) * 0.2, abs=1e-3)
-    scores = sorted((face.score for face in whole.faces), reverse=True)
-    assert whole.score == scores[0]
-    options = {"faces": "main", "whole": True, "windows": "median", "threshold": 0.5}
-    (median,) = predict.predict(str(quick_run), str(two_heads), **options)
-    assert (median.score, median.fake_from) == (pytest.approx(scores[4], abs=1e-6), 0.5)
+    assert whole.score == max(face.score for face in whole.faces)
 
 
 @pytest.mark.slow
@@ -148,6 +144,7 @@ def test_a_long_video_that_was_stopped_goes_on_with_its_next_minute(
     header, *parts, last = log.read_text().splitlines(keepends=True)
     assert len(parts) >= 3 and "windows" in parts[0] and "verdict" in last
     (whole,) = logged(log)
+    assert not any(face["moments"] for each in whole["windows"] for face in each["faces"])
     log.write_text(header + parts[0] + parts[1])
     seen = []
     read = predict.read_video
@@ -176,7 +173,7 @@ def test_the_log_holds_what_python_returns(run, two_heads, tmp_path, capsys):
         del video["seconds"]
     assert plain == by_command
     assert (by_function[0].verdict, by_function[0].note) == ("UNREADABLE", "text, not a video")
-    assert by_function[1].moment_scores and not by_function[1].jpegs
+    assert by_function[1].deciding_face.moments and not by_function[1].jpegs
 
 
 @pytest.mark.slow
@@ -248,7 +245,7 @@ def test_the_same_command_again_scores_the_other_videos_only(
     assert lines_of(capsys.readouterr().out) == lines
     assert (tmp_path / "a.csv").read_text() == before
     assert predicted(quick_run, sample_videos, *words[:4]) == 2
-    assert "differs in --faces or --search-sec; give another path" in capsys.readouterr().err
+    assert "differs in faces; give another path" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -327,7 +324,6 @@ def test_a_model_of_faces_taken_as_they_are_takes_them_so(run, late_face, tmp_pa
     ("words", "sentence"),
     [
         (["--explain"], "--explain draws for --annotate or --html"),
-        (["--windows", "median"], "which window decides with --whole"),
         (["--workers", "-1"], "--workers is -1"),
         (["--timeout-sec", "0"], "--timeout-sec is 0"),
         (["--max-false-positive-rate", "10"], "--max-false-positive-rate is 10"),
@@ -354,8 +350,8 @@ def test_results_take_the_place_of_nothing_else(run, sample_videos, tmp_path, ca
 
 
 def test_a_wrong_option_from_python_is_a_user_error(run, sample_videos):
-    with pytest.raises(UserError, match="windows is 'first'; it must be one of worst, median"):
-        predict.predict(run, sample_videos, windows="first")
+    with pytest.raises(UserError, match="workers is -1; it must be 0 or more"):
+        predict.predict(run, sample_videos, workers=-1)
     with pytest.raises(UserError, match="no videos were given"):
         predict.predict("holiday.mp4")
 

@@ -48,7 +48,7 @@ def test_a_whole_video_is_in_windows_of_the_trained_length(tmp_path, video):
     assert [w.frames for w in found.verdict.windows] == [25, 25, 10]
     assert [w.start_sec for w in found.verdict.windows] == [0, 1, 2]
     assert [w.end_sec for w in found.verdict.windows] == pytest.approx([0.96, 1.96, 2.36])
-    assert found.verdict.frames_with_face == 60
+    assert [w.frames_with_face for w in found.verdict.windows] == [25, 25, 10]
     indices = [frame.frame for w in found.verdict.windows for frame in w.faces[0].clip]
     assert indices == [3, 9, 15, 21, 28, 34, 40, 46, 51, 53, 56, 58]
 
@@ -69,6 +69,8 @@ def test_windows_that_need_a_second_reading_get_their_own_frames(tmp_path, head_
 def test_only_crops_of_some_clip_stay_however_long_the_video(tmp_path, video):
     found = read_video(video, tmp_path, SETTINGS, num_frames=4, whole=True)
     assert len(list(found.folder.rglob("*.jpeg"))) == 3 * 4
+    assert found.without_crops().clips == []
+    assert not list(found.folder.rglob("*.jpeg"))
 
 
 def test_moments_are_a_second_long_and_half_a_second_apart(tmp_path, video):

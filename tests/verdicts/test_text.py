@@ -6,7 +6,14 @@ import io
 from some_verdicts import verdict, window
 
 from deepfake_detector.scoring.calibration import ErrorRate, OperatingPoint
-from deepfake_detector.verdicts.text import csv_text, line_of, meaning_of, weakness_of
+from deepfake_detector.verdicts.text import (
+    csv_text,
+    dfdc_text,
+    line_of,
+    meaning_of,
+    progress_line,
+    weakness_of,
+)
 
 POINT = OperatingPoint(0.6, 0.4, ErrorRate(6, 62, 0.036, 0.199), ErrorRate(1, 8, 0.003, 0.527))
 
@@ -21,14 +28,23 @@ def test_a_line_has_verdict_score_faces_seconds_and_note():
     assert line_of(verdict(problem="empty")).split() == ["UNREADABLE", *"---", "a.mp4", "(empty)"]
 
 
+def test_a_long_video_says_how_far_it_is():
+    assert progress_line([verdict(window(11, 0.2))]) == "a.mp4: 1.0 minutes scored"
+    assert progress_line([verdict()]) == "reading; the scores of a minute come together"
+
+
 def test_a_row_has_what_the_verdict_rests_on():
     scored = verdict(window(0, 0.7, moments=(0.4, 0.9)), video_sec=120.0)
     first, second = rows_of(csv_text([("a.mp4", scored), ("b.mp4", verdict(problem="empty"))]))
     assert (first["status"], first["score"], first["fake_from"]) == ("FAKE", "0.700000", "0.6")
     assert (first["read_sec"], first["video_sec"], first["frames"]) == ("5", "120", "10")
-    assert (first["lowest_moment_score"], first["highest_moment_score"]) == ("0.4", "0.9")
     assert (first["warnings"], first["model"]) == ("part-of-video", "run/model.keras")
     assert (second["score"], second["video_sec"], second["note"]) == ("", "", "empty")
+
+
+def test_a_table_of_dfdc_has_a_probability_for_every_video():
+    named = [("a.mp4", verdict(window(0, 0.7))), ("b.mp4", verdict(problem="empty"))]
+    assert dfdc_text(named) == "filename,label\na.mp4,0.700000\nb.mp4,0.500000\n"
 
 
 def test_a_cell_that_looks_like_a_formula_stays_text():
