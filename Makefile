@@ -20,7 +20,7 @@ PYTEST := $(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile
 .PHONY: app demo test thorough quick coverage lint clean
 
 app: $(VENV)/installed-app
-	$(RUN) app.py
+	$(RUN) app.py || test $$? -eq 130  # Ctrl-C
 
 demo: $(VENV)/installed
 	$(RUN) sample_data.py --out demo/videos

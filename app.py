@@ -76,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = app_arguments().parse_args(argv)
     if args.upload_mb < 1:
         raise ArgumentError("upload_mb", args.upload_mb, "1 or more")
+    if args.port is not None and not 0 < args.port < 1 << 16:
+        raise ArgumentError("port", args.port, "a number from 1 to 65535")
     require("gradio", file="requirements-app.txt")
     task = prepare_task(PredictOptions(model=args.model))
     check_address(args.host, args.port)
@@ -108,10 +110,11 @@ def check_address(host: str, port: int | None) -> None:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
         socket.create_server((address[0], port or 0), family=family).close()
-    except (OSError, OverflowError) as error:
-        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+    except OSError as error:
         where = f"--host {host}" if port is None else f"--host {host}, --port {port}"
-        raise UserError(f"cannot listen at {where}: {reason}; give another address") from error
+        raise UserError(
+            f"cannot listen at {where}: {reason_of(error)}; give another address"
+        ) from error
 
 
 def serve(task: Task, folder: Path, args: argparse.Namespace) -> None:

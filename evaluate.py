@@ -32,7 +32,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepfake_detector import __version__
@@ -44,8 +44,10 @@ from deepfake_detector.console import (
     add_settings,
     command,
     counted,
+    notes_on,
     quiet_tensorflow,
     say,
+    say_lines,
     setting,
     settings_from,
     silence,
@@ -53,6 +55,7 @@ from deepfake_detector.console import (
 from deepfake_detector.files import check_output
 from deepfake_detector.scoring import calibration
 from deepfake_detector.scoring.trained_model import add_model_argument
+from deepfake_detector.videos.metadata import connected_groups
 
 UNSEEN, ALL = "unseen", "all"
 MIN_FAKES = 5  # of a method, to say how well it is found
@@ -159,7 +162,7 @@ def evaluate(
         videos = score_videos(scorer, tracks)
         result = {"version": __version__, **all_metrics(videos, point), "leak_warning": None}
         if chosen.split != ALL:
-            result["leak_warning"] = what_is_known(listed, "in training and here")[1] or None
+            result["leak_warning"] = leak_warning(listed, model)
         if chosen.robustness:
             result["robustness"] = robustness_table(scorer, tracks)
         outputs.print_metrics(result, outputs.write(out, videos, result, model))
@@ -181,7 +184,22 @@ def list_tracks(folders: Sequence[Path], settings: Mapping) -> list[FaceTrack]:
     for folder in folders:
         trained_model.check_faces(folder, settings)
         tracks += list_faces(folder)
-    return tracks
+    first_of: dict[str, FaceTrack] = {}  # of each content
+    for track in tracks:
+        first = first_of.setdefault(track.content or track.folder, track)
+        if first.label != track.label:
+            raise UserError(
+                f"{first.folder} and {track.folder} are the same video, labelled real and fake; "
+                "correct one label and run processing.py again"
+            )
+    copies = [t.folder for t in tracks if first_of[t.content or t.folder].video_key != t.video_key]
+    say_lines(notes_on(copies, "of a video that another folder holds, too", "face track"))
+    # A name means something in its own folder only, the content everywhere.
+    groups = connected_groups(
+        {t.folder: [f"{t.video_key[0]}/{t.source_group}", f"content {t.content or t.folder}"]
+         for t in tracks}
+    )  # fmt: skip
+    return [replace(track, source_group=groups[track.folder]) for track in tracks]
 
 
 def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[FaceTrack]:
@@ -197,13 +215,16 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
         # Whoever got it from us has other videos.
         say("note: all videos are scored; the card of the model says what it was trained on")
         return list(tracks)
-    contents = read_split(model.parent / trained_model.SPLIT_NAME)
-    seen = contents["train"] | contents["validation"]
-    seen_keys = set().union(*(track.group_keys for track in tracks if track.content in seen))
+    trained = read_split(model.parent / trained_model.SPLIT_NAME)
+    seen = [*trained["train"], *trained["validation"]]
+    contents, left_out = ({e["content"] for e in some} for some in (seen, trained[LEFT_OUT]))
+    seen_keys = {f"person/{person}" for entry in seen for person in entry["people"]}.union(
+        *(track.group_keys for track in tracks if track.content in contents)
+    )
     chosen = [
         track
         for track in tracks
-        if track.content not in contents[LEFT_OUT] and seen_keys.isdisjoint(track.group_keys)
+        if track.content not in left_out and seen_keys.isdisjoint(track.group_keys)
     ]
     total, kept = (len({track.video_key for track in some}) for some in (tracks, chosen))
     if not kept:
@@ -219,13 +240,29 @@ def choose_split(tracks: Sequence[FaceTrack], model: Path, split: str) -> list[F
     return chosen
 
 
+def leak_warning(tracks: Sequence[FaceTrack], model: Path) -> str | None:
+    """Return in a sentence what is not known of these videos and of those trained on, or None."""
+    warning = what_is_known(tracks, "in training and here")[1]
+    path = model.parent / trained_model.SPLIT_NAME
+    if warning or not path.exists():
+        return warning or None
+    trained = read_split(path)["train"]
+    nobody = sum(not entry["people"] for entry in trained)
+    if not nobody:
+        return None
+    return (
+        f"who is in {nobody:,} of {counted(len(trained), 'face track')} that the model was trained "
+        "on is not known, so a person may be in training and here"
+    )
+
+
 def not_trained_on(tracks: Sequence[FaceTrack], model: Path) -> set[tuple[str, str]]:
     """Return the video keys of the tracks whose videos the model was not trained on, and say how
     many it was. Raises UserError if it was trained on all of them."""
     path = model.parent / trained_model.SPLIT_NAME
     if not path.exists():
         say(f"note: {path} is missing, so some of these videos may have been trained on")
-    trained = read_split(path)["train"] if path.exists() else set()
+    trained = {entry["content"] for entry in read_split(path)["train"]} if path.exists() else set()
     every = {track.video_key for track in tracks}
     found = {track.video_key for track in tracks if track.content not in trained}
     if not found:
@@ -255,15 +292,17 @@ def calibrate(model: Path, settings: Mapping, videos: Sequence[ScoredVideo]) -> 
     say(f"calibrated on {counted(len(videos), 'video')}: {model.parent / SETTINGS_NAME}")
 
 
-def read_split(path: Path) -> dict[str, set[str]]:
-    """Return the contents of the videos of each split and of those left out, from split.json.
-
-    Raises UserError if it cannot be read.
+def read_split(path: Path) -> dict[str, list[dict]]:
+    """Return `content` and `people` of the face tracks of each split, and of those left out, from
+    split.json. Raises UserError if it cannot be read.
     """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         return {
-            split: {entry["content"] for entry in saved[split].values()}
+            split: [
+                {"content": entry["content"], "people": entry.get("people", [])}
+                for entry in saved[split].values()
+            ]
             for split in (*SPLITS, LEFT_OUT)
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
     if args.explain and args.annotate is None and args.html is None:
         raise UserError("--explain draws for --annotate or --html; give one of them")
+    if args.csv_format == "dfdc" and args.csv is None:
+        raise UserError("--csv-format is the form of a --csv file; give one")
     if args.verbose:  # TensorFlow is still to be imported
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     options = settings_from(args, PredictOptions)
@@ -90,11 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     task = prepare_task(options)
     paths = search.find_videos(args.videos, args.annotate, args.pictures)
     check_outputs(args, task, paths)
-    say_lines(text.header_lines(task))
     with temporary_folder("predict") as folder:
         header = header_of(task, html=options.jpegs, annotate=args.annotate and str(args.annotate))
         log_path = args.json or folder / "log.jsonl"
         with VerdictLog(log_path, header, paths, anew=args.overwrite) as log:
+            say_lines(text.header_lines(task))
             summary = score_videos(task, paths, folder, log, args.annotate)
             write_tables(args, task, paths, log)
     print_summary(summary)
@@ -137,9 +139,13 @@ def check_outputs(args: argparse.Namespace, task: Task, paths: Sequence[Path]) -
         ("--csv", args.csv, lambda path: begins_with(path, ",".join(text.CSV_COLUMNS))),
         ("--html", args.html, lambda path: begins_with(path, page.FIRST_LINES)),
     )
+    taken: dict[Path, str] = {}
     for option, path, is_ours in files:
         if path is not None:
             check_output(option, path, inputs, is_ours, overwrite=args.overwrite)
+            other = taken.setdefault(path.resolve(), option)
+            if other != option:
+                raise UserError(f"{other} and {option} are the same file, {path}; give two")
     if args.annotate is not None:
         check_output("--annotate", args.annotate, is_ours=lambda _: True, is_folder=True)
         for copy in annotated_copy.copies_of(paths, args.annotate).values():
@@ -284,9 +290,12 @@ def key_of(verdict: str) -> str:
 def print_summary(summary: Mapping) -> None:
     """Print counts by verdict, the seconds and the speed."""
     counts = [f"{summary[key_of(name)]} {name}" for name in VERDICTS if summary[key_of(name)]]
+    seconds, before = summary["seconds"], summary["scored_before"]
+    speed = f"{seconds:.1f} seconds, {summary['videos_per_second']:.2f} videos a second"
     print(
         f"{counted(summary['videos'], 'video')}: {', '.join(counts)}; "
-        f"{summary['seconds']:.1f} seconds, {summary['videos_per_second']:.2f} videos a second"
+        + (f"{before} of them scored before; " if before else "")
+        + (speed if before < summary["videos"] else "nothing new")
     )
 
 

@@ -11,8 +11,9 @@ whose names say what is real and what is fake. They are only read. Output, under
 
     python processing.py --location dfdc_train_part_0 --save-path faces --num-vids 500
 
-Running it again continues where it stopped. Several runs, also on many machines, may share a save
-path. A video that cannot be read stops nothing: the exit code is 0, and manifest.csv says why.
+Running it again continues where it stopped. Several runs of the same locations, also on many
+machines, may share a save path. A video that cannot be read stops nothing: the exit code is 0, and
+manifest.csv says why.
 
 How a video becomes faces, and where in deepfake_detector/ to read on:
 
@@ -198,7 +199,7 @@ def extract(
         if video.name in names and not is_settled(video, manifest.get(video.name), save_path)
     ]
     try:
-        with work_folder(save_path) as work_path:
+        with work_folder(save_path, wanted) as work_path:
             new_rows = process_videos(todo, save_path, work_path, settings, machines)
         write_index(save_path, new_rows, prepared.videos)
     except OSError as error:
@@ -271,8 +272,9 @@ def print_summary(summary: Mapping, rows: Sequence[Mapping], new_rows: Sequence[
         counts = summary["frames"].items()
         table += [(f"frames {name}", f"{count} ({count / frames:.1%})") for name, count in counts]
     seconds = summary["seconds"]
-    if new_rows and seconds:
-        table.append(("frames per second", f"{_total('frames_read', new_rows) / seconds:.0f}"))
+    new_frames = _total("frames_read", new_rows)
+    if new_frames and seconds:
+        table.append(("frames per second", f"{new_frames / seconds:.0f}"))
     table.append(("seconds", f"{seconds:.1f}"))
     table += [(name, summary[name]) for name in ("faces", "manifest")]
     print_table(counted(len(rows), "video"), table)

@@ -64,7 +64,8 @@ def handle_signals() -> None:
         for again in WORDS:
             signal.signal(again, signal.SIG_IGN)
         show_cursor = "\x1b[?25h" if os.isatty(terminal) else ""  # a progress bar hides it
-        line = f"{show_cursor}{WORDS[signal.Signals(number)]}; finished work is kept\n"
+        kept = "" if sys.argv[0].endswith("app.py") else "; finished work is kept"
+        line = f"{show_cursor}{WORDS[signal.Signals(number)]}{kept}\n"
         os.write(terminal, line.encode())
         # Workers that start now would complain that all is gone.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -113,12 +113,20 @@ def is_animated(path: Path) -> bool:
     """Return whether a picture is an animated WebP or PNG, by its header."""
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(1 << 16)
     except OSError:
         return False
     # https://developers.google.com/speed/webp/docs/riff_container, https://www.w3.org/TR/png-3/
     is_webp = head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
-    return is_webp or (head.startswith(b"\x89PNG") and b"acTL" in head)
+    return is_webp or (head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0])
+
+
+def _start_of_data(jpeg: bytes) -> int:
+    """Return where the data of a JPEG begin, behind its headers, which may hold a small JPEG."""
+    place = 2
+    while jpeg[place : place + 1] == b"\xff" and jpeg[place + 1 : place + 2] != b"\xda":
+        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+    return place
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -133,9 +141,9 @@ def read_picture(path: Path) -> np.ndarray:
         image_bgr = None
     if image_bgr is None:
         raise UnreadableError(NOT_A_PICTURE)
-    # A JPEG has an end after the last start of its data, a PNG an end chunk.
+    # A JPEG has an end after the start of its data, a PNG an end chunk.
     is_jpeg, is_png = content.startswith(b"\xff\xd8"), content.startswith(b"\x89PNG")
-    lacks_end = is_jpeg and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
+    lacks_end = is_jpeg and b"\xff\xd9" not in content[_start_of_data(content) :]
     if lacks_end or (is_png and b"IEND" not in content):
         raise UnreadableError(CUT_OFF)
     return image_bgr

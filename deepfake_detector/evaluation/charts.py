@@ -101,4 +101,5 @@ def draw_histogram(axes: Axes, labels: np.ndarray, scores: np.ndarray, result: M
         axes.axvline(result[limit], color="black", linestyle=style, label=words)
     axes.set(title="Scores", xlabel="score, P(fake)", ylabel="videos", xlim=(0, 1))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    axes.margins(y=0.3)  # room for the legend
+    axes.legend(loc="upper center")

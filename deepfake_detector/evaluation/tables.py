@@ -53,8 +53,8 @@ def headline(result: Mapping) -> list[tuple[str, str, str]]:
         REAL: f"a score below {result['real_below']:.3g}",
     }
     for verdict, scores in ranges.items():
-        real, fake = (f"{result['verdicts'][of][verdict]} of {result[of]}" for of in BOTH)
-        rows.append((f"{verdict}: real, fake", f"{real}, {fake}", scores))
+        found = (f"{result['verdicts'][of][verdict]} of {result[of]} {of}" for of in BOTH)
+        rows.append((verdict, ", ".join(found), scores))
     return rows
 
 

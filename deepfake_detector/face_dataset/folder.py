@@ -6,11 +6,13 @@
     metadata.json    the DFDC entries of exactly the folders of crops (manifest.py)
     .lock  .work-*/  of the runs that are writing
 
-Several runs may write to one folder of faces, on one machine or on many that share the disk: they
-change the files above one after the other, and each makes its crops in a work folder of its own.
+Several runs over the same videos may write to one folder of faces, on one machine or on many that
+share the disk: they change the files above one after the other, and each makes its crops in a work
+folder of its own.
 """
 
 import contextlib
+import hashlib
 import json
 import shutil
 import tempfile
@@ -53,12 +55,29 @@ PLACE = ("filename", "location", "file", "changed_ns")  # columns that a move ch
 
 
 @contextlib.contextmanager
-def work_folder(save_path: Path) -> Iterator[Path]:
-    """Yield a folder of this run's own below `save_path`, and remove it at the end."""
+def work_folder(save_path: Path, videos: Sequence[Video]) -> Iterator[Path]:
+    """Yield a folder of this run's own below `save_path`, and remove it at the end.
+
+    Raises UserError if a run over other `videos` is writing there.
+    """
     with contextlib.ExitStack() as until_the_end:
         with index_lock(save_path):  # no other run may find it before it is locked
-            folder = until_the_end.enter_context(locked_folder(save_path, WORK_PREFIX))
+            prefix = check_other_runs(save_path, videos)
+            folder = until_the_end.enter_context(locked_folder(save_path, prefix))
         yield folder
+
+
+def check_other_runs(save_path: Path, videos: Sequence[Video]) -> str:
+    """Raise UserError if a run over other videos is writing here: each would take the videos of the
+    other for unwanted ones. Return what work folders of runs over these videos begin with."""
+    names = "\0".join(sorted(video.name for video in videos))
+    prefix = f"{WORK_PREFIX}{hashlib.sha256(names.encode()).hexdigest()[:8]}-"
+    if any(not path.name.startswith(prefix) for path in save_path.glob(f"{WORK_PREFIX}*")):
+        raise UserError(
+            f"another run is writing the faces of other videos to {save_path}; give all locations "
+            "in one call, or wait until it has ended"
+        )
+    return prefix
 
 
 def write_index(save_path: Path, rows: Mapping[str, dict], wanted: Sequence[Video]) -> None:
@@ -133,6 +152,7 @@ def prepare(
         with index_lock(save_path):
             if remove_dead_folders(save_path, f"{WORK_PREFIX}*"):
                 notes.append("note: an earlier run was stopped; what it had finished is kept")
+            check_other_runs(save_path, videos)
             manifest = read_manifest(save_path)
             kept = names - set(overwritten) if overwritten else set(manifest)
             check_settings(save_path, settings, any(name in kept for name in manifest))
@@ -155,11 +175,10 @@ def prepare(
 
 def _holds_faces(folder: Path) -> bool:
     """Return whether only processing.py has written here; another run may just have begun."""
-    if all(path.name.startswith(".") for path in folder.iterdir()):
-        return True
-    return begins_with(folder / MANIFEST_NAME, "filename,") or not (
-        (folder / MANIFEST_NAME).exists() or not (folder / SETTINGS_NAME).exists()
-    )
+    if (folder / MANIFEST_NAME).exists():
+        return begins_with(folder / MANIFEST_NAME, "filename,")
+    is_empty = all(path.name.startswith(".") for path in folder.iterdir())
+    return is_empty or (folder / SETTINGS_NAME).exists()
 
 
 def check_settings(save_path: Path, settings: FaceSettings, keeps_faces: bool) -> None:
@@ -220,12 +239,14 @@ def with_present_names(
     than their video has today are left out. A video that has been deleted keeps its row.
     """
     names = {video.name for video in videos}
+    present = {video.name for video in videos if stamp_of(video.path) is not None}
     free = {row["content"]: name for name, row in sorted(manifest.items())
-            if name not in names and row["content"]}  # fmt: skip
+            if name not in present and row["content"]}  # fmt: skip
     rows, renamed = dict(manifest), []
     for video in videos:
-        if stamp_of(video.path) is None:
+        if video.name not in present:
             continue
+        place = new_row(video)
         row = rows.pop(video.name, None)
         if row is None or row["content"] != video.content:
             old = None if video.problem else free.pop(video.content, None)
@@ -234,8 +255,11 @@ def with_present_names(
             rename_faces(save_path, old, video.name)
             row = rows.pop(old)
             renamed.append(f"{video.name}, before {old}")
-        place = new_row(video)
         rows[video.name] = row | {name: place[name] for name in PLACE}
+    for video in videos:  # what was made of a deleted one stays, but nothing of another one
+        place = new_row(video)
+        if any(rows.get(video.name, place)[name] != place[name] for name in PLACE[:3]):
+            del rows[video.name]
     gone = sorted(rows.keys() - names)
     return rows, [
         *notes_on(renamed, "known under another name"),

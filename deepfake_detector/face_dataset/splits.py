@@ -220,12 +220,12 @@ def what_is_known(tracks: Sequence[FaceTrack], two_sides: str = "in two splits")
     groups = Counter(group for group, _ in {(t.source_group, t.video_key) for t in tracks})
     with_people = {track.source_group for track in tracks if track.people}
     videos = {track.video_key: track for track in tracks}.values()
-    nobody = [track for track in videos if track.source_group not in with_people]
-    lonely = [
+    nobody = [
         track
-        for track in nobody
-        if track.label and track.source_group == track.video and groups[track.source_group] == 1
+        for track in videos
+        if not track.people and (track.label or track.source_group not in with_people)
     ]
+    lonely = [track for track in nobody if track.label and groups[track.source_group] == 1]
     fakes = sum(track.label for track in videos)
     claim = f"no {'known ' if lonely else ''}original"
     if with_people:

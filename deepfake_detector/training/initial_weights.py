@@ -53,7 +53,7 @@ def set_first_weights(
         )
     differences = setting_differences(found["faces"], face_settings, by="these faces")
     if differences:
-        say(f"note: {path} was trained on other faces: {differences}")
+        say(f"note: the first weights, of {path}, were trained on faces of {differences}")
     set_network_weights(network, model_file.open_model(path).get_weights())
 
 

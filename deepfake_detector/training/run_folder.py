@@ -139,9 +139,16 @@ def _read_object(path: Path) -> dict:
 
 
 def split_entries(splits: Splits) -> dict[str, dict[str, dict]]:
-    """Return what split.json holds: label and content of the face tracks of each split, by name."""
+    """Return what split.json holds: what is known of the face tracks of each split, by name."""
     return {
-        split: {track.name: {"label": track.label, "content": track.content} for track in tracks}
+        split: {
+            track.name: {
+                "label": track.label,
+                "content": track.content,
+                "people": list(track.people),
+            }
+            for track in tracks
+        }
         for split, tracks in splits.items()
     }
 

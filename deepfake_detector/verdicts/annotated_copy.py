@@ -157,7 +157,7 @@ def caption_of(verdict: Verdict) -> list[str]:
     frames = counted(verdict.frames, "frame")
     basis = f"{seconds}{frames}; FAKE from {verdict.fake_from:.3g}"
     warning = verdict.warnings.get(SYNTHETIC_MODEL, "")
-    lines = [basis, verdict.note, f"model {model_of(verdict)}", warning]
+    lines = [basis, verdict.note, model_of(verdict), warning]
     return [printable(line) for line in lines if line]
 
 

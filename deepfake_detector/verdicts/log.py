@@ -9,7 +9,6 @@ verdict, and which file it was, or of some windows of a long video that is not d
 command again skips what is in the log. Memory holds only where the lines are.
 """
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +18,11 @@ from typing import Any
 
 from deepfake_detector import __version__
 from deepfake_detector.console import UserError
-from deepfake_detector.decoding.diagnosis import UnreadableError, is_folder
-from deepfake_detector.decoding.pictures import picture_files
 from deepfake_detector.face_dataset.settings import SETTINGS_NAME
 from deepfake_detector.files import begins_with
 from deepfake_detector.verdicts.options import Task
 from deepfake_detector.verdicts.verdict import Verdict, Window, verdict_of, window_of
+from deepfake_detector.videos.content import stamp_of
 
 FIRST_KEY = "deepfake_detector"
 REMEDY = "give another path, or --overwrite to begin anew"
@@ -155,9 +153,5 @@ def line_of_json(entry: Mapping[str, Any]) -> str:
 def _file_facts(path: Path) -> dict[str, Any]:
     """Return path, size and time of change of a file, to recognise it; of a folder, those of its
     pictures."""
-    size = mtime_ns = None
-    with contextlib.suppress(OSError, ValueError, UnreadableError):
-        found = [each.stat() for each in (picture_files(path) if is_folder(path) else [path])]
-        size = sum(stat.st_size for stat in found)
-        mtime_ns = max((stat.st_mtime_ns for stat in found), default=None)
-    return {"path": str(path), "size": size, "mtime_ns": mtime_ns}
+    size, changed_ns = stamp_of(path) or (None, None)
+    return {"path": str(path), "size": size, "changed_ns": changed_ns}

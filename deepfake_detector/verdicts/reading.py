@@ -166,7 +166,7 @@ def read_video(
             finally:
                 facts = replace(
                     facts,
-                    no_face_note=search.no_face_note if facts.read_sec else "",
+                    no_face_note=search.no_face_note if facts.read_sec or windows else "",
                     turned_degrees=search.orientation.degrees,
                 )
                 facts = _with_facts_of(search.reader, facts)

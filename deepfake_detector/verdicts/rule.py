@@ -96,14 +96,14 @@ def _warnings(decided: Verdict, rule: Rule) -> dict[str, str]:
     if decided.turned_degrees != 0:
         found["turned"] = orientation_note(decided.turned_degrees)
     if decided.video_sec and 0 < decided.read_sec < MIN_SHARE_READ * decided.video_sec:
-        found["part-of-video"] = f"only {seconds_read(decided)}"
+        found["part-of-video"] = f"only {seconds_read(decided)} judged"
     if face.frames < MIN_FRAMES:
-        found["few-frames"] = f"from {counted(face.frames, 'frame')} only"
+        found["few-frames"] = f"only {counted(face.frames, 'frame')} judged"
     elif window.motion is not None and window.motion < MIN_MOTION:
         found["still"] = "a still picture throughout"
     share = face.detected / max(1, window.frames)
     if share < MIN_SHARE_WITH_FACE:
-        found["few-faces"] = f"face in {share:.0%} of its frames, perhaps none at all"
+        found["few-faces"] = f"detected in only {share:.0%} of the frames, perhaps no face"
     agreeing = sum(rule.point.verdict(each.score) == decided.verdict for each in face.moments)
     moments = len(face.moments)
     if decided.verdict != UNCERTAIN and agreeing < MIN_SHARE_AGREEING * moments:

@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
-from deepfake_detector.console import printable
+from deepfake_detector.console import counted, printable
 from deepfake_detector.face_dataset.settings import AS_IS
 from deepfake_detector.files import text_cell
 from deepfake_detector.scoring import trained_model
@@ -129,13 +129,13 @@ def _cell(value: object) -> str:
 def meaning_of(verdict: str, point: OperatingPoint) -> str:
     """Return which scores get FAKE, REAL or UNCERTAIN, and how often that is wrong."""
     if verdict == UNCERTAIN:
-        return "Real videos and fakes that score in between are too many to tell."
+        return "Many real videos and many fakes score in between, so the score does not tell."
     if verdict == FAKE:
         rate, whom, scores = point.false_positives, "real videos", "this high"
     else:
         rate, whom, scores = point.false_negatives, "fakes", "this low"
     if rate is None or rate.videos < MIN_PROMISED:
-        few = f"only {rate.videos} were there to measure it" if rate else "none was measured"
+        few = f"measured on only {counted(rate.videos, 'video')}" if rate else "none was measured"
         return f"How many {whom} score {scores} is not known: {few}."
     interval = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} with 95 % confidence"
     return (
@@ -151,4 +151,4 @@ def weakness_of(settings: Mapping) -> str:
     if not weak:
         return "It finds the methods that it was trained on, and others much less often."
     named = ", ".join(f"{method} ({auc:.2f})" for auc, method in weak)
-    return f"It hardly finds: {named}. This is the AUC; 0.5 is as good as guessing."
+    return f"It hardly finds: {named}; by AUC, of which 1 is best, and 0.5 as good as guessing."

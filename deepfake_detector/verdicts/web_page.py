@@ -6,8 +6,10 @@ Gradio has the queue, the uploads and what belongs to each tab. An upload is del
 judged; Gradio deletes results, which are files in `folder`, after KEPT_SEC.
 """
 
+import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
@@ -28,6 +30,7 @@ from deepfake_detector.verdicts.rule import decide
 from deepfake_detector.verdicts.verdict import OCCLUSION, Verdict
 
 KEPT_SEC, MAX_RESULTS = 3600, 50  # of the results of a tab
+NEWS_SEC = 5.0  # between two words on how long a video takes
 TITLE = "Is this video a deepfake?"
 HEADING = (
     f"<header><h1>{TITLE}</h1><p>Drop a video or a picture of a person. It is judged on this "
@@ -120,7 +123,8 @@ class Page:
                     self._lay_out_inputs(upload_mb)
                 with gr.Column(scale=5, min_width=320):
                     self._lay_out_results()
-            gr.HTML(page.card_of(self._task), apply_default_css=False)
+            card = f'<div class="verdict-page">{page.card_of(self._task)}</div>'
+            gr.HTML(card, apply_default_css=False)
             self._connect()
         return blocks
 
@@ -149,11 +153,8 @@ class Page:
             self.rates = [
                 gr.Slider(1, 50, 100 * rate, step=1, label=label)
                 for label, rate in (
-                    ("Of 100 real videos, call at most these FAKE", usual.max_false_positive_rate),
-                    (
-                        "Of 100 fakes, overlook at most these",
-                        usual.max_false_negative_rate,
-                    ),
+                    ("Real videos called FAKE, at most, of 100", usual.max_false_positive_rate),
+                    ("Fakes not found, at most, of 100", usual.max_false_negative_rate),
                 )
             ]
         self.status = gr.HTML(_status("Ready."), elem_id="status", js_on_load=IS_STATUS)
@@ -229,7 +230,15 @@ class Page:
             emptied = {self.files: None, self.camera: None} if order == 1 else {}
             words = f"{which}: looking for faces and scoring"
             yield {self.status: _status(words, "busy"), **emptied}
-            result = await self._judged(path, whole, rates)
+            started = time.monotonic()
+            judging = asyncio.ensure_future(self._judged(path, whole, rates))
+            try:
+                while not (await asyncio.wait([judging], timeout=NEWS_SEC))[0]:
+                    seconds = f"{time.monotonic() - started:.0f} seconds so far"
+                    yield {self.status: _status(f"{words}, {seconds}", "busy")}
+            finally:
+                judging.cancel()  # nothing, if it is done
+            result = judging.result()
             results = [*results, result][-MAX_RESULTS:]
             words = _status(f"{which}: {text.title_of(result.verdict)}")
             yield {self.status: words, **self.show(len(results) - 1, results, *rates)}

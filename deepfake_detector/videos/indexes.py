@@ -24,12 +24,13 @@ from deepfake_detector.videos.text import (
     Several,
     column_of,
     entry_of,
+    label_of,
     path_of,
     read_json,
     read_table,
     read_text,
 )
-from deepfake_detector.videos.vocabulary import VIDEO_SUFFIXES
+from deepfake_detector.videos.vocabulary import CLASSES, VIDEO_SUFFIXES
 
 Rows = list[tuple[str, Pairs]]
 INDEX_SUFFIX = re.compile(r"(?i)\.(csv|tsv|jsonl?|txt)$")
@@ -52,6 +53,7 @@ def _json_index(path: Path) -> Rows | None:
     if content and not any(
         Path(name).suffix.lower() in VIDEO_SUFFIXES
         or (isinstance(entry, dict) and "label" in map(column_of, entry))
+        or (isinstance(entry, str) and label_of(entry) in CLASSES)
         for name, entry in content.items()
     ):
         return None  # about something else

@@ -24,9 +24,9 @@ PERSON_FOLDER = re.compile(r"id\d+")  # of FakeAVCeleb
 
 
 def is_faces_folder(folder: Path) -> bool:
-    """Return whether this is a folder of faces: it has a metadata.json and a file of ours."""
-    ours = any((folder / name).is_file() for name in ("settings.json", "manifest.csv"))
-    return ours and (folder / METADATA_NAME).is_file()
+    """Return whether this is a folder of faces: it has two of our files."""
+    ours = ("settings.json", "manifest.csv", METADATA_NAME)
+    return sum((folder / name).is_file() for name in ours) > 1
 
 
 @dataclass(eq=False)

@@ -90,7 +90,8 @@ def read_locations(
 
 def _read_each_once(folders: Sequence[Path | str], pictures: str) -> list[_Location]:
     """Return the folders as `_read_location` does, without those that lie in another one."""
-    locations = {Path(each).resolve(): _read_location(Path(each), pictures) for each in folders}
+    read = [_read_location(Path(each), pictures) for each in folders]
+    locations = {location.root.path.resolve(): location for location in read}
     inner = {
         outer.joinpath(*node.parts)
         for outer, location in locations.items()

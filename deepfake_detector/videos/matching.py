@@ -14,7 +14,7 @@ from deepfake_detector.console import notes_on
 from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.text import parts_of
-from deepfake_detector.videos.vocabulary import FAKE, REAL, VIDEO_SUFFIXES, read_name
+from deepfake_detector.videos.vocabulary import FAKE, PEOPLE, REAL, VIDEO_SUFFIXES, read_name
 
 VIDEO, PICTURE, FRAMES = "video", "single picture", "folder of frames"
 
@@ -99,14 +99,15 @@ class Lookup:
             self._note(video)
         return self._by_parts[location, parts]
 
-    def match(self, text: object, node: Node) -> list[Found]:
+    def match(self, text: object, node: Node, of: Found | None = None) -> list[Found]:
         """Return the videos that are meant by a path or a name in an index file of `node`.
 
         The folders of the path must be the last ones of the video's, or the other way round,
         whatever their case and without those that say nothing, such as `videos`. A suffix may be
         missing, and a picture means the folder of frames that it is in. Of several videos those
         below the index file come first, then those of its location, then those of exactly this
-        path, then those of exactly this name.
+        path, then those of exactly this name. `of` is the fake whose original is meant: not
+        itself, nor a fake where there is a real one.
         """
         if not isinstance(text, str) or "\0" in text:
             return []
@@ -119,7 +120,7 @@ class Lookup:
         if not parts:
             return []
         location, exact = node.root.path, (*node.parts, *parts)
-        if (location, exact) in self._by_parts:
+        if self._by_parts.get((location, exact), of) is not of:
             return [self._by_parts[location, exact]]
         *above, last = parts
         suffix = Path(last).suffix if Path(last).suffix.lower() in VIDEO_SUFFIXES else ""
@@ -127,16 +128,19 @@ class Lookup:
         found = [
             video
             for video in self._by_stem.get(stem, ())
-            if (not suffix or video.kind == FRAMES or _folded(video.parts[-1]) == _folded(last))
+            if video is not of
+            and (not suffix or video.kind == FRAMES or _folded(video.parts[-1]) == _folded(last))
             and any(
                 _end_alike([*above, *video.saying], wanted) for above in self._above(video.location)
             )
         ]
         for is_nearer in (
+            lambda video: of is None or not video.is_fake,
             lambda video: (
                 video.location == location and video.parts[: len(node.parts)] == node.parts
             ),
             lambda video: video.location == location,
+            lambda video: _folded("/".join(video.parts[-len(parts) :])) == _folded("/".join(parts)),
             lambda video: video.parts[-len(parts) :] == parts,
             lambda video: video.parts[-1] == last,
         ):
@@ -151,8 +155,8 @@ class Lookup:
         lost: list[str] = []
         fakes: list[str] = []
         for video in self.found:
-            text = video.said.get("original")
-            matches = self.match(text, video.listed_in or video.node)
+            text, of = video.said.get("original"), video if video.is_fake else None
+            matches = self.match(text, video.listed_in or video.node, of)
             if text is not None:
                 # Written in one way, so that fakes of an original elsewhere belong together.
                 plain = "/".join(parts_of(text)) if isinstance(text, str) else text
@@ -185,6 +189,8 @@ def _saying_above(location: Path) -> list[list[str]]:
 
 def _is_neutral(name: str) -> bool:
     reading = read_name(name)
+    if not PEOPLE.isdisjoint(re.findall("[a-z]+", name.lower())):
+        return False
     says = reading.classes or reading.splits or reading.quality or re.search(r"\d", name)
     return reading.says_nothing_else and not says
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from deepfake_detector.videos.matching import PICTURE, Found
+from deepfake_detector.videos.matching import VIDEO, Found
 from deepfake_detector.videos.text import readable
-from deepfake_detector.videos.vocabulary import FAKE, METHODS, REAL
+from deepfake_detector.videos.vocabulary import FAKE, METHODS, QUALITIES, REAL
 
 # Files are often renamed so, when the files of several folders are put into one.
 PREFIX = rf"(?i:(?:.*__)?(?:(?:youtube|actors|original|{'|'.join(sorted(METHODS))})_)?)"
@@ -33,30 +33,21 @@ class Pattern(NamedTuple):
     is_distinct: bool = True  # else it counts only next to fakes of the family
 
 
-YOUTUBE, ACTOR = "youtube {a}", "actor {a}"
+YOUTUBE, YOUTUBE_B, ACTOR, ACTOR_B = "youtube {a}", "youtube {b}", "actor {a}", "actor {b}"
+FF, DFD, CELEB = "faceforensics", "dfd", "celebdf"
 PATTERNS = (
-    Pattern("faceforensics", REAL, r"(?P<a>\d{3})", (YOUTUBE,), "{a}", is_distinct=False),
-    Pattern("faceforensics", FAKE, r"(?P<a>\d{3})_(?P<b>\d{3})", (YOUTUBE, "youtube {b}"), "{a}"),
+    Pattern(FF, REAL, r"(?P<a>\d{3})", (YOUTUBE,), "{a}", is_distinct=False),
+    Pattern(FF, FAKE, r"(?P<a>\d{3})_(?P<b>\d{3})(_[A-Za-z].*)?", (YOUTUBE, YOUTUBE_B), "{a}"),
     # DeeperForensics: the face of an actor on a video of FaceForensics++.
-    Pattern("faceforensics", FAKE, r"(?P<a>\d{3})_(?P<b>[MW]\d{3})", (YOUTUBE, "{b}"), "{a}"),
+    Pattern(FF, FAKE, r"(?P<a>\d{3})_(?P<b>[MW]\d{3})", (YOUTUBE, "{b}"), "{a}"),
     Pattern("deeperforensics", REAL, r"(?P<a>[MW]\d{3})_(light|BlendShape)_.*", ("{a}",), ""),
-    Pattern("dfd", REAL, r"(?P<a>\d\d)__(?P<scene>[a-z_]+)", (ACTOR,), "{a}__{scene}", False),
+    Pattern(DFD, REAL, r"(?P<a>\d\d)__(?P<s>[a-z_]+)", (ACTOR,), "{a}__{s}", is_distinct=False),
+    Pattern(DFD, FAKE, r"(?P<a>\d\d)_(?P<b>\d\d)__(?P<s>.+)__[^_]+", (ACTOR, ACTOR_B), "{a}__{s}"),
+    Pattern(CELEB, REAL, r"(?P<a>id\d+)_(?P<n>\d{4})", ("{a}",), "{a}_{n}"),
     Pattern(
-        "dfd",
-        FAKE,
-        r"(?P<a>\d\d)_(?P<b>\d\d)__(?P<scene>.+)__[^_]+",
-        (ACTOR, "actor {b}"),
-        "{a}__{scene}",
+        CELEB, FAKE, r"(?P<a>id\d+)_(?P<b>id\d+)_(?P<n>\d{4})(_.*)?", ("{a}", "{b}"), "{a}_{n}"
     ),
-    Pattern("celebdf", REAL, r"(?P<a>id\d+)_(?P<n>\d{4})", ("{a}",), "{a}_{n}"),
-    Pattern(
-        "celebdf",
-        FAKE,
-        r"(?P<a>id\d+)_(?P<b>id\d+)_(?P<n>\d{4})(_.*)?",
-        ("{a}", "{b}"),
-        "{a}_{n}",
-    ),
-    Pattern("celebdf", FAKE, r"(?P<a>id\d+)_(?P<n>\d{4})(_.*)?", ("{a}",), "{a}_{n}"),
+    Pattern(CELEB, FAKE, r"(?P<a>id\d+)_(?P<n>\d{4})(_.*)?", ("{a}",), "{a}_{n}"),
 )
 # Folders of FaceForensics++ and DFD, where no fakes need be next to the originals.
 FOLDERS_OF_ORIGINALS = frozenset({"youtube", "actors", "original_sequences"})
@@ -87,7 +78,12 @@ def know_from_names(found: Sequence[Found]) -> None:
             real[video.location, video.stem].append(video)
             if pattern:
                 real[pattern.family, pattern.original.format(**words)].append(video)
+    twins: dict[tuple, Found] = {}  # real/c23/a.mp4 and real/c40/a.mp4 show the same
     for video in found:
+        if video.label == REAL and not video.original and not _is_number_in_a_list(video):
+            folders = [name for name in video.saying if name not in QUALITIES]
+            first = twins.setdefault((video.location, video.stem, *folders), video)
+            video.original = None if first is video else first
         if video.is_fake and not video.original:
             if video in matches:
                 pattern, words = matches[video]
@@ -112,8 +108,8 @@ def _by_stem(video: Found, real: dict[tuple[object, str], list[Found]]) -> Found
     """Return the real video of the same file name without suffix, or of the part before the last
     underscore, or the one before that; of the same official split, and not of other people."""
     stem = video.stem
-    if video.kind == PICTURE and stem.isdecimal():
-        return None  # a place in a list, not a name
+    if _is_number_in_a_list(video):
+        return None
     while stem:
         candidates = [
             other
@@ -125,6 +121,11 @@ def _by_stem(video: Found, real: dict[tuple[object, str], list[Found]]) -> Found
             return _nearest(video, candidates)
         stem = stem.rpartition("_")[0]
     return None
+
+
+def _is_number_in_a_list(video: Found) -> bool:
+    """Return whether its name says nothing: that of a picture, or of WildDeepfake's sequences."""
+    return video.kind != VIDEO and video.stem.isdecimal()
 
 
 def _nearest(video: Found, candidates: Sequence[Found]) -> Found | None:

@@ -7,6 +7,7 @@ A video is a file, a picture (a video of one frame), or a folder of numbered pic
 is read here: prediction needs no labels.
 """
 
+import os
 import re
 import sys
 from collections import Counter, defaultdict
@@ -36,7 +37,7 @@ def find_videos(
     folder are sorted, and what is no video is counted on stderr. A path without a file stays in,
     and will be unreadable. Raises UserError if nothing is left.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}  # by their place
     empty: list[Path] = []
     for place in map(Path, places):
         if left_out is not None and place.resolve() == left_out.resolve() and is_folder(place):
@@ -44,7 +45,9 @@ def find_videos(
         videos = _videos_below(place, left_out, pictures) if is_folder(place) else [place]
         if not videos:
             empty.append(place)
-        twice = [path for path in videos if found.setdefault(path.resolve(), path) is not path]
+        twice = [
+            path for path in videos if found.setdefault(os.path.realpath(path), path) is not path
+        ]
         if twice:
             are = "is" if len(twice) == 1 else "are"
             what = str(twice[0]) if len(videos) == 1 else f"{place}: {counted(len(twice), 'video')}"

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deepfake_detector.console import UserError
-from deepfake_detector.videos.vocabulary import CLASSES, FAKE, REAL, SPLITS
+from deepfake_detector.videos.vocabulary import CLASSES, FAKE, METHODS, REAL, SPLITS
 
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SEPARATORS = ",;\t|"
@@ -75,6 +75,8 @@ def read_json(path: Path) -> object:
         return json.loads(text, parse_constant=lambda _: None, object_pairs_hook=_object_of)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except ValueError as error:  # a number of thousands of digits
+        place = str(error)
     except RecursionError:
         place = "objects in objects without end"
     raise UserError(f"{path} is not valid JSON ({place}); correct it or download it again")
@@ -99,11 +101,17 @@ def read_table(path: Path) -> tuple[list[str], list[Pairs]]:
     separator = max(SEPARATORS, key=text.lstrip().partition("\n")[0].count)
     try:
         file = io.StringIO(text, newline="")
-        table = csv.reader(file, delimiter=separator, skipinitialspace=True)
+        table = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
         lines = [[cell.strip() for cell in line] for line in table]
     except csv.Error as error:
         raise UserError(f"{path} is not a table: {error}; correct it or leave it out") from error
     columns, *rows = [line for line in lines if any(line)] or [[]]
+    for row in rows if "path" in map(column_of, columns) else ():
+        if any(row[len(columns) :]):
+            raise UserError(
+                f"{path} has more values than columns in the row {separator.join(row)}; put "
+                f"quotation marks around a value that holds {separator!r}"
+            )
     return columns, [list(zip(columns, row, strict=False)) for row in rows]
 
 
@@ -149,9 +157,11 @@ def value_of(value: object) -> object:
 
 
 def label_of(value: object) -> object:
-    """Return FAKE or REAL for a word or number that says so, None for nothing, and anything else as
-    it is: that is not a label."""
+    """Return FAKE or REAL for a word, a number or a method that says so, None for nothing, and
+    anything else as it is: that is not a label."""
     word = re.sub(r"\.0*\Z", "", str(value).strip().lower())
+    if re.sub(r"[^a-z0-9]", "", word) in METHODS:
+        return FAKE
     named = next((label for label, words in CLASSES.items() if word in words), value_of(value))
     return NUMBERS.get(word, named)
 
@@ -164,8 +174,8 @@ def split_of(value: object) -> object:
 
 
 def people_of(value: object) -> list[str] | None:
-    """Return names, of numbers as text; a text separates them by ; or |."""
-    values = value if isinstance(value, list) else re.split(r"[;|]", str(value))
+    """Return names, of numbers as text; a text separates them by commas, ; or |."""
+    values = value if isinstance(value, list) else re.split(r"[,;|]", str(value))
     # pandas makes floats of a column of numbers in which one is missing.
     names = [re.sub(r"\A(\d+)\.0\Z", r"\1", str(name).strip()) for name in values]
     return [name for name in names if value_of(name)] or None

@@ -37,11 +37,12 @@ SPLITS = {
 NEGATIONS = _words("no non not")
 # With one of these a name may mean either class: is_fake_0, fake_false.
 UNCLEAR = _words("is false true")
+# Groups of people: folders of FakeAVCeleb.
+PEOPLE = _words("african american asian caucasian east european south men women")
 # Words that may stand next to those above without a meaning of their own.
-NEUTRAL = _words(
+NEUTRAL = PEOPLE | _words(
     """video videos clip clips movie movies sequence sequences frame frames image images img imgs
-    picture pictures photo photos face faces crop crops file files data dataset set part release
-    african american asian caucasian east european south men women"""
+    picture pictures photo photos face faces crop crops file files data dataset set part release"""
 )
 # Folders of nothing but these words are left out: what is in them is made from the videos.
 SKIPPED = _words(

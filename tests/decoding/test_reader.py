@@ -1,5 +1,7 @@
 """Frames are taken by the clock of the video itself; pictures are videos, too."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -73,10 +75,22 @@ def test_an_animated_picture_is_a_video_by_its_own_clock(tmp_path, suffix):
     animation.durations = np.array([100, 300, 100])
     if not cv2.imwriteanimation(str(path), animation):
         pytest.skip(f"this OpenCV writes no animated {suffix}")
+    if suffix == ".png":  # as programs write it that note how a picture was made
+        text = b"tEXt" + b"Comment\0" + b"made by hand " * 9
+        chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+        path.write_bytes(path.read_bytes()[:33] + chunk + path.read_bytes()[33:])
     frames = read(path)
     levels = [float(frame.image_bgr.mean()) for frame in frames]
     assert levels == pytest.approx([50, 120, 200], abs=4)
     assert [frame.time_sec for frame in frames] == pytest.approx([0, 0.1, 0.4], abs=0.01)
+
+
+def test_a_photograph_with_a_film_behind_it_is_whole(tmp_path):
+    """Phones put some seconds of film behind a JPEG, whose bytes looked like the start of more."""
+    path = tmp_path / "PXL_1.MP.jpg"
+    cv2.imwrite(str(path), grey(90))
+    path.write_bytes(path.read_bytes() + b"ftypmp42 \xff\xda and no end")
+    assert len(read(path)) == 1
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

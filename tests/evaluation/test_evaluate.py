@@ -11,6 +11,7 @@ import evaluate
 from deepfake_detector.console import UserError
 from deepfake_detector.evaluation.robustness import ALTERATIONS
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
+from deepfake_detector.face_dataset.settings import read_settings
 from deepfake_detector.files import text_cell
 
 
@@ -187,6 +188,7 @@ def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_pa
         face("left_out.mp4", people=["Dan"]),
         face("of_an_original.mp4", 1, source_group="trained.mp4"),
         face("same_person.mp4", people=["Bob", "Eve"]),
+        face("same_person_elsewhere.mp4", people=["Flo"]),
         face("stranger.mp4", people=["Eve"]),
         face("trained.mp4", people=["Ann"]),
         face("trained.mp4#1", people=["Ann"], video="trained.mp4"),
@@ -195,13 +197,19 @@ def test_nobody_seen_in_training_is_scored_and_nothing_the_split_left_out(tmp_pa
     split = {"train": "trained", "validation": "validated", "left_out": "left_out"}
     saved = {
         # As it was called in training.
-        name: {f"old_{stem}.mp4": {"label": 0, "content": f"content of {stem}.mp4"}}
+        name: {
+            f"old_{stem}.mp4": {
+                "label": 0,
+                "content": f"content of {stem}.mp4",
+                "people": ["Flo"] if stem == "trained" else [],
+            }
+        }
         for name, stem in split.items()
     }
     (tmp_path / "split.json").write_text(json.dumps({"test": {}, **saved}))
     chosen = evaluate.choose_split(faces, tmp_path / "model.keras", "unseen")
     assert [video.name for video in chosen] == ["stranger.mp4"]
-    assert "5 of 6 videos left out" in capsys.readouterr().out
+    assert "6 of 7 videos left out" in capsys.readouterr().out
     with pytest.raises(UserError, match="none of 1 video is unseen"):
         evaluate.choose_split(faces[:1], tmp_path / "model.keras", "unseen")
 
@@ -211,6 +219,30 @@ def test_the_shipped_model_has_seen_none_of_the_videos_of_a_user(tmp_path, monke
     faces = [face("a.mp4"), face("b.mp4", 1)]
     assert evaluate.choose_split(faces, tmp_path / "model.keras", "unseen") == faces
     assert "the card of the model says what it was trained on" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_names_of_another_folder_are_other_videos_and_one_content_has_one_label(
+    sample_faces, tmp_path
+):
+    settings = {"faces": read_settings(sample_faces)}
+
+    def others(metadata):
+        for entry in metadata.values():
+            entry["content"] += " of another video"
+
+    def swapped(metadata):
+        for entry in metadata.values():
+            entry["label"] = {"REAL": "FAKE", "FAKE": "REAL"}[entry["label"]]
+
+    strangers = changed_copy(sample_faces, tmp_path / "others", others)
+    tracks = evaluate.list_tracks([sample_faces, strangers], settings)
+    first, second = ({t.source_group for t in tracks if t.folder.startswith(str(folder))}
+                     for folder in (sample_faces, strangers))  # fmt: skip
+    assert first and second and first.isdisjoint(second)
+    opposite = changed_copy(sample_faces, tmp_path / "opposite", swapped)
+    with pytest.raises(UserError, match="are the same video, labelled real and fake"):
+        evaluate.list_tracks([sample_faces, opposite], settings)
 
 
 @pytest.mark.slow

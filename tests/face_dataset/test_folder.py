@@ -207,16 +207,26 @@ def test_runs_that_begin_at_the_same_moment_do_not_take_each_other_for_strangers
 
 
 def test_a_run_leaves_the_work_of_another_alone(tmp_path):
-    (tmp_path / ".work-dead").mkdir()
-    with work_folder(tmp_path) as others_work:
-        with work_folder(tmp_path) as work:
+    with work_folder(tmp_path, []) as others_work:
+        with work_folder(tmp_path, []) as work:
             assert work != others_work
+            (tmp_path / ".work-dead").mkdir()
             assert remove_dead_folders(tmp_path, f"{WORK_PREFIX}*")
             assert not (tmp_path / ".work-dead").exists()
             assert work.is_dir()
         assert not work.exists()
         assert others_work.is_dir()
         assert not remove_dead_folders(tmp_path, f"{WORK_PREFIX}*")
+
+
+def test_a_run_over_other_videos_waits_for_its_turn(one_head, tmp_path):
+    """The run that ended last took the videos of the other out of metadata.json."""
+    out = tmp_path / "faces"
+    out.mkdir()
+    with work_folder(out, []), pytest.raises(UserError, match="another run is writing"):
+        processing.processing(one_head, out)
+    assert not (out / "metadata.json").exists()
+    assert processing.processing(one_head, out)[0]["status"] == "ok"
 
 
 @pytest.mark.parametrize(

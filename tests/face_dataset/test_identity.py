@@ -229,3 +229,28 @@ def test_a_choice_and_shards_of_renamed_videos_take_each_once(videos, run):
     assert [run(videos, shard=(part, 2)) for part in (1, 2)] == [[], []]
     assert [run(videos, num_vids=1, seed=seed) for seed in (0, 1)] == [[], []]
     assert run.labels.keys() == {name.replace("real", "original") for name in LABELS}
+
+
+def test_a_video_that_moved_and_is_still_listed_at_its_old_place_is_one_video(videos, run):
+    """One content was in the metadata twice, as real and as fake."""
+    paths = [f"{path.parent.name}/{path.name}" for path in sorted(videos.rglob("*.mp4"))]
+    (videos / "videos.csv").write_text("path\n" + "\n".join(paths) + "\n")
+    run(videos)
+    (videos / "real/a.mp4").rename(videos / "real/z.mp4")
+    (videos / "real/b.mp4").rename(videos / "fake/b.mp4")
+    assert sorted(run(videos)) == ["real__a.mp4", "real__b.mp4"]  # which are missing
+    assert run.labels == {"fake__b.mp4": F, "fake__c.mp4": F, "fake__d.mp4": F, "real__z.mp4": R}
+
+
+def test_a_missing_video_does_not_get_the_faces_of_another_of_its_name(
+    videos, run, tmp_path, contents
+):
+    run(videos)
+    other = tmp_path / "other"
+    for path, content in (("real/e.mp4", contents[4]), ("fake/f.mp4", contents[4] + b"more")):
+        (other / path).parent.mkdir(parents=True)
+        (other / path).write_bytes(content)
+    (other / "videos.csv").write_text("path,people\nreal/a.mp4,Ann\n")  # not downloaded
+    run(other)
+    assert run.labels == {"real__e.mp4": R, "fake__f.mp4": F}
+    assert run.rows["real__a.mp4"]["status"] == "missing"

@@ -247,7 +247,7 @@ def test_only_what_is_known_is_claimed():
     for tracks, claim, unknown in (
         (celeb_df()[12:], "no original and no person", ""),
         (dfdc_part(5, 2), "no original", "15 of 15 videos"),
-        (one_named, "no original and no known person", "1 of 3 videos"),
+        (one_named, "no original and no known person", "2 of 3 videos"),  # whose face has b?
         (nothing, "no known original", "2 of 2 videos"),
     ):
         claimed, warning = what_is_known(tracks)

@@ -35,7 +35,7 @@ def test_crop_is_not_distorted():
 
 
 def test_opencv_without_cascades_is_one_sentence_with_the_remedy(monkeypatch, tmp_path):
-    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"install .*python>=4\.8"):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"install .*python>=4\.11"):
         patch.delattr(cv2, "CascadeClassifier")  # OpenCV 5
         Detector()
     monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))

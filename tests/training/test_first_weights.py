@@ -170,7 +170,7 @@ def test_without_epochs_on_frames_a_clip_network_begins_with_all_weights(
     (other / "settings.json").write_text(json.dumps(saved))
     settings = replace(SETTINGS, frame_epochs=0, initial=str(other), learning_rate=1e-12)
     training(sample_faces, tmp_path / "run", settings=settings)
-    assert "was trained on other faces: --margin 0.9" in capsys.readouterr().out
+    assert "were trained on faces of --margin 0.9" in capsys.readouterr().out
     assert not (tmp_path / "run" / "frames").exists()
     for layer in ("frames", "lstm", "p_fake"):
         first, after = weights_of(shipped, layer), weights_of(tmp_path / "run", layer)

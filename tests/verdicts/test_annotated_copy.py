@@ -58,8 +58,8 @@ def test_the_caption_says_what_the_verdict_rests_on(clips):
     found = verdict(window(0, 0.1, frames=1), rule=rule, **facts)
     assert caption_of(found) == [
         "5.0 of 120.0 seconds, 1 frame; FAKE from 0.6",
-        "only 5.0 of 120.0 seconds; from 1 frame only",
-        "model run, trained on 2 videos of synthetic people",
+        "only 5.0 of 120.0 seconds judged; only 1 frame judged",
+        "run, trained on 2 videos of synthetic people",
         SYNTHETIC_WARNING,
     ]
     canvas = Canvas(found, clips, (480, 320))

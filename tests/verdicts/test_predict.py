@@ -287,7 +287,7 @@ def test_pictures_and_folders_of_frames_are_judged_and_drawn(run, head_frames, t
     assert predicted(run, tmp_path / "photo.png", tmp_path / "clip", *words) == 0
     photo, clip = logged(tmp_path / "a.jsonl")
     assert (photo["frames"], photo["read_sec"], photo["score"] is not None) == (1, 0, True)
-    assert "from 1 frame only" in photo["note"]
+    assert "only 1 frame judged" in photo["note"]
     assert (clip["frames"], clip["read_sec"], clip["note"]) == (25, 1.0, "")
     names = ["clip_annotated.mp4", "photo.png_annotated.png"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
@@ -324,6 +324,7 @@ def test_a_model_of_faces_taken_as_they_are_takes_them_so(run, late_face, tmp_pa
     ("words", "sentence"),
     [
         (["--explain"], "--explain draws for --annotate or --html"),
+        (["--csv-format", "dfdc"], "--csv-format is the form of a --csv file"),
         (["--workers", "-1"], "--workers is -1"),
         (["--timeout-sec", "0"], "--timeout-sec is 0"),
         (["--max-false-positive-rate", "10"], "--max-false-positive-rate is 10"),
@@ -343,6 +344,7 @@ def test_results_take_the_place_of_nothing_else(run, sample_videos, tmp_path, ca
         (("--csv", video), "is what this command reads"),
         (("--json", tmp_path), "is a folder"),
         (("--csv", table), "was not written by this command"),
+        (("--json", tmp_path / "x", "--html", tmp_path / "x"), "--json and --html are the same"),
     ):
         assert predicted(run, video, *words) == 2
         assert sentence in capsys.readouterr().err

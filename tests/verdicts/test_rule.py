@@ -71,7 +71,7 @@ def test_a_verdict_is_decided_again_with_other_limits():
     first = verdict(window(0, 0.55), video_sec=120.0)
     again = decide(first, Rule(OperatingPoint(0.5, 0.4), 5.0))
     assert (first.verdict, again.verdict, again.fake_from) == ("REAL", "FAKE", 0.5)
-    assert (again.score, again.note) == (first.score, "only 5.0 of 120.0 seconds")
+    assert (again.score, again.note) == (first.score, "only 5.0 of 120.0 seconds judged")
     assert decide(again, RULE) == first
 
 
@@ -79,7 +79,7 @@ def test_a_verdict_is_decided_again_with_other_limits():
 
 
 @pytest.mark.parametrize(
-    ("frames", "note"), [(1, "from 1 frame only"), (4, "from 4 frames only"), (5, "")]
+    ("frames", "note"), [(1, "only 1 frame judged"), (4, "only 4 frames judged"), (5, "")]
 )
 def test_a_verdict_from_a_handful_of_frames_says_so(frames, note):
     """A photograph, or a broken clock: 3 frames at the start and the rest ten seconds later."""
@@ -88,7 +88,7 @@ def test_a_verdict_from_a_handful_of_frames_says_so(frames, note):
 
 def test_a_verdict_about_5_of_120_seconds_says_so():
     assert verdict(window(0, 0.1), video_sec=120.0).warnings == {
-        "part-of-video": "only 5.0 of 120.0 seconds"
+        "part-of-video": "only 5.0 of 120.0 seconds judged"
     }
     assert verdict(window(0, 0.1), video_sec=5.04).note == ""
     assert verdict(window(0, 0.1)).note == ""  # nothing says how long it is
@@ -99,7 +99,7 @@ def test_letters_in_a_caption_taken_for_a_face_in_37_percent_of_the_frames_are_m
     found = window(0, 0.866, frames=100)
     (face,) = found.faces
     found = dataclasses.replace(found, faces=(dataclasses.replace(face, detected=37),))
-    assert verdict(found).note == "face in 37% of its frames, perhaps none at all"
+    assert verdict(found).note == "detected in only 37% of the frames, perhaps no face"
 
 
 def test_a_still_picture_or_a_slideshow_is_marked():

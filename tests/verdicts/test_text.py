@@ -24,7 +24,7 @@ def rows_of(text):
 
 def test_a_line_has_verdict_score_faces_seconds_and_note():
     line = line_of(verdict(window(0, 0.148), video_sec=120.0))
-    assert line == "REAL        0.148    90%      5.0  a.mp4 (only 5.0 of 120.0 seconds)"
+    assert line == "REAL        0.148    90%      5.0  a.mp4 (only 5.0 of 120.0 seconds judged)"
     assert line_of(verdict(problem="empty")).split() == ["UNREADABLE", *"---", "a.mp4", "(empty)"]
 
 
@@ -60,13 +60,13 @@ def test_next_to_a_verdict_stands_how_often_that_one_is_wrong():
         "Of 100 real videos, about 10 (4 to 20 with 95 % confidence) score this high; measured on "
         "62 that the model was not trained on."
     )
-    assert "only 8 were there to measure it" in meaning_of("REAL", POINT)
+    assert "measured on only 8 videos" in meaning_of("REAL", POINT)
     assert "100" not in meaning_of("UNCERTAIN", POINT)
     assert "not known" in meaning_of("FAKE", OperatingPoint(0.6, 0.4))
 
 
 def test_methods_that_the_model_does_not_find_are_named():
     settings = {"auc_by_method": {"face swap": 0.9, "lip sync": 0.38, "talking head": 0.31}}
-    assert "talking head (0.31), lip sync (0.38)." in weakness_of(settings)
+    assert "talking head (0.31), lip sync (0.38);" in weakness_of(settings)
     assert "swap" not in weakness_of(settings)
     assert "much less often" in weakness_of({})

@@ -63,6 +63,7 @@ JSON = '{"a.mp4": "REAL", "b.mp4": "FAKE"}'
         ('{"file_name": "a.mp4", "label": 0}\n\n{"file_name": "b.mp4", "label": 1}\n',
          "metadata.jsonl"),
         ('{"a": {"label": "REAL", "original": NaN}, "b": {"label": "FAKE"}}', "labels.json"),
+        ('{"a": "original", "b": "Face2Face"}', "labels.json"),
     ],
 )  # fmt: skip
 def test_any_encoding_and_separator_and_every_usual_name_of_a_column(two, index, name):
@@ -126,6 +127,12 @@ def test_one_table_of_splits(two):
             assert [video.entry["split"] for video in listing.videos] == [split, "train"], word
 
 
+def test_people_in_one_cell_are_several(two):
+    listing = listing_of(two, 'path,label,people\na.mp4,0,"Ann, Bob"\nb.mp4,1,Cy;Di\n')
+    people = [video.entry["people"] for video in listing.videos]
+    assert people == [["Ann", "Bob"], ["Cy", "Di"]]
+
+
 def test_people_of_numbers_are_the_same_in_every_column(two):
     """pandas makes floats of a column of numbers in which one is missing."""
     index = "path,label,target_id,swapped_id\na.mp4,real,12,\nb.mp4,fake,13,12.0\n"
@@ -145,6 +152,9 @@ def test_people_of_numbers_are_the_same_in_every_column(two):
         ("a.mp4,real\nb.mp4,fake\n", "videos.csv", "has no column path; the first line must name"),
         ("", "videos.csv", "has no column path"),
         ("path,label\n" + "x" * 200_000, "videos.csv", "is not a table: field larger"),
+        ('path,people,label\na.mp4,"Ann,real\nb.mp4,Bob,fake\n', "videos.csv", "is not a table"),
+        ("path,label,people\na.mp4,real,Ann,Bob\n", "videos.csv", "more values than columns"),
+        ('{"a.mp4": {"label": ' + "9" * 5000 + "}}", "metadata.json", "is not valid JSON"),
     ],
 )
 def test_an_index_that_cannot_be_read_is_one_sentence(two, index, name, sentence):
@@ -237,6 +247,24 @@ def test_a_path_of_words_that_say_nothing_still_means_one_video(tmp_path):
     assert splits == {
         "fake__b.mp4": "train", "real__men__a.mp4": "train", "real__women__a.mp4": "test",
     }  # fmt: skip
+
+
+def test_a_row_of_women_is_not_about_a_man_of_the_same_number(tmp_path):
+    """The men's 001.mp4 became a fake, because the women's was not downloaded."""
+    make_files(tmp_path / "one", "men/001.mp4", "men/002.mp4")
+    listing = listing_of(tmp_path / "one", "path,label\nwomen/001.mp4,fake\nmen/002.mp4,real\n")
+    assert labels_of(listing) == {"men__002.mp4": R, "women/001.mp4": None}
+    make_files(tmp_path / "both", "men/001.mp4", "women/001.mp4")
+    listing = listing_of(tmp_path / "both", "path,label\nMen\\001.mp4,0\nWomen\\001.mp4,1\n")
+    assert labels_of(listing) == {"men__001.mp4": R, "women__001.mp4": F}
+
+
+@pytest.mark.parametrize("name", ["videos.csv", "fake/videos.csv"])
+def test_the_original_of_a_fake_may_have_its_name_and_is_never_itself(tmp_path, name):
+    make_files(tmp_path, "real/a.mp4", "fake/a.mp4", "more/fake/a.mp4")
+    listing = listing_of(tmp_path, "path,original\nfake/a.mp4,a.mp4\n", name)
+    entries = {video.name: video.entry for video in listing.videos}
+    assert entries["fake__a.mp4"]["original"] == "real__a.mp4"
 
 
 def test_an_index_of_frames_is_about_the_folders_that_they_are_in(tmp_path):

@@ -8,6 +8,7 @@ from conftest import list_videos, make_files, write_metadata
 from odd_videos import listing
 
 import processing
+from deepfake_detector.videos.metadata import find_source_groups
 
 # People and originals
 
@@ -140,3 +141,19 @@ def test_names_with_a_path_in_them_touch_nothing_outside(tmp_path, mp4):
     assert {name for name in after if not name.startswith("deep/er")} == before.keys()
     assert (precious / "000.jpeg").read_bytes() == b"precious"
     assert [path.name for path in out.iterdir() if path.is_dir()] == ["good.mp4"]
+
+
+def test_one_real_video_at_two_qualities_is_one_source_group(tmp_path):
+    make_files(tmp_path, "real/c23/a.mp4", "real/c40/a.mp4", "real/c23/b.mp4", "fake/c40/a_x.mp4")
+    entries = {video.name: video.entry for video in list_videos([tmp_path])}
+    groups = find_source_groups(entries)
+    assert groups["real__c23__a.mp4"] == groups["real__c40__a.mp4"] == groups["fake__c40__a_x.mp4"]
+    assert groups["real__c23__b.mp4"] != groups["real__c23__a.mp4"]
+
+
+def test_numbers_of_sequences_are_no_names(tmp_path):
+    """WildDeepfake: fake 0 was taken for a fake of real 0."""
+    names = [f"{kind}/{number}/{frame}.png" for kind in ("real", "fake") for number in (0, 1)
+             for frame in (1, 2)]  # fmt: skip
+    make_files(tmp_path, *names)
+    assert {video.entry["original"] for video in list_videos([tmp_path])} == {None}
