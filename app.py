@@ -111,10 +111,9 @@ def check_address(host: str, port: int | None) -> None:
         family, _, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
         socket.create_server((address[0], port or 0), family=family).close()
     except OSError as error:
-        where = f"--host {host}" if port is None else f"--host {host}, --port {port}"
-        raise UserError(
-            f"cannot listen at {where}: {reason_of(error)}; give another address"
-        ) from error
+        place = f"--host {host}" if port is None else f"--host {host}, --port {port}"
+        why = reason_of(error)
+        raise UserError(f"cannot listen at {place}: {why}; give another address") from error
 
 
 def serve(task: Task, folder: Path, args: argparse.Namespace) -> None:

@@ -124,8 +124,9 @@ def is_animated(path: Path) -> bool:
 def _start_of_data(jpeg: bytes) -> int:
     """Return where the data of a JPEG begin, behind its headers, which may hold a small JPEG."""
     place = 2
-    while jpeg[place : place + 1] == b"\xff" and jpeg[place + 1 : place + 2] != b"\xda":
-        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+    while (marker := jpeg[place : place + 2]).startswith(b"\xff") and marker != b"\xff\xda":
+        length = int.from_bytes(jpeg[place + 2 : place + 4], "big")
+        place += 1 if marker == b"\xff\xff" else 2 + length  # any number of FF may come first
     return place
 
 
@@ -143,7 +144,7 @@ def read_picture(path: Path) -> np.ndarray:
         raise UnreadableError(NOT_A_PICTURE)
     # A JPEG has an end after the start of its data, a PNG an end chunk.
     is_jpeg, is_png = content.startswith(b"\xff\xd8"), content.startswith(b"\x89PNG")
-    lacks_end = is_jpeg and b"\xff\xd9" not in content[_start_of_data(content) :]
+    lacks_end = is_jpeg and content.find(b"\xff\xd9", _start_of_data(content)) < 0
     if lacks_end or (is_png and b"IEND" not in content):
         raise UnreadableError(CUT_OFF)
     return image_bgr

@@ -236,7 +236,8 @@ def with_present_names(
     """Return the rows by the names that their videos have today, and notes on what has changed.
 
     The folders of a video of the same content and another name are renamed. Rows of other content
-    than their video has today are left out. A video that has been deleted keeps its row.
+    than their video has today are left out. A video that has been deleted keeps its row, unless its
+    content is elsewhere now.
     """
     names = {video.name for video in videos}
     present = {video.name for video in videos if stamp_of(video.path) is not None}
@@ -246,7 +247,6 @@ def with_present_names(
     for video in videos:
         if video.name not in present:
             continue
-        place = new_row(video)
         row = rows.pop(video.name, None)
         if row is None or row["content"] != video.content:
             old = None if video.problem else free.pop(video.content, None)
@@ -255,11 +255,13 @@ def with_present_names(
             rename_faces(save_path, old, video.name)
             row = rows.pop(old)
             renamed.append(f"{video.name}, before {old}")
-        rows[video.name] = row | {name: place[name] for name in PLACE}
-    for video in videos:  # what was made of a deleted one stays, but nothing of another one
         place = new_row(video)
-        if any(rows.get(video.name, place)[name] != place[name] for name in PLACE[:3]):
-            del rows[video.name]
+        rows[video.name] = row | {name: place[name] for name in PLACE}
+    for place in (new_row(video) for video in videos if video.name not in present):
+        # A video that was never there does not get the faces of another of its name.
+        row = rows.get(place["filename"], place)
+        if (row["location"], row["file"]) != (place["location"], place["file"]):
+            del rows[place["filename"]]
     gone = sorted(rows.keys() - names)
     return rows, [
         *notes_on(renamed, "known under another name"),

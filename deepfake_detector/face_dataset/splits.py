@@ -213,9 +213,9 @@ def what_is_known(tracks: Sequence[FaceTrack], two_sides: str = "in two splits")
     """Return what a split of these videos rules out, and a warning about what it cannot.
 
     The first is a clause, "no original and no person is in two of them" where everything is known.
-    The second is a sentence, or empty. Who is in a video is known where people are named, or a
-    group, in it or in a video of its source group. An original is known where a fake shares its
-    source group, or people, with another video.
+    The second is a sentence, or empty. Who is in a fake is known if people, or a group, are
+    named in it, and in a real video also if they are in one of its source group. An original is
+    known if a fake shares its source group with another video, or people are named in it.
     """
     groups = Counter(group for group, _ in {(t.source_group, t.video_key) for t in tracks})
     with_people = {track.source_group for track in tracks if track.people}

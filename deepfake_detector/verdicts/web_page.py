@@ -153,8 +153,8 @@ class Page:
             self.rates = [
                 gr.Slider(1, 50, 100 * rate, step=1, label=label)
                 for label, rate in (
-                    ("Real videos called FAKE, at most, of 100", usual.max_false_positive_rate),
-                    ("Fakes not found, at most, of 100", usual.max_false_negative_rate),
+                    ("Real videos called FAKE (of 100, at most)", usual.max_false_positive_rate),
+                    ("Fakes not found (of 100, at most)", usual.max_false_negative_rate),
                 )
             ]
         self.status = gr.HTML(_status("Ready."), elem_id="status", js_on_load=IS_STATUS)

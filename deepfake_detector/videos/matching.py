@@ -125,6 +125,7 @@ class Lookup:
         *above, last = parts
         suffix = Path(last).suffix if Path(last).suffix.lower() in VIDEO_SUFFIXES else ""
         stem, wanted = _folded(last.removesuffix(suffix)), _saying(above)
+        folded = _folded("/".join(parts))
         found = [
             video
             for video in self._by_stem.get(stem, ())
@@ -140,7 +141,7 @@ class Lookup:
                 video.location == location and video.parts[: len(node.parts)] == node.parts
             ),
             lambda video: video.location == location,
-            lambda video: _folded("/".join(video.parts[-len(parts) :])) == _folded("/".join(parts)),
+            lambda video: _folded("/".join(video.parts[-len(parts) :])) == folded,
             lambda video: video.parts[-len(parts) :] == parts,
             lambda video: video.parts[-1] == last,
         ):

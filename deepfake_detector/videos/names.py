@@ -107,9 +107,7 @@ def _match(video: Found) -> tuple[Pattern, dict[str, str]] | None:
 def _by_stem(video: Found, real: dict[tuple[object, str], list[Found]]) -> Found | None:
     """Return the real video of the same file name without suffix, or of the part before the last
     underscore, or the one before that; of the same official split, and not of other people."""
-    stem = video.stem
-    if _is_number_in_a_list(video):
-        return None
+    stem = "" if _is_number_in_a_list(video) else video.stem
     while stem:
         candidates = [
             other

@@ -45,9 +45,7 @@ def find_videos(
         videos = _videos_below(place, left_out, pictures) if is_folder(place) else [place]
         if not videos:
             empty.append(place)
-        twice = [
-            path for path in videos if found.setdefault(os.path.realpath(path), path) is not path
-        ]
+        twice = [p for p in videos if found.setdefault(os.path.realpath(p), p) is not p]
         if twice:
             are = "is" if len(twice) == 1 else "are"
             what = str(twice[0]) if len(videos) == 1 else f"{place}: {counted(len(twice), 'video')}"
