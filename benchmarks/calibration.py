@@ -1,25 +1,21 @@
 """Whether calibration helps, also with few videos: log loss and ECE of scores it was not fitted on.
 
     python -m benchmarks.calibration
-    python -m benchmarks.calibration --predictions report/predictions.csv
 
 Simulated logits are of two normal distributions that are right, with an AUC of 0.82, and are then
 made wrong in a known way. `before` are these scores, and `after` are those of
 scoring/calibration.py; `change` is that of the log loss, with its standard error. `FPR` and `FNR`
-are the error rates at the operating point, whose limits are 0.1 and 0.2. Real scores are split into
-halves at random again and again: one half to fit, the other to measure.
+are the error rates at the operating point, whose limits are 0.1 and 0.2.
 """
 
 import argparse
-import csv
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from deepfake_detector.console import UserError, command
+from deepfake_detector.console import command
 from deepfake_detector.scoring import calibration, metrics
 
 DISTANCE = 1.3  # d of the simulated logits
@@ -30,7 +26,6 @@ CASES = {  # slope and offset of the logits
     "shifted": (1, 1.5),
 }
 SIZES = (10, 20, 40, 100, 400)  # videos of each class
-MIN_REAL_SCORES = 10  # of each class
 FRESH = 1000  # videos of each class to measure on
 COLUMNS = "{:<22}{:>8} | {:>6} {:>6} {:>15} | {:>6} {:>6} | {:>6} {:>6}"
 HEAD = f"{'':30} | {'log loss':<29} | {'ECE':<13} | {'operating point':<13}\n" + COLUMNS.format(
@@ -45,14 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--draws", type=int, default=200, help="repetitions (%(default)s)")
-    parser.add_argument("--predictions", type=Path, metavar="FILE", help="of evaluate.py")
     args = parser.parse_args(argv)
     print(HEAD)
-    if args.predictions:
-        labels, scores = read_predictions(args.predictions)
-        size, pairs = int(np.bincount(labels).min()) // 2, halves(labels, scores, args.draws)
-        print_row(args.predictions.parent.name, size, pairs)
-        return 0
     for name, case in CASES.items():
         for size in SIZES:
             print_row(name, size, simulated(size, case, args.draws))
@@ -69,27 +58,6 @@ def simulated(size: int, case: tuple[float, float], draws: int) -> Iterator[tupl
             right = rng.normal((labels - 0.5) * DISTANCE**2, DISTANCE)
             both.append((labels, 1 / (1 + np.exp(-case[0] * right - case[1]))))
         yield both[0], both[1]
-
-
-def halves(labels: np.ndarray, scores: np.ndarray, draws: int) -> Iterator[tuple[Sample, Sample]]:
-    """Yield both halves of the videos, split at random within each class."""
-    rng = np.random.default_rng(0)
-    for _ in range(draws):
-        order = np.lexsort([rng.random(len(labels)), labels])  # class by class
-        yield (labels[order[::2]], scores[order[::2]]), (labels[order[1::2]], scores[order[1::2]])
-
-
-def read_predictions(path: Path) -> Sample:
-    """Return labels and scores of a predictions.csv; raises UserError for another file."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [(int(row["label"]), float(row["score"])) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a predictions.csv of evaluate.py: {error!r}") from error
-    labels = np.array([label for label, _ in rows], int)
-    if min(np.bincount(labels, minlength=2)) < MIN_REAL_SCORES:
-        raise UserError(f"{path} has fewer than {MIN_REAL_SCORES} videos of a class; evaluate more")
-    return labels, np.array([score for _, score in rows])
 
 
 def print_row(name: str, size: int, pairs: Iterator[tuple[Sample, Sample]]) -> None:

@@ -138,21 +138,13 @@ def locked_folder(place: Path, prefix: str) -> Iterator[Path]:
 def temporary_folder(name: str) -> Iterator[Path]:
     """Yield a new folder for temporary files, which is removed at the end.
 
-    The folders of that name that killed processes left behind are removed first. Raises UserError
-    if there is no room for one.
+    The folders of that name that killed processes left behind are removed first. Raises OSError if
+    there is no room for one.
     """
-    with contextlib.ExitStack() as until_the_end:
-        try:
-            place, prefix = Path(tempfile.gettempdir()), f"deepfake-{name}-"
-            remove_dead_folders(place, f"{prefix}*")
-            folder = until_the_end.enter_context(locked_folder(place, prefix))
-        except OSError as error:
-            raise UserError(
-                f"cannot make a folder for temporary files: {reason_of(error)}; make room, or name "
-                "another place with TMPDIR"
-            ) from error
+    place, prefix = Path(tempfile.gettempdir()), f"deepfake-{name}-"
+    remove_dead_folders(place, f"{prefix}*")
+    with locked_folder(place, prefix) as folder:
         startup.temporary_folders.add(folder)
-        until_the_end.callback(startup.temporary_folders.discard, folder)
         yield folder
 
 

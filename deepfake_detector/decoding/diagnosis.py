@@ -1,17 +1,16 @@
 """Why a file is no usable video, in one clause for a reader of the manifest.
 
-FFmpeg says most of it. This file adds what FFmpeg does not say: that there is no file, and what a
-file is that is no video.
+FFmpeg says most of it. This file adds what FFmpeg does not say: that there is no file, and what
+FFmpeg must not open.
 
     >>> explain(Path("a.mp4"), "moov atom not found")
     'its index (the moov atom) is missing: cut off before its end, or still being written'
 
-Little is read however large the file is: its start, and of zero bytes the middle and the end.
+Only the start of a file is read.
 """
 
 import codecs
 from pathlib import Path
-from typing import BinaryIO
 
 HEAD_BYTES = 1 << 16
 
@@ -19,26 +18,16 @@ PHOTOGRAPH_BRANDS = {b"heic", b"heix", b"mif1", b"avif"}
 UNKNOWN = "not a video FFmpeg can decode a frame of"
 SOUND = "sound only, no picture"
 
-# What files of other kinds start with.
+HTML = "an HTML page, not a video: perhaps what a failed download left"
+PLAYLIST = "a list of other files to play, not a video"
+# What texts of other kinds start with, in small letters.
 STARTS = {
-    b"ID3": SOUND,  # MP3 with tags
-    b"\xff\xfb": SOUND,  # MP3 without
-    b"\xff\xf3": SOUND,
-    b"\xff\xf2": SOUND,
-    b"\xff\xf1": SOUND,  # AAC
-    b"\xff\xf9": SOUND,
-    b"fLaC": SOUND,
-    b"#!AMR": SOUND,
-    b"\xff\xd8\xff": "a picture that is cut off or damaged",  # JPEG
-    b"\x89PNG\r\n": "a picture that is cut off or damaged",
-    b"PK\x03\x04": "a zip archive, not a video",
-    b"Rar!": "a rar archive, not a video",
-    b"7z\xbc\xaf": "a 7z archive, not a video",
-    b"\x1f\x8b": "a gzip archive, not a video",
-    b"%PDF-": "a PDF document, not a video",
+    b"<!doctype html": HTML,
+    b"<html": HTML,
+    b"ffconcat": PLAYLIST,  # FFmpeg would follow it, and return the frames of the files
+    b"#extm3u": PLAYLIST,
     b"version https://git-lfs": "a Git LFS pointer: the video itself was not fetched",
 }
-FIRST_ATOMS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 # What FFmpeg says about a file that begins like a video, in plain words.
 WORDS = {
     "moov atom not found": "its index (the moov atom) is missing: cut off before its end, or still "
@@ -67,8 +56,7 @@ def is_folder(path: Path) -> bool:
 def check_is_file(path: Path) -> None:
     """Raise UnreadableError unless there is a file that FFmpeg may open.
 
-    Raises MissingError, one of these, where there is none. A list of other files is refused: FFmpeg
-    would follow it and return their frames.
+    Raises MissingError, one of these, where there is none.
     """
     try:
         if path.is_symlink() and not path.exists():
@@ -77,17 +65,9 @@ def check_is_file(path: Path) -> None:
             # Reading a pipe would block.
             raise UnreadableError("not a file") if path.exists() else MissingError("no such file")
         with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        # FFmpeg would draw a text, follow a list, and show one part of a photograph.
-        if head[:16].lstrip().lower().startswith((b"ffconcat", b"#extm3u")):
-            raise UnreadableError("a list of other files to play, not a video")
-        if head[4:8] == b"ftyp" and head[8:12] in PHOTOGRAPH_BRANDS:
-            raise UnreadableError(
-                "a HEIC or AVIF photograph, which is stored in parts; convert it to JPEG, or have "
-                "the phone take compatible pictures"
-            )
-        if head and _is_text(head):
-            raise UnreadableError(_known(head) or "text, not a video")
+            problem = _problem_of(file.read(HEAD_BYTES))
+        if problem:
+            raise UnreadableError(problem)
     except PermissionError:
         raise UnreadableError("no permission to read it") from None
     except OSError as error:
@@ -101,36 +81,37 @@ def explain(path: Path, words: str) -> str:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-            if not head:
-                return "the file is empty"
-            if not any(head) and _is_zero_throughout(file, path.stat().st_size):
-                return "all zero bytes"
     except OSError as error:  # a broken disk, or it has gone meanwhile
         return f"it cannot be read ({error.strerror})"
-    if known := _known(head):
-        return known
-    # FFmpeg tries its reader of mp4 on noise as well, for its suffix.
-    is_mp4 = head[4:8] in FIRST_ATOMS
+    if not any(head):
+        return f"its first {len(head):,} bytes are zero" if head else "the file is empty"
+    # FFmpeg tries its reader of mp4 on noise as well, for its suffix; an mp4 begins with an atom.
+    is_mp4 = head[4:8].isalpha()
     for said, clause in WORDS.items():
         if said in words and (is_mp4 or "moov" not in said):
             return clause
     return f"{UNKNOWN} ({words})" if words else UNKNOWN
 
 
-def _known(head: bytes) -> str:
-    """Return what a file is that begins so; "" if it may be a video."""
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
-        return "an HTML page, not a video: perhaps what a failed download left"
-    return next((clause for start, clause in STARTS.items() if head.startswith(start)), "")
+def _problem_of(head: bytes) -> str:
+    """Return what a file is that begins so and that FFmpeg must not open; "" if it may be a video.
 
-
-def _is_zero_throughout(file: BinaryIO, size: int) -> bool:
-    """Return whether the middle and the end are zero, too; a file may be of any length."""
-    for position in (size // 2, max(0, size - HEAD_BYTES)):
-        file.seek(position)
-        if any(file.read(HEAD_BYTES)):
-            return False
-    return True
+    FFmpeg would draw a text, and show one part of a photograph.
+    """
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for start, clause in STARTS.items():
+        if text.startswith(start):
+            return clause
+    if head[4:8] == b"ftyp" and head[8:12] in PHOTOGRAPH_BRANDS:
+        return (
+            "a HEIC or AVIF photograph, which is stored in parts; convert it to JPEG, or have the "
+            "phone take compatible pictures"
+        )
+    # https://developers.google.com/speed/webp/docs/riff_container, https://www.w3.org/TR/png-3/
+    is_webp = head[8:16] == b"WEBPVP8X" and len(head) > 20 and head[20] & 2
+    if is_webp or (head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0]):
+        return "an animated WebP or PNG, of which only the first picture would be read; convert it"
+    return "text, not a video" if head and _is_text(head) else ""
 
 
 def _is_text(head: bytes) -> bool:

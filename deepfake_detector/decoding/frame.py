@@ -1,8 +1,7 @@
-"""One frame, and parts of it that outlive it; colour is converted where it is asked for.
+"""One frame; colour is converted where it is asked for.
 
     frame.grey                                 # (height, width) uint8: what Haar looks at
-    part = frame.part(100, 50, 400, 350)       # left, top, right, bottom in pixels
-    part.bgr(120, 60, 300, 240)                # (180, 180, 3) uint8
+    frame.pixels.bgr(120, 60, 300, 240)        # (180, 180, 3) uint8: left, top, right, bottom
 
 Video is stored as YUV. Its luma plane is a grey picture already, and to convert the surroundings of
 a face to colour costs a fraction of converting all of a frame. Other pixels are BGR from the start.
@@ -51,10 +50,6 @@ class BgrPixels:
         """Return a rectangle as a view, `(bottom - top, right - left, 3) uint8`."""
         return self._image_bgr[top:bottom, left:right]
 
-    def copy(self, left: int, top: int, right: int, bottom: int) -> "BgrPixels":
-        """Return a rectangle that does not keep the rest in memory."""
-        return BgrPixels(self.bgr(left, top, right, bottom).copy())
-
 
 class PlanarPixels:
     """Pixels in one of PLANAR_FORMATS, as FFmpeg decodes them."""
@@ -79,39 +74,31 @@ class PlanarPixels:
         The result is equal to that part of the whole frame converted, with the matrix and the range
         of colours that the video names.
         """
-        even = _even(left, top, right, bottom, self)
-        whole = even == (0, 0, self.width, self.height)
-        image_bgr = convert(self._planes if whole else self._copied(*even, SIDES_STEP))
-        return image_bgr[top - even[1] : bottom - even[1], left - even[0] : right - even[0]]
+        # Even sides and corners, as far as the frame has them: FFmpeg converts pictures of an odd
+        # height by another method, of slightly other results.
+        x, y = left - left % 2, top - top % 2
+        width = min(right + right % 2, self.width) - x
+        height = min(bottom + bottom % 2, self.height) - y
+        whole = (width, height) == (self.width, self.height)
+        image_bgr = convert(self._planes if whole else self._copied(x, y, width, height))
+        return image_bgr[top - y : bottom - y, left - x : right - x]
 
-    def copy(self, left: int, top: int, right: int, bottom: int) -> "PlanarPixels":
-        """Return a rectangle that does not keep the rest in memory; left and top are even."""
-        return PlanarPixels(self._copied(left, top, right, bottom))
-
-    def _copied(self, left: int, top: int, right: int, bottom: int, step: int = 1) -> av.VideoFrame:
-        """Return a copy of a rectangle whose sides are rounded up to multiples of `step`."""
-        width, height = (-(-side // step) * step for side in (right - left, bottom - top))
-        part = av.VideoFrame(width, height, self._planes.format.name)
+    def _copied(self, left: int, top: int, width: int, height: int) -> av.VideoFrame:
+        """Return a copy of a rectangle whose sides are rounded up to multiples of SIDES_STEP."""
+        sides = [-(-side // SIDES_STEP) * SIDES_STEP for side in (width, height)]
+        part = av.VideoFrame(sides[0], sides[1], self._planes.format.name)
         part.colorspace, part.color_range = self._planes.colorspace, self._planes.color_range
         chroma = PLANAR_FORMATS[part.format.name]
         for number, (columns, rows) in enumerate(((1, 1), chroma, chroma)):
             pixels = self._arrays[number][
-                top // rows : -(-bottom // rows), left // columns : -(-right // columns)
+                top // rows : -(-(top + height) // rows),
+                left // columns : -(-(left + width) // columns),
             ]
             _plane_array(part, number)[: pixels.shape[0], : pixels.shape[1]] = pixels
         return part
 
 
-def _even(left: int, top: int, right: int, bottom: int, of: "Pixels") -> tuple[int, int, int, int]:
-    """Return a rectangle with even sides and corners, as far as the picture has them.
-
-    FFmpeg converts pictures of an odd height by another method, of slightly other results.
-    """
-    right, bottom = min(right + right % 2, of.width), min(bottom + bottom % 2, of.height)
-    return left - left % 2, top - top % 2, right, bottom
-
-
-Pixels = BgrPixels | PlanarPixels  # of a frame or a part; a rectangle is left, top, right, bottom
+Pixels = BgrPixels | PlanarPixels
 
 
 def convert(planes: av.VideoFrame, width: int = 0, height: int = 0) -> np.ndarray:
@@ -141,30 +128,6 @@ def _plane_array(planes: av.VideoFrame, number: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A rectangle of a frame; all positions are those in the frame."""
-
-    left: int
-    top: int
-    pixels: Pixels
-
-    def holds(self, left: int, top: int, right: int, bottom: int) -> bool:
-        """Return whether a rectangle of the frame lies in this part."""
-        return (
-            self.left <= left
-            and self.top <= top
-            and right <= self.left + self.pixels.width
-            and bottom <= self.top + self.pixels.height
-        )
-
-    def bgr(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
-        """Return a rectangle of the frame that this part holds, `(height, width, 3) uint8`."""
-        return self.pixels.bgr(
-            left - self.left, top - self.top, right - self.left, bottom - self.top
-        )
-
-
-@dataclass(frozen=True)
 class Frame:
     """One frame as a player shows it, and its place in the video."""
 
@@ -186,11 +149,6 @@ class Frame:
     def image_bgr(self) -> np.ndarray:
         """`(height, width, 3) uint8`; may be a view, so copy it to draw."""
         return self.pixels.bgr(0, 0, self.pixels.width, self.pixels.height)
-
-    def part(self, left: int, top: int, right: int, bottom: int) -> Part:
-        """Return a rectangle that outlives the frame; it may be a pixel larger on every side."""
-        even = _even(left, top, right, bottom, self.pixels)
-        return Part(*even[:2], self.pixels.copy(*even))
 
 
 def frame_of_image(image_bgr: np.ndarray, index: int = 0, time_sec: float = 0.0) -> Frame:

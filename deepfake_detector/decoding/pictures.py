@@ -1,10 +1,9 @@
-"""Pictures as frames: one picture, a folder of numbered ones, or an animated WebP or PNG."""
+"""Pictures as frames: one picture, or a folder of numbered ones."""
 
 import functools
-import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -19,8 +18,6 @@ NOT_A_PICTURE = "not a picture OpenCV can read"
 CUT_OFF = "a picture that is cut off"
 PICTURES_FPS = 25.0  # of pictures, which have no clock
 LAST_NUMBER = re.compile(r"\d+(?=\D*\Z)")
-
-Read = Callable[[], np.ndarray]
 
 
 def is_picture(path: Path) -> bool:
@@ -48,15 +45,13 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 class Pictures:
-    """Pictures as the frames of a video.
+    """Picture files as the frames of a video; a single one has no length, which is nan."""
 
-    `shown` has for each the second from which it is shown, its name, and what reads it,
-    `(height, width, 3) uint8` BGR, or raises UnreadableError.
-    """
+    fps = PICTURES_FPS
 
-    def __init__(self, shown: Sequence[tuple[float, str, Read]], header_sec: float, fps: float):
-        self.header_sec, self.fps = header_sec, fps
-        self._shown = shown
+    def __init__(self, paths: Sequence[Path]):
+        self.header_sec = len(paths) / PICTURES_FPS if len(paths) > 1 else math.nan
+        self._paths = paths
         self._unreadable: list[str] = []
 
     def close(self) -> None:
@@ -66,59 +61,21 @@ class Pictures:
         """Return how many pictures could not be read."""
         if not self._unreadable:
             return ""
-        counts = f"{len(self._unreadable)} of {len(self._shown)} pictures"
+        counts = f"{len(self._unreadable)} of {len(self._paths)} pictures"
         return f"{counts} cannot be read, the first is {self._unreadable[0]}"
 
     def pictures(self) -> Iterator[Picture]:
         """Yield those that can be read; raises UnreadableError at the end where none could be."""
         problem = ""
-        for clock_sec, name, read in self._shown:
+        for number, path in enumerate(self._paths):
             try:
-                image_bgr = read()
-                yield Picture(clock_sec, functools.partial(BgrPixels, image_bgr))
+                image_bgr = read_picture(path)
+                yield Picture(number / PICTURES_FPS, functools.partial(BgrPixels, image_bgr))
             except UnreadableError as error:
-                self._unreadable.append(name)
+                self._unreadable.append(path.name)
                 problem = str(error)
-        if len(self._unreadable) == len(self._shown):
-            raise UnreadableError(self.damage(True) if len(self._shown) > 1 else problem)
-
-
-def open_pictures(paths: Sequence[Path]) -> Pictures:
-    """Return picture files as a video; a single one has no length, which is nan."""
-    shown = [
-        (number / PICTURES_FPS, path.name, functools.partial(read_picture, path))
-        for number, path in enumerate(paths)
-    ]
-    return Pictures(shown, len(paths) / PICTURES_FPS if len(paths) > 1 else math.nan, PICTURES_FPS)
-
-
-def open_animated(path: Path) -> Pictures:
-    """Return an animated WebP or PNG as a video, without its transparency; raises UnreadableError
-    if OpenCV cannot read it."""
-    found, animation = cv2.imreadanimation(str(path))
-    if not found:
-        raise UnreadableError(NOT_A_PICTURE)
-    # Browsers show a frame without a duration for a tenth of a second.
-    *starts_sec, end_sec = itertools.accumulate(
-        ((duration or 100) / 1000 for duration in animation.durations), initial=0.0
-    )
-    shown = [
-        (start_sec, path.name, functools.partial(np.copy, frame[:, :, :3]))
-        for start_sec, frame in zip(starts_sec, animation.frames, strict=True)
-    ]
-    return Pictures(shown, end_sec, len(shown) / end_sec)
-
-
-def is_animated(path: Path) -> bool:
-    """Return whether a picture is an animated WebP or PNG, by its header."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(1 << 16)
-    except OSError:
-        return False
-    # https://developers.google.com/speed/webp/docs/riff_container, https://www.w3.org/TR/png-3/
-    is_webp = head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
-    return is_webp or (head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0])
+        if len(self._unreadable) == len(self._paths):
+            raise UnreadableError(self.damage(True) if len(self._paths) > 1 else problem)
 
 
 def _start_of_data(jpeg: bytes) -> int:

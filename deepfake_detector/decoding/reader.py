@@ -15,14 +15,7 @@ from pathlib import Path
 from deepfake_detector.decoding import diagnosis
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
-from deepfake_detector.decoding.pictures import (
-    Pictures,
-    is_animated,
-    is_picture,
-    open_animated,
-    open_pictures,
-    picture_files,
-)
+from deepfake_detector.decoding.pictures import Pictures, is_picture, picture_files
 from deepfake_detector.decoding.video_file import VideoFile
 
 
@@ -95,8 +88,6 @@ def open_video(path: Path) -> Reader:
         files = picture_files(path)
         if not files:
             raise UnreadableError("a folder without numbered pictures")
-        return Reader(open_pictures(files))
+        return Reader(Pictures(files))
     diagnosis.check_is_file(path)
-    if is_picture(path):
-        return Reader(open_animated(path) if is_animated(path) else open_pictures([path]))
-    return Reader(VideoFile(path))
+    return Reader(Pictures([path]) if is_picture(path) else VideoFile(path))

@@ -4,6 +4,7 @@ Interlaced pictures are deinterlaced, turned ones turned upright, and those of p
 square are stretched. https://pyav.basswood-io.com/docs/stable/
 """
 
+import contextlib
 import functools
 import logging
 import math
@@ -69,6 +70,7 @@ class VideoFile:
         self._packets, self._damaged_packets = 0, 0
         self._reached = 0  # the number of the last frame that was there, from 1
         self._words = ""  # the first that FFmpeg said about damage
+        self._matrix: SideData | None = None  # by which players turn the pictures
         try:
             self._stream = self._choose_stream()
         except UnreadableError:
@@ -126,15 +128,14 @@ class VideoFile:
 
         Raises UnreadableError at the end where there was none.
         """
-        any_picture, deinterlacer = False, None
-        for decoded in self._decode():
+        any_picture = False
+        for decoded in deinterlaced(self._decode()):
+            if not any_picture:
+                # The first matrix holds for all, because a frame that was asked for it stays in
+                # memory until Python collects cycles.
+                self._matrix = decoded.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
             any_picture = True
-            if deinterlacer is None and decoded.interlaced_frame:
-                deinterlacer = Deinterlacer()
-            ready = deinterlacer.push(decoded) if deinterlacer else [decoded]
-            yield from map(self._picture, ready)
-        if deinterlacer is not None:
-            yield from map(self._picture, deinterlacer.finish())
+            yield self._picture(decoded)
         if not self._packets:
             raise UnreadableError("cut off before its first whole frame")
         if not any_picture:
@@ -204,14 +205,14 @@ class VideoFile:
         return Picture(clock_sec, functools.partial(self._pixels, decoded))
 
     def _pixels(self, decoded: av.VideoFrame) -> Pixels:
-        matrix = decoded.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
-        if decoded.format.name in PLANAR_FORMATS and matrix is None and self._squeeze == 1.0:
+        is_shown_as_stored = self._matrix is None and self._squeeze == 1.0
+        if decoded.format.name in PLANAR_FORMATS and is_shown_as_stored:
             return PlanarPixels(decoded)
         # No pixel is lost: the shorter side is stretched.
         width = round(decoded.width * max(1.0, self._squeeze))
         height = round(decoded.height * max(1.0, 1 / self._squeeze))
         image_bgr = convert(decoded, width, height)
-        return BgrPixels(image_bgr if matrix is None else displayed(image_bgr, matrix))
+        return BgrPixels(image_bgr if self._matrix is None else displayed(image_bgr, self._matrix))
 
 
 def displayed(image: np.ndarray, matrix: SideData) -> np.ndarray:
@@ -237,51 +238,43 @@ def error_words(error: Exception | None, said: Said, last: bool = False) -> str:
     return printable(" ".join(words.split()))
 
 
-class Deinterlacer:
-    """Makes whole pictures of interlaced ones, at the same times: FFmpeg's bwdif filter.
+def deinterlaced(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Yield whole pictures, at the same times: from the first interlaced one on by FFmpeg's bwdif
+    filter, which looks one picture ahead (https://ffmpeg.org/ffmpeg-filters.html#bwdif)."""
+    graph: av.filter.Graph | None = None
+    form: tuple = ()
+    for frame in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        new_form = (frame.width, frame.height, frame.format.name)
+        if graph is not None and new_form != form:
+            yield from _filtered(graph, None)
+        if graph is None or new_form != form:
+            graph, form = _bwdif(frame), new_form
+        yield from _filtered(graph, frame)
+    if graph is not None:
+        yield from _filtered(graph, None)
 
-    https://ffmpeg.org/ffmpeg-filters.html#bwdif
-    """
 
-    def __init__(self):
-        self._graph: av.filter.Graph | None = None
-        self._form: tuple = ()
+def _bwdif(frame: av.VideoFrame) -> av.filter.Graph:
+    """Return a filter for pictures of this form; those that are not interlaced pass as they are."""
+    graph = av.filter.Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base,
+    )
+    bwdif = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+    graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+    return graph
 
-    def push(self, decoded: av.VideoFrame) -> list[av.VideoFrame]:
-        """Return the pictures that are ready by now: the filter looks one picture ahead."""
-        form = (decoded.width, decoded.height, decoded.format.name)
-        ready = self.finish() if self._graph is not None and form != self._form else []
-        if self._graph is None:
-            self._graph, self._form = self._make_graph(form, decoded), form
-        self._graph.vpush(decoded)
-        return ready + self._pull()
 
-    def finish(self) -> list[av.VideoFrame]:
-        """Return the last pictures."""
-        if self._graph is None:
-            return []
-        self._graph.vpush(None)
-        last = self._pull()
-        self._graph = None
-        return last
-
-    def _make_graph(self, form: tuple, decoded: av.VideoFrame) -> av.filter.Graph:
-        width, height, name = form
-        graph = av.filter.Graph()
-        graph.threads = 1
-        source = graph.add_buffer(
-            width=width, height=height, format=name, time_base=decoded.time_base
-        )
-        # Pictures that are not marked as interlaced pass as they are.
-        filtered = graph.add("bwdif", "mode=send_frame:deint=interlaced")
-        graph.link_nodes(source, filtered, graph.add("buffersink")).configure()
-        return graph
-
-    def _pull(self) -> list[av.VideoFrame]:
-        pictures = []
-        while self._graph is not None:
-            try:
-                pictures.append(self._graph.vpull())
-            except (av.error.BlockingIOError, av.error.EOFError):
-                break
-        return pictures
+def _filtered(graph: av.filter.Graph, frame: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
+    """Yield what a filter has ready when it is given a frame, or with None all that is left."""
+    graph.vpush(frame)
+    with contextlib.suppress(av.error.BlockingIOError, av.error.EOFError):
+        while True:
+            yield graph.vpull()

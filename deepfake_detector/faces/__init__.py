@@ -9,5 +9,5 @@ first. What happens to a frame, in order:
     tracker.py      follows each face from frame to frame: tracklets (tracklets.py)
     main_face.py    joins tracklets into faces and chooses the main one
     smoothing.py    gives every frame a box: averaged where none was detected, then smoothed
-    crops.py        cuts squares out along the boxes; crop_buffer.py keeps them until then
+    crops.py        cuts squares out along the boxes
 """

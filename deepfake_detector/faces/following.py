@@ -9,7 +9,6 @@ face, the next is looked at, and so on: extraction takes the first window with a
 that one or all of them.
 """
 
-import collections
 import contextlib
 import functools
 import itertools
@@ -17,24 +16,19 @@ import math
 import shutil
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from deepfake_detector.decoding.diagnosis import UnreadableError
 from deepfake_detector.decoding.frame import Frame
 from deepfake_detector.decoding.reader import open_video
 from deepfake_detector.face_dataset.boxes import Crop, crop_names, write_boxes
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
-from deepfake_detector.faces.crop_buffer import CropBuffer
-from deepfake_detector.faces.crops import (
-    Square,
-    central_square,
-    crop_square,
-    resize_face,
-    write_crop,
-)
+from deepfake_detector.faces.crops import Square, central_square, crop_square, write_crop
 from deepfake_detector.faces.detector import Detector
 from deepfake_detector.faces.orientation import NUM_FRAMES, Orientation, find_orientation, turned
 from deepfake_detector.faces.tracker import FaceTracker
@@ -42,6 +36,9 @@ from deepfake_detector.faces.tracklets import FaceBoxes
 
 WINDOW_NAME = "window_{:05d}"  # of the folder of a window
 MISSED_SHARE = 0.02  # of the frames of a face; if it is detected in all others, it is upright
+# Of the frames of a window, enough for five seconds of 1080p. Beyond that the oldest are dropped,
+# and the video is read a second time: the result is the same.
+MAX_BYTES = 512 << 20
 
 
 class TooSlowError(Exception):
@@ -64,6 +61,27 @@ class TimeLimit:
             if time.perf_counter() > self._end:
                 raise TooSlowError
             yield frame
+
+
+class FrameBuffer:
+    """Keeps the last frames of a window: where a smoothed box lies depends on later frames."""
+
+    def __init__(self):
+        # Of each frame of the window:
+        self.sizes: list[tuple[int, int]] = []  # (height, width)
+        self.indices: list[int] = []  # in the video
+        self.times_sec: list[float] = []  # in the video
+        self.frames: deque[Frame] = deque()  # the last ones
+        self._bytes = 0
+
+    def add_frame(self, frame: Frame) -> None:
+        self.sizes.append(frame.size)
+        self.indices.append(frame.index)
+        self.times_sec.append(frame.time_sec)
+        self.frames.append(frame)
+        self._bytes += frame.pixels.nbytes
+        while self._bytes > MAX_BYTES:
+            self._bytes -= self.frames.popleft().pixels.nbytes
 
 
 @dataclass(frozen=True)
@@ -155,12 +173,12 @@ class FaceSearch:
         search_end_sec = math.inf if whole else self._settings.search_end_sec
         frames = self.reader.frames(search_end_sec, self._settings.fps)
         frames = self._limit.watch(turned(frames, self.orientation.quarters))
-        # Squares that were not kept are cut in a second reading, which follows behind.
+        # Frames that were not kept come in a second reading, which follows behind.
         with contextlib.closing(self._frames(search_end_sec)) as frames_again:
             of_windows = split(self._watch(frames), self._settings.capture_sec)
             for number, (start_sec, of_window) in enumerate(of_windows):
                 if 0 < number < done:
-                    collections.deque(of_window, maxlen=0)
+                    deque(of_window, maxlen=0)
                     continue
                 folder = self._folder / WINDOW_NAME.format(number)
                 is_late = number > 0 and not whole
@@ -204,17 +222,14 @@ class FaceSearch:
         Before a window that `is_late` no face was seen, so its main face begins with a detection.
         """
         folder.mkdir()
-        if self._settings.faces == AS_IS:
-            return take_as_is(start_sec, frames, self._settings, folder)
-        tracker, buffer = follow(frames, self._settings)
-        faces = tracker.faces() if buffer.indices else []
+        faces, buffer = follow(frames, self._settings)
         if is_late and faces:
             faces[0] = faces[0].from_first_detection()
         cut_again = self._limit.watch(frames_again)
-        crops = cut_faces(faces, tracker, buffer, self._settings, folder, cut_again)
+        crops = cut_faces(faces, buffer, self._settings, folder, cut_again)
         if not faces:
             shutil.rmtree(folder, ignore_errors=True)
-        return FaceWindow(start_sec, tracker.times_sec, buffer.frame_sizes[-1], crops)
+        return FaceWindow(start_sec, buffer.times_sec, buffer.sizes[-1], crops)
 
     def _frames(self, end_sec: float) -> Generator[Frame, None, None]:
         """Yield the frames again, upright; the video is opened when the first is asked for."""
@@ -238,37 +253,23 @@ def split(frames: Iterator[Frame], window_sec: float) -> Iterator[tuple[float, I
         yield start_sec, until(start_sec + window_sec)
 
 
-def take_as_is(
-    start_sec: float, frames: Iterator[Frame], settings: FaceSettings, folder: Path
-) -> FaceWindow:
-    """Return a window whose only face is the central square of each frame."""
-    side = settings.face_size
-    face_folder = folder / "face_0"
-    face_folder.mkdir()
-    kept = []  # small, as they are written
-    for frame in frames:
-        square = central_square(*frame.size)
-        kept.append((frame.index, frame.time_sec, square, resize_face(square.cut(frame), side)))
-        size = frame.size
-    crops = []
-    for name, (index, time_sec, square, face_bgr) in zip(crop_names(len(kept)), kept, strict=True):
-        crops.append(Crop(face_folder / name, index, time_sec, square.box_xywh, AS_IS))
-        write_crop(crops[-1].path, face_bgr, settings)
-    write_boxes(crops, face_folder)
-    return FaceWindow(start_sec, [crop.time_sec for crop in crops], size, [crops])
+def follow(frames: Iterator[Frame], settings: FaceSettings) -> tuple[list[FaceBoxes], FrameBuffer]:
+    """Return the faces in these frames, and the frames for their crops.
 
-
-def follow(frames: Iterator[Frame], settings: FaceSettings) -> tuple[FaceTracker, CropBuffer]:
-    """Find and follow the faces of these frames, and keep what crops may be cut from.
-
-    The one way from frames to faces, in extraction and in prediction.
+    The one way from frames to faces, in extraction and in prediction. Taken as-is, the only face is
+    the central square of each frame.
     """
+    buffer = FrameBuffer()
+    if settings.faces == AS_IS:
+        for frame in frames:
+            buffer.add_frame(frame)
+        boxes = np.array([central_square(*size).box_xywh for size in buffer.sizes])
+        return [FaceBoxes(0, boxes, np.zeros(len(boxes), bool))], buffer
     tracker = FaceTracker(_detector(threading.get_ident()), settings.faces)
-    buffer = CropBuffer(tracker, settings)
     for frame in frames:
         tracker.add_frame(frame)
         buffer.add_frame(frame)
-    return tracker, buffer
+    return tracker.faces(), buffer
 
 
 @functools.cache
@@ -279,42 +280,40 @@ def _detector(thread: int) -> Detector:
 
 def cut_faces(
     faces: Sequence[FaceBoxes],
-    tracker: FaceTracker,
-    buffer: CropBuffer,
+    buffer: FrameBuffer,
     settings: FaceSettings,
     folder: Path,
     frames_again: Iterator[Frame],
 ) -> list[list[Crop]]:
     """Cut each face out into a new folder in `folder` and return its crops.
 
-    Squares that the buffer does not hold are cut out of `frames_again`, which are read no further
+    Frames that the buffer does not hold are taken from `frames_again`, which are read no further
     than needed. Raises UnreadableError if a frame does not come again.
     """
+    as_is = settings.faces == AS_IS
+    margin_ratio = 0.0 if as_is else settings.margin_ratio
     found: list[list[Crop]] = []
-    missing: dict[int, list[tuple[Path, Square]]] = defaultdict(list)  # by index of the frame
+    squares: dict[int, list[tuple[Path, Square]]] = defaultdict(list)  # by index of the frame
     for number, face in enumerate(faces):
         face_folder = folder / f"face_{number}"
         face_folder.mkdir()
         crops = []
         for order, name in enumerate(crop_names(len(face.boxes))):
             position, box = face.first + order, face.boxes[order]
-            source = "detected" if face.detected[order] else "averaged"
+            source = AS_IS if as_is else "detected" if face.detected[order] else "averaged"
             path, index = face_folder / name, buffer.indices[position]
             # Plain numbers: a row of an array would keep the boxes of all frames in memory.
             box_xywh = tuple(map(float, box))
-            crops.append(Crop(path, index, tracker.times_sec[position], box_xywh, source))
-            square = crop_square(box, settings.margin_ratio, *buffer.frame_sizes[position])
-            pixels_bgr = buffer.cut(position, square)
-            if pixels_bgr is None:
-                missing[index].append((path, square))
-            else:
-                write_crop(path, pixels_bgr, settings)
+            crops.append(Crop(path, index, buffer.times_sec[position], box_xywh, source))
+            square = crop_square(box, margin_ratio, *buffer.sizes[position])
+            squares[index].append((path, square))
         write_boxes(crops, face_folder)
         found.append(crops)
-    while missing:
-        frame = next(frames_again, None)
+    frames = itertools.chain(buffer.frames, frames_again)
+    while squares:
+        frame = next(frames, None)
         if frame is None:
             raise UnreadableError("it changed, or decodes differently, when it is read again")
-        for path, square in missing.pop(frame.index, ()):
+        for path, square in squares.pop(frame.index, ()):
             write_crop(path, square.cut(frame), settings)
     return found

@@ -81,7 +81,7 @@ def _write_copy(verdict: Verdict, clips: Sequence[Sequence[FaceClips]], out: Pat
         if is_picture(path):
             out.write_bytes(cv2.imencode(".png", canvas.draw(first))[1].tobytes())
             return
-        with VideoWriter(out, reader.fps, canvas.size, sound_of=path) as writer:
+        with VideoWriter(out, reader.fps, canvas.size) as writer:
             for frame in itertools.chain([first], frames):
                 writer.write(canvas.draw(frame), frame.time_sec)
 

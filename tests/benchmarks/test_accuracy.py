@@ -206,29 +206,6 @@ def test_seeds_are_averaged_and_scores_that_are_no_probabilities_have_no_log_los
     assert pooled["log_loss"] is pooled["false_positive_rate"] is None
 
 
-def test_an_interval_needs_people_and_holds_the_auc():
-    few = {"real_a": 0.1, "fake_a": 0.9}
-    assert accuracy_metrics.of_detector(results_of(few))["pooled"]["interval"] is None
-    rng = np.random.default_rng(0)
-    many = {
-        f"{label}_{letter}": rng.normal(shift)
-        for label, shift in (("real", 0), ("fake", 1))
-        for letter in "abcdefghijklmnopqrst"
-    }
-    pooled = accuracy_metrics.of_detector(results_of(many))["pooled"]
-    low, high = pooled["interval"]
-    assert 0.5 < low < pooled["roc_auc"] < high <= 1
-    # A seed with the same scores adds no certainty.
-    twice = accuracy_metrics.of_detector(results_of(many, many, seeds=[0, 1]))["pooled"]
-    assert twice["interval"] == pooled["interval"]
-
-
-def test_the_blur_baseline_rises_with_blur(head_frames):
-    crops = head_frames[:3]
-    blurred = np.stack([cv2.GaussianBlur(crop, (0, 0), 2) for crop in crops])
-    assert detectors.blur_of(blurred) > detectors.blur_of(crops)
-
-
 def test_a_fold_is_trained_as_a_folder_of_faces_and_photographs_are_not_validated_on(
     sample_faces, tmp_path
 ):

@@ -1,7 +1,6 @@
 """Why a file is not a usable video: the clause fits, and comes whatever the bytes."""
 
 import os
-import struct
 from pathlib import Path
 
 import damaged_videos as damaged
@@ -43,18 +42,17 @@ def explain_bytes(tmp_path):
     ("content", "clause"),
     [
         (b"", "the file is empty"),
-        (bytes(70_000), "all zero bytes"),
-        (bytes(200_000) + b"\x01", GENERIC),
+        (bytes(70_000), "its first 65,536 bytes are zero"),
         ("eine Zeile\nвидео 😀\n".encode(), "text, not a video"),
         ("é".encode() * 40_000, "text, not a video"),  # the looked-at part ends within a letter
         ("text".encode("utf-16"), "text, not a video"),
         (b"\xef\xbb\xbf  <HTML>", "an HTML page, not a video"),
         (b"#EXTM3U\n#EXTINF:1,\na.mp4\n", "a list of other files to play, not a video"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
-        (b"PK\x03\x04\x14\0", "a zip archive"),
-        (b"%PDF-1.7\n", "a PDF document"),
-        (b"\xff\xd8\xff\xe0\0\x10JFIF", "a picture that is cut off"),
-        (b"ID3\x04\0\0", "sound only"),
+        (b"PK\x03\x04\x14\0", GENERIC),
+        # Only the first picture of these was looked at.
+        (b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\x02", "an animated WebP or PNG"),
+        (b"\x89PNG\r\n" + b"\0" * 99 + b"acTL" + b"\0" * 99 + b"IDAT", "an animated WebP or PNG"),
         (b"\0\0\0\x18ftypheic", "a HEIC or AVIF photograph"),
         (b"OggS\0\x02" + bytes(20) + b"\x80theora", GENERIC),
         (b"\x1a\x45\xdf\xa3\x01\0\0", GENERIC),  # Matroska
@@ -123,24 +121,13 @@ def test_a_file_that_cannot_be_opened_says_why(tmp_path, monkeypatch, error, cla
     assert explain(tmp_path / "a.mp4") == clause
 
 
-def test_a_file_of_40_gigabytes_is_explained_by_its_start_middle_and_end(tmp_path):
-    for start, clause in (
-        (struct.pack(">I4sQ", 1, b"mdat", 40 << 30), MOOV),
-        (b"\0\0\0\x08free" * 20_000, MOOV),
-        (b"", "all zero bytes"),
-    ):
-        with (tmp_path / "long.mp4").open("wb") as file:
-            file.write(start)
-            file.truncate(40 << 30)  # takes no room on the disk
-        assert explain(tmp_path / "long.mp4").startswith(clause)
-
-
 @pytest.mark.slow
 def test_whatever_the_bytes_there_is_one_clause(explain_bytes):
     """Seeded noise, alone and behind every start that is looked for."""
     rng = np.random.default_rng(0)
     starts = [b"", b"RIFF\0\0\0\0AVI ", b"OggS", b"\x1a\x45\xdf\xa3", *diagnosis.STARTS]
-    starts += [b"\0\0\0\x08" + kind for kind in sorted(diagnosis.FIRST_ATOMS)]
+    starts += [b"\0\0\0\x08" + kind for kind in (b"ftyp", b"moov", b"mdat", b"free", b"moof")]
+    starts += [b"ID3", b"\xff\xfb", b"fLaC", b"\xff\xd8\xff", b"\x89PNG\r\n", b"PK\x03\x04"]
     for content in [start + rng.bytes(int(rng.integers(300))) for start in starts * 5]:
         clause = explain_bytes(content)
         assert clause and clause.isprintable(), content[:40]

@@ -13,7 +13,7 @@ import sample_data
 from deepfake_detector.console import UserError
 from deepfake_detector.decoding.frame import frame_of_image
 from deepfake_detector.face_dataset.face_tracks import list_faces
-from deepfake_detector.faces import crop_buffer, following
+from deepfake_detector.faces import following
 from deepfake_detector.faces.following import split
 
 
@@ -68,7 +68,7 @@ def test_crops_kept_while_reading_are_those_of_a_second_reading(
     videos = write_real(tmp_path / "videos", frames)
     results = []
     for name, max_bytes in (("all", 192 << 20), ("some", 1 << 20)):
-        monkeypatch.setattr(crop_buffer, "MAX_BYTES", max_bytes)
+        monkeypatch.setattr(following, "MAX_BYTES", max_bytes)
         processing.processing(videos, tmp_path / name, faces=which)
         assert len(boxes_of(tmp_path / name / "a.mp4")) == 50
         results.append(tree(tmp_path / name))
