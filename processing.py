@@ -11,9 +11,8 @@ whose names say what is real and what is fake. They are only read. Output, under
 
     python processing.py --location dfdc_train_part_0 --save-path faces --num-vids 500
 
-Running it again continues where it stopped. Several runs of the same locations, also on many
-machines, may share a save path. A video that cannot be read stops nothing: the exit code is 0, and
-manifest.csv says why.
+Running it again continues where it stopped. A video that cannot be read stops nothing: the exit
+code is 0, and manifest.csv says why.
 
 How a video becomes faces, and where in deepfake_detector/ to read on:
 
@@ -54,17 +53,12 @@ from deepfake_detector.console import (
     settings_from,
 )
 from deepfake_detector.face_dataset.face_tracks import list_faces
-from deepfake_detector.face_dataset.folder import is_settled, prepare, work_folder, write_index
-from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row
+from deepfake_detector.face_dataset.folder import is_settled, only_run, prepare
+from deepfake_detector.face_dataset.manifest import MANIFEST_NAME, append_row, new_row, write_index
 from deepfake_detector.face_dataset.settings import AS_IS, FaceSettings
 from deepfake_detector.faces.extraction import process_video, reason_of_loss
 from deepfake_detector.parallel import Lost, Machines, run_tasks
-from deepfake_detector.videos.listing import (
-    LABEL_SOURCES,
-    parse_shard,
-    read_locations,
-    select_videos,
-)
+from deepfake_detector.videos.listing import read_locations, select_videos
 from deepfake_detector.videos.metadata import Video
 from deepfake_detector.videos.search import PICTURE_CHOICES
 
@@ -74,10 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Choose the videos, extract their faces, and report the result."""
     args = main_arguments().parse_args(argv)
     settings = settings_from(args, FaceSettings)
-    shard = parse_shard(args.shard) if args.shard else (1, 1)
-    listing = read_locations(args.location, args.pictures, args.labels)
+    listing = read_locations(args.location, args.pictures)
     say_lines([*listing.lines, *listing.notes])
-    videos = select_videos(listing.videos, args.num_vids, args.seed, shard)
+    videos = select_videos(listing.videos, args.num_vids, args.seed)
     started = time.perf_counter()
     machines = Machines(max(1, args.workers), args.scheduler, args.timeout_sec)
     wanted = listing.videos
@@ -110,20 +103,14 @@ def main_arguments() -> ArgumentParser:
         help="numbered pictures in one folder: the frames of one video, or single pictures "
         "(%(default)s: by the folder's name)",
     )
-    add(
-        "--labels",
-        choices=LABEL_SOURCES,
-        help="what counts if an index file and a folder contradict each other (default: neither)",
-    )
     add("--num-vids", type=int, help="videos of each class, chosen by --seed (default: all)")
     add("--seed", type=int, default=0, help="seed of the choice of --num-vids (%(default)s)")
-    add("--shard", metavar="I/N", help="process the I-th of N parts of the videos (default: all)")
     faces = parser.add_argument_group("faces")
     faces.add_argument(
         "--save-path", type=Path, required=True, metavar="DIR", help="folder for the faces"
     )
     add_settings(faces, FaceSettings)
-    faces.add_argument("--overwrite", action="store_true", help="replace existing faces")
+    faces.add_argument("--overwrite", action="store_true", help="make all faces again")
     faces.add_argument(
         "--contact-sheet", action="store_true", help="write pages with a strip of faces per video"
     )
@@ -146,9 +133,7 @@ def processing(
     num_vids: int | None = None,
     *,
     pictures: str = "auto",
-    labels: str | None = None,
     seed: int = 0,
-    shard: tuple[int, int] = (1, 1),
     workers: int = 0,
     scheduler: str | None = None,
     timeout_sec: float | None = None,
@@ -158,10 +143,9 @@ def processing(
     """Extract the faces of every video and return the manifest rows of this call, by name.
 
     `location` is one folder of videos, or several. `pictures` is "auto", "frames" or "single".
-    `labels`, "index" or "folders", says what counts if these
-    contradict each other. `num_vids` is per class; `shard` is (i, n) for the i-th of n parts.
-    `face_settings` are further fields of `FaceSettings`, such as `face_size=224`. Without
-    `workers` everything happens in this process, and a video that crashes the decoder ends it.
+    `num_vids` is per class. `face_settings` are further fields of `FaceSettings`, such as
+    `face_size=224`. Without `workers` everything happens in this process, and a video that crashes
+    the decoder ends it.
     With `workers` the videos go to that many new processes; the calling script then needs
     `if __name__ == "__main__":` around the call. `scheduler` is the address of a Dask cluster.
 
@@ -170,9 +154,9 @@ def processing(
     """
     folders = [location] if isinstance(location, str | Path) else location
     settings = FaceSettings(capture_sec=float(capture_sec), **face_settings)  # type: ignore[arg-type]
-    listing = read_locations(folders, pictures, labels)
+    listing = read_locations(folders, pictures)
     say_lines(listing.notes)
-    videos = select_videos(listing.videos, num_vids, seed, shard)
+    videos = select_videos(listing.videos, num_vids, seed)
     machines = Machines(workers, scheduler, timeout_sec)
     return extract(videos, listing.videos, Path(save_path), settings, machines, overwrite)[0]
 
@@ -190,24 +174,23 @@ def extract(
     Returns the manifest rows of all `videos` and those of the ones done in this call.
     """
     names = {video.name for video in videos}
-    prepared = prepare(save_path, settings, wanted, names if overwrite else ())
-    say_lines(prepared.notes)
-    manifest = prepared.manifest
-    todo = [
-        video
-        for video in prepared.videos
-        if video.name in names and not is_settled(video, manifest.get(video.name), save_path)
-    ]
     try:
-        with work_folder(save_path, wanted) as work_path:
+        with only_run(save_path, wanted) as work_path:
+            manifest, known = prepare(save_path, settings, wanted, overwrite)
+            todo = [
+                video
+                for video in known
+                if video.name in names
+                and not is_settled(video, manifest.get(video.name), save_path)
+            ]
             new_rows = process_videos(todo, save_path, work_path, settings, machines)
-        write_index(save_path, new_rows, prepared.videos)
+            manifest |= new_rows
+            write_index(save_path, manifest, known)
     except OSError as error:
         raise UserError(
             f"cannot write to {save_path}: {reason_of(error)}; make room there and run the "
             "same command again, which keeps the finished videos"
         ) from error
-    manifest |= new_rows
     return [manifest[video.name] for video in videos], list(new_rows.values())
 
 

@@ -60,6 +60,8 @@ class Machines:
     timeout_sec: float | None = None  # per video; None: long enough for any
 
     def __post_init__(self) -> None:
+        if self.workers and getattr(current_process(), "_inheriting", False):
+            os._exit(1)  # a worker that runs its script again; the main process says so
         if self.timeout_sec is not None and not self.timeout_sec > 0:
             raise ArgumentError("timeout_sec", self.timeout_sec, "a number of seconds above 0")
 
@@ -104,8 +106,6 @@ def run_tasks(
 def _run_in_processes(
     job: Job, tasks: Sequence[Any], workers: int, limit_sec: float, tick_sec: float | None
 ) -> Iterator[tuple[Any, Any]]:
-    if getattr(current_process(), "_inheriting", False):
-        os._exit(1)  # a worker that runs its script again; the main process says so below
     pool = start_pool(workers)
     timeout_sec = limit_sec + GRACE_SEC if limit_sec < float("inf") else None
     try:

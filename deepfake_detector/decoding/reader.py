@@ -7,7 +7,6 @@
 Files are only read. Only frames that decode count, whatever the headers promise.
 """
 
-import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,16 +66,6 @@ class Reader:
             last_slot = slot
             yield Frame(index, time_sec, picture.pixels())
         self.ended = True
-
-
-def holds_video(path: Path) -> bool:
-    """Return whether FFmpeg opens a file and finds moving pictures in it; decodes none of them."""
-    try:
-        diagnosis.check_is_file(path)
-        with contextlib.closing(VideoFile(path)) as video:
-            return video.is_moving
-    except UnreadableError:
-        return False
 
 
 def open_video(path: Path) -> Reader:

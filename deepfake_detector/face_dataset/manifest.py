@@ -2,23 +2,17 @@
 
     manifest.csv     one row per video asked for: status, reason, counts; `MANIFEST_FIELDS`
     metadata.json    the DFDC entries of the folders of crops that are wanted
-    .lock            held while one of these is changed
 
 A row goes to the end of manifest.csv as soon as its video is done. At the end of a run both files
 are written again, sorted and consistent. `folder.py` looks after the folders themselves.
 """
 
-import contextlib
 import csv
 import json
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
-from deepfake_detector.console import UserError, one_line
-from deepfake_detector.files import LOCK_NAME, write_text, written_whole
+from deepfake_detector.files import write_text, written_whole
 from deepfake_detector.videos.content import stamp_of
 from deepfake_detector.videos.metadata import METADATA_NAME, Video
 
@@ -63,28 +57,6 @@ def face_names(name: str, count: int) -> list[str]:
     return [f"{name}#{number}" if number else name for number in range(count)]
 
 
-@contextlib.contextmanager
-def index_lock(save_path: Path) -> Iterator[None]:
-    """Keep other runs from changing the index of this folder; waits for those that are at it.
-
-    Raises UserError on a disk that has no locks, such as some network shares.
-    """
-    lock = FileLock(save_path / LOCK_NAME)
-    # Where a disk has no locks at all, filelock makes do with files, and shows a line of its code.
-    warnings.filterwarnings("ignore", "flock not supported")
-    try:
-        lock.acquire()
-    except (OSError, NotImplementedError) as error:
-        raise UserError(
-            f"{save_path / LOCK_NAME} cannot be locked ({one_line(error)}); give a --save-path on "
-            "a disk that has locks, and copy the faces afterwards"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def read_manifest(faces_folder: Path) -> dict[str, dict]:
     """Return the manifest rows by video name, the last one of each; empty without a manifest.
 
@@ -105,7 +77,7 @@ def _is_whole(row: Mapping) -> bool:
 def append_row(save_path: Path, row: Mapping) -> None:
     """Add a row to the end of manifest.csv, so that the next run knows it if this one is killed."""
     path = save_path / MANIFEST_NAME
-    with index_lock(save_path), path.open("a+", newline="", encoding="utf-8") as file:
+    with path.open("a+", newline="", encoding="utf-8") as file:
         # A run that was killed may have left a part of a line.
         if path.read_bytes()[-1:] not in (b"", b"\n"):
             file.write("\r\n")
@@ -123,10 +95,8 @@ def write_manifest(save_path: Path, manifest: Mapping[str, dict]) -> None:
         table.writerows(manifest[name] for name in sorted(manifest))
 
 
-def write_index_locked(
-    save_path: Path, manifest: Mapping[str, dict], wanted: Sequence[Video]
-) -> None:
-    """Write manifest.csv and metadata.json; the caller holds the lock and gives all rows.
+def write_index(save_path: Path, manifest: Mapping[str, dict], wanted: Sequence[Video]) -> None:
+    """Write manifest.csv and metadata.json.
 
     metadata.json lists exactly the folders of faces of the `wanted` videos.
     """

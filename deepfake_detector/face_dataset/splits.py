@@ -9,7 +9,7 @@ that the metadata gives, are kept; the others are chosen at random, by seed.
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -92,12 +92,9 @@ def _remedy_for_official_splits(lost: int) -> str:
     """Return the end of a message: how many videos the official splits cost, and what to do."""
     if not lost:
         return ""
-    are = "shows people of another official split and is"
-    if lost != 1:
-        are = "show people of another official split and are"
     return (
-        f"; {counted(lost, 'video')} {are} left out: choose all splits at random with train.py "
-        "--ignore-official-split"
+        f"; {counted(lost, 'video')} left out because of people in another official split: choose "
+        "all splits at random with train.py --ignore-official-split"
     )
 
 
@@ -243,29 +240,18 @@ def what_is_known(tracks: Sequence[FaceTrack], two_sides: str = "in two splits")
 
 def check_no_leak(splits: Mapping[str, Sequence[FaceTrack]]) -> None:
     """Raise UserError where a source group or a person has videos in two splits, and name them."""
-    _check_apart(splits, lambda video: [video.source_group], "original", "originals")
-    _check_apart(splits, lambda video: video.people, "person", "people")
-
-
-def _check_apart(
-    splits: Mapping[str, Sequence[FaceTrack]],
-    keys_of: Callable[[FaceTrack], Iterable[str]],
-    what: str,
-    plural: str,
-) -> None:
-    """Raise UserError where two splits have a video with the same key; `what` a key is."""
     splits_of: dict[str, set[str]] = defaultdict(set)
     for name in SPLITS:
         for video in splits[name]:
-            for key in keys_of(video):
+            for key in video.group_keys:
                 splits_of[key].add(name)
     leaking = [key for key, names in sorted(splits_of.items()) if len(names) > 1]
     if leaking:
-        videos = sorted(v.name for name in SPLITS for v in splits[name] if leaking[0] in keys_of(v))
+        key, sides = leaking[0], ", ".join(sorted(splits_of[leaking[0]]))
+        videos = sorted(v.name for name in SPLITS for v in splits[name] if key in v.group_keys)
         names = ", ".join(videos[:6]) + (", ..." if len(videos) > 6 else "")
         raise UserError(
-            f"videos of {counted(len(leaking), what, plural)} are on two sides of the official "
-            f"split ({', '.join(sorted(splits_of[leaking[0]]))}), such as {names}; give them the "
-            "same split in metadata.json, or choose all splits at random with train.py "
-            "--ignore-official-split"
+            f"videos of one original or of one person are on two sides of the official split "
+            f"({sides}): {names}; give them the same split in metadata.json, or choose all splits "
+            "at random with train.py --ignore-official-split"
         )

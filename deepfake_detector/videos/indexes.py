@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from deepfake_detector.console import UserError, counted, notes_on
+from deepfake_detector.console import UserError, notes_on
 from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.matching import Found, Lookup
 from deepfake_detector.videos.metadata import METADATA_NAME
 from deepfake_detector.videos.text import (
     COLUMNS,
     Pairs,
-    Several,
     column_of,
     entry_of,
     label_of,
@@ -34,9 +33,7 @@ from deepfake_detector.videos.vocabulary import CLASSES, VIDEO_SUFFIXES
 
 Rows = list[tuple[str, Pairs]]
 INDEX_SUFFIX = re.compile(r"(?i)\.(csv|tsv|jsonl?|txt)$")
-# A list in one of these folders is about the folder above.
 FACEFORENSICS = ("original_sequences", "manipulated_sequences")
-FOLDERS_OF_LISTS = frozenset({"dataset", "lists", "splits"})
 
 
 def _json_index(path: Path) -> Rows | None:
@@ -58,9 +55,8 @@ def _json_index(path: Path) -> Rows | None:
     ):
         return None  # about something else
     return [
-        (name, list(one.items()) if isinstance(one, dict) else [("label", one)])
+        (name, list(entry.items()) if isinstance(entry, dict) else [("label", entry)])
         for name, entry in content.items()
-        for one in (entry if isinstance(entry, Several) else [entry])
     ]
 
 
@@ -96,15 +92,10 @@ def _pairs(path: Path) -> Rows | None:
     return [(name, split) for a, b in named for name in (a, b, f"{a}_{b}", f"{b}_{a}")]
 
 
-def _split_list(path: Path) -> Rows | None:
-    """A video of one split in each line: of test, behind a label, in Celeb-DF, and of the file's
-    name, in a folder `splits`, in DeeperForensics."""
-    is_celeb = path.stem.lower() == "list_of_testing_videos"
-    if not is_celeb and path.parent.name != "splits":
-        return None
-    split: Pairs = [("split", "test" if is_celeb else path.stem)]
-    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
-    return [(line.split()[-1] if is_celeb else line, split) for line in lines]
+def _testing_list(path: Path) -> Rows | None:
+    """Celeb-DF: a test video in each line, behind its label."""
+    lines = [line.split() for line in read_text(path).splitlines() if line.strip()]
+    return [(line[-1], [("split", "test")]) for line in lines]
 
 
 class Reader(NamedTuple):
@@ -113,13 +104,12 @@ class Reader(NamedTuple):
     lists_videos: bool  # else it only says more about videos that are there
 
 
-# What one says counts before what those after it say.
 READERS = (
     Reader(r"videos\.(csv|tsv)", _table_index, lists_videos=True),
     Reader(r"(metadata(\.min)?|dataset|labels)\.jsonl?", _json_index, lists_videos=True),
     Reader(r"(labels|metadata)\.(csv|tsv)", _table_index, lists_videos=True),
     Reader(r"(train|val|test)\.json", _pairs, lists_videos=False),
-    Reader(r"(train|val|test|list_of_testing_videos)\.txt", _split_list, lists_videos=False),
+    Reader(r"list_of_testing_videos\.txt", _testing_list, lists_videos=False),
 )
 
 
@@ -137,37 +127,29 @@ class Index:
     lists_videos: bool
     rows: Rows | None  # None if it looks like a list of videos and is not
     lost: list[str] = field(default_factory=list)
-    overruled: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
-        """Return lines on what nobody finds, and on what others say.
+        """Return lines on what is not used.
 
         Not every name in a JSON list of pairs need be there.
         """
         if self.rows is None:
             return [f"note: {self.path} is not used: it has no column or key path"]
-        may_lack = self.path.suffix.lower() == ".json" and len(self.lost) < len(self.rows)
-        what = "of which another index file says something else, which counts"
-        return [
-            *notes_on([] if may_lack else self.lost, f"in {self.path} that no video has", "name"),
-            *notes_on(self.overruled, f"in {self.path} {what}", "name"),
-        ]
+        is_of_pairs = not self.lists_videos and self.path.suffix.lower() == ".json"
+        lost = [] if is_of_pairs and len(self.lost) < len(self.rows) else self.lost
+        return notes_on(lost, f"in {self.path} that no video has, or several have", "name")
 
 
 def apply_indexes(roots: Sequence[Node], lookup: Lookup) -> list[Index]:
     """Write what the index files below `roots` say into the videos of `lookup`; return the files.
 
-    Videos that they list and that were not found are added: files of other suffixes, hidden ones,
-    missing ones. What a file says of the videos of its own location counts before what those of
-    other locations say. Raises UserError if a file is damaged.
+    Videos that a file lists and that were not found are added: hidden ones, missing ones, and files
+    of other suffixes. Raises UserError if a file is damaged.
     """
     indexes = [index for root in roots for index in _indexes_below(root)]
-    said = [(index, *row) for index in indexes for row in _videos_of_rows(index, lookup)]
-    for index, text, video, says in sorted(
-        said, key=lambda s: s[2].location != s[0].node.root.path
-    ):
-        if _say(video, says, index.path):
-            index.overruled.append(text)
+    for index in indexes:
+        for video, says in _videos_of_rows(index, lookup):
+            _say(video, says, index.path)
     return indexes
 
 
@@ -181,25 +163,16 @@ def _indexes_below(root: Node) -> Iterator[Index]:
             is_index = matches and (node.path / name).is_file()  # a pipe would wait for a writer
             rows = reader.read(node.path / name) if is_index else None
             if rows is not None or (is_index and reader.lists_videos):
-                about = node
-                while (
-                    not reader.lists_videos
-                    and about.parent
-                    and about.path.name.lower() in FOLDERS_OF_LISTS
-                ):
-                    about = about.parent
-                yield Index(node.path / name, about, reader.lists_videos, rows)
+                yield Index(node.path / name, node, reader.lists_videos, rows)
 
 
-def _videos_of_rows(index: Index, lookup: Lookup) -> Iterator[tuple[str, Found, Pairs]]:
-    """Yield the text of each row, a video that it is about, and what it says of that."""
+def _videos_of_rows(index: Index, lookup: Lookup) -> Iterator[tuple[Found, Pairs]]:
+    """Yield the videos that the rows are about, each with what its row says."""
     node = index.node
     for text, says in index.rows or ():
         videos = lookup.match(text, node)
-        if index.lists_videos and len(videos) != 1:
-            several, videos = len(videos), [lookup.add(text, node)]
-            if several:  # none of them is meant for certain
-                videos[0].problem = f"{counted(several, 'video')} have this name; give their paths"
+        if index.lists_videos:
+            videos = [] if len(videos) > 1 else videos or lookup.add(text, node)
         if not videos:
             index.lost.append(text)
         for video in videos:
@@ -208,18 +181,15 @@ def _videos_of_rows(index: Index, lookup: Lookup) -> Iterator[tuple[str, Found, 
             # The videos of a part of DFDC are known by their file names.
             if index.path.name == METADATA_NAME and video.parts == (*node.parts, text):
                 video.is_in_part = True
-            yield text, video, says
+            yield video, says
 
 
-def _say(video: Found, says: Pairs, path: Path) -> bool:
-    """Add what a row says of a video; return whether another index file says something else."""
-    overruled = False
+def _say(video: Found, says: Pairs, path: Path) -> None:
+    """Add what a row says of a video; it has a problem if another row says something else."""
     for key, value in entry_of(says).items():
         known, source = video.said.setdefault(key, value), video.said_by.setdefault(key, path)
         if key == "people":
             video.said[key] = list(dict.fromkeys([*known, *value]))  # type: ignore[misc]
         elif known != value and key in COLUMNS:
-            overruled |= source != path
-            if source == path:
-                video.problem = f"{path.name} says two things about its {key}: {known} and {value}"
-    return overruled
+            rows = f"{known} in {source.name} and {value} in {path.name}"
+            video.problem = f"its {key} is {rows}; correct one"

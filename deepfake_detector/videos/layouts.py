@@ -18,7 +18,7 @@ from pathlib import Path
 from deepfake_detector.console import UserError
 from deepfake_detector.files import check_is_folder
 from deepfake_detector.videos.metadata import METADATA_NAME
-from deepfake_detector.videos.vocabulary import FAKE, PAIRS_OF_NAMES, REAL, Reading, read_name
+from deepfake_detector.videos.vocabulary import FAKE, REAL, Reading, read_name
 
 PERSON_FOLDER = re.compile(r"id\d+")  # of FakeAVCeleb
 
@@ -37,7 +37,6 @@ class Node:
     parent: "Node | None" = None
     files: list[str] = field(default_factory=list)  # sorted, without hidden ones
     folders: list["Node"] = field(default_factory=list)
-    is_closed: bool = False  # it may not be entered
 
     @cached_property
     def reading(self) -> Reading:
@@ -58,18 +57,8 @@ class Node:
     def parts(self) -> tuple[str, ...]:
         return tuple(node.path.name for node in self.lineage)
 
-    @cached_property
-    def names_within(self) -> set[str]:
-        """The names of the folders in this one, in lower case."""
-        return {child.path.name.lower() for child in self.folders}
-
-    @cached_property
+    @property
     def classes(self) -> frozenset[str]:
-        """The classes that its own name says, perhaps together with the name next to it."""
-        name = self.path.name.lower()
-        for pair in PAIRS_OF_NAMES:
-            if self.parent and name in pair and pair.keys() <= self.parent.names_within:
-                return frozenset({pair[name]})
         return self.reading.classes
 
     @property
@@ -173,11 +162,16 @@ def walk(folder: Path, skip: Callable[[Path], bool] = is_faces_folder) -> Node:
     """Return the tree of a folder, sorted, links followed, without hidden files and folders.
 
     Folders of faces are left out, or those that `skip` names. Raises UserError if there is no such
-    folder.
+    folder, or one in it that may not be entered.
     """
     check_is_folder(folder, "videos")
     root = Node(folder)
-    _fill(root, skip, frozenset())
+    try:
+        _fill(root, skip, frozenset())
+    except PermissionError as error:
+        raise UserError(
+            f"{error.filename} may not be entered; allow it, or give the folders beside it"
+        ) from error
     return root
 
 
@@ -195,10 +189,7 @@ def _fill(node: Node, skip: Callable[[Path], bool], above: frozenset[tuple[int, 
         elif not skip(path):
             child = Node(path, node)
             node.folders.append(child)
-            try:
-                _fill(child, skip, above | {this})
-            except PermissionError:
-                child.is_closed = True
+            _fill(child, skip, above | {this})
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

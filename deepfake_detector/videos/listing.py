@@ -1,8 +1,8 @@
-"""Which videos processing.py takes: those of some folders, a random choice of them, one shard.
+"""Which videos processing.py takes: those of some folders, or a random choice of them.
 
 listing = read_locations([Path("dfdc_train_part_0")])
 listing.videos, listing.lines        # what there is, what was understood and left out
-videos = select_videos(listing.videos, num_vids=500, seed=0, shard=(2, 8))
+videos = select_videos(listing.videos, num_vids=500, seed=0)
 """
 
 import random
@@ -11,22 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepfake_detector.console import ArgumentError, UserError, counted, notes_on
+from deepfake_detector.console import ArgumentError, UserError, counted, notes_on, shortened
 from deepfake_detector.videos import layouts
 from deepfake_detector.videos.content import without_copies
 from deepfake_detector.videos.indexes import apply_indexes, is_list_of_videos
 from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.matching import FRAMES, PICTURE, VIDEO, Found, Lookup
-from deepfake_detector.videos.metadata import Video, find_source_groups, make_video
+from deepfake_detector.videos.metadata import Video, make_video
 from deepfake_detector.videos.names import give_names, know_from_names
 from deepfake_detector.videos.search import PICTURE_CHOICES, contents, left_out_lines
 from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS, read_name
 
 NO_LABEL = "videos that no folder name and no index file calls real or fake"
-MAX_WORDS = 8  # of each kind in a line
 SKIPPED = "files in folders of masks, landmarks, sound"
-CLOSED = "folders that one may not enter"
-LABEL_SOURCES = ("index", "folders")
 
 
 @dataclass
@@ -48,22 +45,18 @@ class _Location:
     left_out: dict[str, list[Path]]
 
 
-def read_locations(
-    folders: Sequence[Path | str], pictures: str = "auto", labels: str | None = None
-) -> Listing:
+def read_locations(folders: Sequence[Path | str], pictures: str = "auto") -> Listing:
     """Return the videos of all folders; unusable ones carry their problem.
 
     Each folder is walked once. Class, split and method come from index files (`indexes.py`), then
     from the names of folders (`layouts.py`, `vocabulary.py`); people and originals from index
     files, then from file names (`names.py`). `pictures` says how numbered pictures are read:
-    "auto", "frames" or "single". `labels` says what counts if an index file and a folder contradict
-    each other, "index" or "folders"; without it such a video cannot be used. Raises UserError for a
-    folder without labels, or with contradictory ones, and for a damaged index file.
+    "auto", "frames" or "single". A video of which two index files, or an index file and a folder,
+    say different things cannot be used. Raises UserError for a folder without labels, or with
+    contradictory ones, and for a damaged index file.
     """
     if pictures not in PICTURE_CHOICES:
         raise ArgumentError("pictures", pictures, f"one of {', '.join(PICTURE_CHOICES)}")
-    if labels not in (None, *LABEL_SOURCES):
-        raise ArgumentError("labels", labels, f"one of {', '.join(LABEL_SOURCES)}")
     listing, locations = Listing(), _read_each_once(folders, pictures)
     lookup = Lookup([video for location in locations for video in location.videos])
     indexes = apply_indexes([location.root for location in locations], lookup)
@@ -73,7 +66,7 @@ def read_locations(
                 if index.node.root is location.root and index.rows is not None]  # fmt: skip
         without_label += _describe(location, lookup.found, used, listing)
     listing.notes += [note for index in indexes for note in index.notes()]
-    listing.notes += _compare_with_folders(lookup.found, labels)
+    listing.notes += _compare_with_folders(lookup.found)
     listing.notes += lookup.resolve_originals()
     left_out = set(without_label)
     videos = [video for video in lookup.found if video not in left_out]
@@ -112,8 +105,6 @@ def _read_location(folder: Path, pictures: str) -> _Location:
             location.left_out[SKIPPED] += [node.path / name for name in node.files]
             continue
         inside = contents(node, pictures)
-        if node.is_closed:
-            location.left_out[CLOSED].append(node.path)
         for reason, paths in inside.left_out.items():
             location.left_out[reason] += paths
         for path, kind in inside.videos:
@@ -166,8 +157,8 @@ def _describe(
     return without_label
 
 
-def _compare_with_folders(found: Sequence[Found], labels: str | None) -> list[str]:
-    """Settle, or name, what index files and folders say about the class of the same video; return
+def _compare_with_folders(found: Sequence[Found]) -> list[str]:
+    """Name what index files and folders say differently about the class of the same video; return
     a note on splits.
 
     Raises UserError if a file says the opposite of the folders about all videos.
@@ -178,20 +169,15 @@ def _compare_with_folders(found: Sequence[Found], labels: str | None) -> list[st
             by_file[video.said_by["label"]].append(video)
     for path, both in by_file.items():
         opposite = [video for video in both if video.label != video.node.label]
-        if labels is None and len(opposite) == len(both) > 1:
+        if len(opposite) == len(both) > 1:
             raise UserError(
                 f"{path} says the opposite of the folders for all of "
-                f"{counted(len(both), 'video')}; it may write 1 for real: give --labels folders to "
-                "take the words of the folders, or --labels index to take the file"
+                f"{counted(len(both), 'video')}; it may write 1 for real: write real and fake, or "
+                "rename its column of labels, so that the folders count"
             )
-        for video in opposite if labels != "index" else ():
-            if labels == "folders":
-                video.said["label"] = video.node.label
-            else:
-                video.problem = (
-                    f"{path.name} says {video.label}, and its folder {video.node.label}; correct "
-                    "one, or give --labels index or --labels folders"
-                )
+        for video in opposite:
+            problem = f"{path.name} says {video.label}, and its folder {video.node.label}"
+            video.problem = f"{problem}; correct one"
     moved = [
         f"{video.path} ({video.split})"
         for video in found
@@ -231,42 +217,34 @@ def _understood(root: Node, kept: Sequence[Found], used: Sequence[Path]) -> str:
     """Return in one line what a location holds and how it was read."""
     kinds = Counter(video.kind for video in kept)
     plurals = {VIDEO: "videos", PICTURE: "single pictures", FRAMES: "folders of frames"}
-    counts = [counted(kinds[kind], kind, plurals[kind]) for kind in plurals if kinds[kind]]
-    words = {
-        "folder words": [
-            node.path.name
-            for video in kept
-            if "label" not in video.said
-            for node in video.node.deciding("classes")[:1]
-            or [n for n in video.node.lineage if n.reading.is_method]
-        ],
-        "splits": [str(v.split) for v in kept if v.said.get("split") or v.node.split],
-        "index": [path.name for path in used],
-    }
-    parts = [", ".join(counts)]
-    for name, values in words.items():
-        different = sorted(set(values))
-        more = f" and {len(different) - MAX_WORDS} more" if len(different) > MAX_WORDS else ""
-        if different:
-            parts.append(f"{name} {', '.join(different[:MAX_WORDS])}{more}")
+    parts = [
+        ", ".join(counted(kinds[kind], kind, plurals[kind]) for kind in plurals if kinds[kind])
+    ]
+    deciding = [
+        video.node.deciding("classes") or [n for n in video.node.lineage if n.reading.is_method]
+        for video in kept
+        if "label" not in video.said
+    ]
+    splits = {str(v.split) for v in kept if v.said.get("split") or v.node.split}
+    for what, words in (
+        ("folder words", {nodes[0].path.name for nodes in deciding if nodes}),
+        ("splits", splits),
+        ("index", {path.name for path in used}),
+    ):
+        if words:
+            parts.append(f"{what} {shortened(', '.join(sorted(words)))}")
     return f"{root.path}: {'; '.join(filter(None, parts))}"
 
 
 def select_videos(
-    videos: Sequence[Video],
-    num_vids: int | None = None,
-    seed: int = 0,
-    shard: tuple[int, int] = (1, 1),
+    videos: Sequence[Video], num_vids: int | None = None, seed: int = 0
 ) -> list[Video]:
-    """Return the videos to process: at most `num_vids` of each class, and of these the shard.
+    """Return the videos to process, sorted by name: at most `num_vids` of each class.
 
     `num_vids` are chosen at random, by seed, of those whose file is there; None keeps all. Unusable
-    entries are always kept, so that they show up in the manifest. The shard (i, n) is every n-th
-    source group, starting with number i, from 1: n machines can share the work, and a video and
-    everything made from it stay together. Raises UserError where there are no videos, and for a
-    number or a shard out of range.
+    entries are always kept, so that they show up in the manifest. Raises UserError where there are
+    no videos, and for a number out of range.
     """
-    part, parts = parse_shard("{}/{}".format(*shard))
     if num_vids is not None and num_vids < 1:
         raise ArgumentError("num_vids", num_vids, "at least 1, or left out for all")
     chosen = list(videos)
@@ -276,21 +254,7 @@ def select_videos(
             of_class = [v for v in videos if not v.problem and v.label == label and v.path.exists()]
             chosen += random.Random(seed).sample(of_class, min(num_vids, len(of_class)))
     if not chosen:
-        why = "none of the videos that are listed is there"
         raise UserError(
-            f"no video to process: {why if videos else 'the index files list none'}; check "
-            "--location"
+            "no video to process: none that index files list is there; check --location"
         )
-    group_of = find_source_groups({video.name: video.entry for video in chosen})
-    taken = set(sorted(set(group_of.values()))[part - 1 :: parts])
-    by_name = sorted(chosen, key=lambda video: video.name)
-    return [video for video in by_name if group_of[video.name] in taken]
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """Return (2, 8) for "2/8"; raises UserError for a text that is no such part."""
-    part, _, parts = text.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-        rule = "a part and the number of parts, such as 2/8 for the second of eight"
-        raise ArgumentError("shard", text, rule)
-    return int(part), int(parts)
+    return sorted(chosen, key=lambda video: video.name)

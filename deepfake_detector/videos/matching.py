@@ -3,7 +3,6 @@ path in an index file means."""
 
 import functools
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,8 +13,10 @@ from deepfake_detector.console import notes_on
 from deepfake_detector.decoding.pictures import is_picture
 from deepfake_detector.videos.layouts import Node
 from deepfake_detector.videos.text import parts_of
-from deepfake_detector.videos.vocabulary import FAKE, PEOPLE, REAL, VIDEO_SUFFIXES, read_name
+from deepfake_detector.videos.vocabulary import FAKE, REAL, VIDEO_SUFFIXES
 
+# Folders that a path in an index file may have or lack.
+NEUTRAL_FOLDERS = frozenset({"videos", "frames", "images", "clips"})
 VIDEO, PICTURE, FRAMES = "video", "single picture", "folder of frames"
 
 
@@ -87,17 +88,18 @@ class Lookup:
         self._by_parts[video.location, video.parts] = video
         self._by_stem[_folded(video.stem)].append(video)
 
-    def add(self, text: str, node: Node) -> Found:
-        """Return the video `text` of the index file in the folder `node`, there or not."""
-        below = parts_of(text) if _has_folder(node.path, text) else ()
-        parts, location = (*node.parts, *(below or [text])), node.root.path
-        if (location, parts) not in self._by_parts:
-            video = Found(location, parts, _deepest(node, parts), node.path.joinpath(*below), VIDEO)
-            # A name that leads elsewhere stays as it is, and cannot be used.
-            video.name = "" if below else text
-            self.found.append(video)
-            self._note(video)
-        return self._by_parts[location, parts]
+    def add(self, text: str, node: Node) -> list[Found]:
+        """Return the video that an index file in the folder `node` lists and that nobody found, a
+        hidden or a missing file; none for a path that leads elsewhere."""
+        parts = parts_of(text)
+        if not parts or ".." in parts or os.path.isabs(text) or not text.isprintable():  # noqa: PTH117
+            return []
+        path = node.path.joinpath(*parts)
+        parts = (*node.parts, *parts)
+        video = Found(node.root.path, parts, _deepest(node, parts), path, VIDEO)
+        self.found.append(video)
+        self._note(video)
+        return [video]
 
     def match(self, text: object, node: Node, of: Found | None = None) -> list[Found]:
         """Return the videos that are meant by a path or a name in an index file of `node`.
@@ -106,8 +108,8 @@ class Lookup:
         whatever their case and without those that say nothing, such as `videos`. A suffix may be
         missing, and a picture means the folder of frames that it is in. Of several videos those
         below the index file come first, then those of its location, then those of exactly this
-        path, then those of exactly this name. `of` is the fake whose original is meant: not
-        itself, nor a fake where there is a real one.
+        path. `of` is the fake whose original is meant: not itself, nor a fake where there is a real
+        one.
         """
         if not isinstance(text, str) or "\0" in text:
             return []
@@ -125,7 +127,6 @@ class Lookup:
         *above, last = parts
         suffix = Path(last).suffix if Path(last).suffix.lower() in VIDEO_SUFFIXES else ""
         stem, wanted = _folded(last.removesuffix(suffix)), _saying(above)
-        folded = _folded("/".join(parts))
         found = [
             video
             for video in self._by_stem.get(stem, ())
@@ -141,9 +142,7 @@ class Lookup:
                 video.location == location and video.parts[: len(node.parts)] == node.parts
             ),
             lambda video: video.location == location,
-            lambda video: _folded("/".join(video.parts[-len(parts) :])) == folded,
             lambda video: video.parts[-len(parts) :] == parts,
-            lambda video: video.parts[-1] == last,
         ):
             found = [video for video in found if is_nearer(video)] or found
         if not found and above and is_picture(Path(last)):  # of a folder of frames?
@@ -180,7 +179,7 @@ def _folded(name: str) -> str:
 
 def _saying(folders: Iterable[str]) -> list[str]:
     """Return folder names for a comparison, without those that say nothing."""
-    return [_folded(name) for name in folders if not _is_neutral(name)]
+    return [_folded(name) for name in folders if name.lower() not in NEUTRAL_FOLDERS]
 
 
 def _saying_above(location: Path) -> list[list[str]]:
@@ -188,26 +187,9 @@ def _saying_above(location: Path) -> list[list[str]]:
     return [_saying(above.parts) for above in {location.absolute(), location.resolve()}]
 
 
-def _is_neutral(name: str) -> bool:
-    reading = read_name(name)
-    if not PEOPLE.isdisjoint(re.findall("[a-z]+", name.lower())):
-        return False
-    says = reading.classes or reading.splits or reading.quality or re.search(r"\d", name)
-    return reading.says_nothing_else and not says
-
-
 def _end_alike(there: list[str], wanted: list[str]) -> bool:
     shorter = min(len(there), len(wanted))
     return there[len(there) - shorter :] == wanted[len(wanted) - shorter :]
-
-
-def _has_folder(folder: Path, text: str) -> bool:
-    """Return whether a path leads to a place in a folder, below folders that are there."""
-    parts = parts_of(text)
-    try:
-        return parts != () and ".." not in parts and folder.joinpath(*parts).parent.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _deepest(node: Node, parts: tuple[str, ...]) -> Node:

@@ -7,7 +7,6 @@ unchanged. `find_source_groups` says which videos belong together, because one w
 other.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,6 @@ from pathlib import Path
 from deepfake_detector.videos.vocabulary import FAKE, REAL, SPLITS
 
 METADATA_NAME = "metadata.json"
-# The folder of a video's faces has its name, next to these files.
-RESERVED_NAMES = frozenset({METADATA_NAME, "manifest.csv", "settings.json"})
-RESERVED_HIDDEN = re.compile(r"\.(lock|work-.*|partial\..*)", re.DOTALL)
-# The folders of further faces of a video are named so: a.mp4#1.
-FURTHER_FACE = re.compile(r"#[0-9]+\Z")
 FURTHER_ORIGINALS = "further_originals"  # key of a video whose copies name other originals
 
 
@@ -41,26 +35,8 @@ class Video:
 
 def make_video(path: Path, name: str, entry: Mapping, problem: str = "") -> Video:
     """Return the video of an entry of a metadata.json; its problem says whether it is usable."""
-    problem = problem or _problem_of_name(name) or _problem_of_entry(entry)
-    if problem:
-        # JSON can name a video by what no file can hold: half a character, a zero byte.
-        name = name.encode(errors="backslashreplace").decode().replace("\0", "\\0")
-        return Video(name, path, problem=problem)
-    return Video(name, path, entry)
-
-
-def _problem_of_name(name: str) -> str:
-    if name in {"", ".", ".."} or "\0" in name or "/" in name or "\\" in name:
-        return "no video of the locations has this path"
-    if name in RESERVED_NAMES or RESERVED_HIDDEN.fullmatch(name):
-        return "the name is one of our own files"
-    if FURTHER_FACE.search(name):
-        return "the name ends like that of a further face"
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return "the name holds half a character"
-    return ""
+    problem = problem or _problem_of_entry(entry)
+    return Video(name, path, {} if problem else entry, problem)
 
 
 def _problem_of_entry(entry: Mapping) -> str:

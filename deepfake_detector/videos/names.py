@@ -38,9 +38,6 @@ FF, DFD, CELEB = "faceforensics", "dfd", "celebdf"
 PATTERNS = (
     Pattern(FF, REAL, r"(?P<a>\d{3})", (YOUTUBE,), "{a}", is_distinct=False),
     Pattern(FF, FAKE, r"(?P<a>\d{3})_(?P<b>\d{3})(_[A-Za-z].*)?", (YOUTUBE, YOUTUBE_B), "{a}"),
-    # DeeperForensics: the face of an actor on a video of FaceForensics++.
-    Pattern(FF, FAKE, r"(?P<a>\d{3})_(?P<b>[MW]\d{3})", (YOUTUBE, "{b}"), "{a}"),
-    Pattern("deeperforensics", REAL, r"(?P<a>[MW]\d{3})_(light|BlendShape)_.*", ("{a}",), ""),
     Pattern(DFD, REAL, r"(?P<a>\d\d)__(?P<s>[a-z_]+)", (ACTOR,), "{a}__{s}", is_distinct=False),
     Pattern(DFD, FAKE, r"(?P<a>\d\d)_(?P<b>\d\d)__(?P<s>.+)__[^_]+", (ACTOR, ACTOR_B), "{a}__{s}"),
     Pattern(CELEB, REAL, r"(?P<a>id\d+)_(?P<n>\d{4})", ("{a}",), "{a}_{n}"),
@@ -147,23 +144,23 @@ def give_names(found: Sequence[Found]) -> None:
     metadata.json next to the file lists it. Videos that would have the same name get the path, all
     of them, with the folder name of the location in front if that is still the same, and else a
     number: the same means without case, as some disks compare. A name that is too long for a folder
-    ends with a hash.
+    ends with a hash. A # and a point in front become an underscore: folders of further faces and
+    our own hidden files have them.
     """
-    free = [video for video in found if not video.name]
-    taken = {video.name.casefold() for video in found if video.name}  # such as "../a.mp4"
-    for video in free:
+    for video in found:
         video.name = video.parts[-1] if video.is_in_part else "__".join(video.parts)
     for prefix in (False, True):
         places = defaultdict(list)
         for video in found:
             places[video.name.casefold()].append(video.location)
-        for video in free:
+        for video in found:
             same = places[video.name.casefold()]
             if len(set(same) if prefix else same) > 1:
                 first = [video.location.resolve().name] if prefix else []
                 video.name = "__".join([*first, *video.parts])
-    for video in sorted(free, key=lambda video: str(video.path)):
-        path = Path(_short(readable(video.name).replace("\ufffd", "?").replace("\\", "_")))
+    taken: set[str] = set()
+    for video in sorted(found, key=lambda video: str(video.path)):
+        path = Path(_short(re.sub(r"^\.|[\\#]", "_", readable(video.name).replace("\ufffd", "?"))))
         video.name, number = path.name, 1
         while video.name.casefold() in taken:
             number += 1

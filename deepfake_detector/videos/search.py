@@ -18,10 +18,9 @@ from typing import NamedTuple
 from deepfake_detector.console import UserError, counted, say
 from deepfake_detector.decoding.diagnosis import is_folder
 from deepfake_detector.decoding.pictures import PICTURE_SUFFIXES
-from deepfake_detector.decoding.reader import holds_video
 from deepfake_detector.videos.layouts import Node, is_faces_folder, walk
 from deepfake_detector.videos.matching import FRAMES, PICTURE, VIDEO
-from deepfake_detector.videos.vocabulary import OTHER_SUFFIXES, VIDEO_SUFFIXES
+from deepfake_detector.videos.vocabulary import VIDEO_SUFFIXES
 
 PICTURE_CHOICES = ("auto", "frames", "single")
 LONGEST_STEM_BYTES = 200  # file systems allow 255, and endings are added
@@ -52,8 +51,8 @@ def find_videos(
             say(f"note: {what} {are} given twice and scored once", sys.stderr)
     if not found:
         raise UserError(
-            f"{', '.join(map(str, empty))}: no video in there that FFmpeg opens; give a video, or "
-            "a folder that holds some"
+            f"{', '.join(map(str, empty))}: no video in there; give a video, or a folder that "
+            "holds some"
         )
     for place in empty:
         say(f"note: {place} holds no videos", sys.stderr)
@@ -102,18 +101,17 @@ class Contents(NamedTuple):
 def contents(node: Node, pictures: str = "auto", top: bool = False) -> Contents:
     """Return the videos that a folder itself holds, and the files that are none.
 
-    A file with the suffix of a video is one, and so is any file of an unknown suffix that FFmpeg
-    opens as one. A picture with the name of a video next to it is its thumbnail. Pictures that are
-    numbered, with one text in front, are the frames of one video if the folder's own name says
-    nothing about class, split, method or quality; `pictures` is "auto", "frames" or "single". With
-    `top`, a folder without a parent may be a folder of frames, too.
+    A file with the suffix of a video is one. A picture with the name of a video next to it is its
+    thumbnail. Pictures that are numbered, with one text in front, are the frames of one video if
+    the folder's own name says nothing about class, split, method or quality; `pictures` is "auto",
+    "frames" or "single". With `top`, a folder without a parent may be a folder of frames, too.
     """
     kinds: dict[str, list[Path]] = defaultdict(list)
     left_out: dict[str, list[Path]] = defaultdict(list)
     for path in (node.path / name for name in node.files):
         kinds[kind_of(path)].append(path)
     if kinds[""]:
-        left_out["files that are no videos"] = kinds[""]
+        left_out["files without the suffix of a video or a picture"] = kinds[""]
     titles = {name for path in kinds[VIDEO] for name in (path.stem, path.name)}
     photos = [path for path in kinds[PICTURE] if path.stem not in titles]
     thumbnails = [path for path in kinds[PICTURE] if path.stem in titles]
@@ -150,7 +148,7 @@ def kind_of(path: Path) -> str:
         return VIDEO
     if suffix in PICTURE_SUFFIXES:
         return PICTURE
-    return VIDEO if suffix not in OTHER_SUFFIXES and holds_video(path) else ""
+    return ""
 
 
 def shortest_names(paths: Sequence[Path]) -> list[str]:

@@ -1,6 +1,6 @@
 """Reads index files as people have them: any encoding, any usual separator, one table of columns.
 
-    read_json(path)             # NaN is None; what stands twice is Several
+    read_json(path)             # NaN is None
     read_table(path)            # ["path", "label"], [[("path", "a.mp4"), ("label", "fake")], ...]
     entry_of([("is_fake", "1.0"), ("subset", "Testing")])    # {"label": "FAKE", "split": "test"}
 
@@ -33,16 +33,8 @@ COLUMNS = {
     "method": "method manipulation manipulation_method generator",
 }
 COLUMN_OF = {name: column for column, names in COLUMNS.items() for name in names.split()}
-VALUES = {"label": tuple(CLASSES), "split": tuple(SPLITS)}  # that are usable
 
 Pairs = list[tuple[str, object]]  # columns or keys, and what stands there
-
-
-class Several(tuple):
-    """Different values of what should have one."""
-
-    def __repr__(self) -> str:
-        return " and ".join(map(repr, self))
 
 
 def read_text(path: Path) -> str:
@@ -75,7 +67,7 @@ def read_json(path: Path) -> object:
         return json.loads(text, parse_constant=lambda _: None, object_pairs_hook=_object_of)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}: {error.msg}"
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a key that stands twice, a number of thousands of digits
         place = str(error)
     except RecursionError:
         place = "objects in objects without end"
@@ -85,13 +77,9 @@ def read_json(path: Path) -> object:
 def _object_of(pairs: Pairs) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
-        found[key] = _both(found[key], value) if key in found else value
+        if found.setdefault(key, value) != value:
+            raise ValueError(f"it says two things about {key!r}: {found[key]!r} and {value!r}")
     return found
-
-
-def _both(one: object, other: object) -> object:
-    values = one if isinstance(one, Several) else Several([one])
-    return one if other in values else Several([*values, other])
 
 
 def read_table(path: Path) -> tuple[list[str], list[Pairs]]:
@@ -124,8 +112,8 @@ def path_of(row: Pairs) -> str:
 def entry_of(said: Iterable[tuple[str, object]]) -> dict[str, object]:
     """Return what a row says, by the names of COLUMNS, without what means nothing.
 
-    Where two columns mean the same, one of which has no usable value (`class` may be about
-    something else), the other counts. Usable ones that differ are Several.
+    Two columns that mean the same and differ give both values in one text, which is no label and
+    no split.
     """
     entry: dict[str, object] = {}
     for key, value in said:
@@ -137,10 +125,8 @@ def entry_of(said: Iterable[tuple[str, object]]) -> dict[str, object]:
             entry[column] = read
         elif column == "people":  # DFDC's preview has target_id and swapped_id
             entry[column] = [*entry[column], *read]  # type: ignore[misc]
-        elif column in VALUES:
-            both = (entry[column], read)
-            usable = [one for one in both if isinstance(one, Several) or one in VALUES[column]]
-            entry[column] = usable[0] if len(usable) == 1 else _both(*both)
+        elif column in COLUMNS and entry[column] != read:
+            entry[column] = f"{entry[column]} and {read}"
     return entry
 
 

@@ -10,7 +10,6 @@ A name is cut into whole words at everything that is no letter and before a capi
 """
 
 import functools
-import itertools
 import re
 from dataclasses import dataclass
 
@@ -33,16 +32,13 @@ SPLITS = {
     "validation": _words("val valid validation dev valset devset"),
     "test": _words("test testing tst testset eval evaluation evalset"),
 }
-# The word behind one of these means the other class: not_fake, non-manipulated.
-NEGATIONS = _words("no non not")
-# With one of these a name may mean either class: is_fake_0, fake_false.
-UNCLEAR = _words("is false true")
-# Groups of people: folders of FakeAVCeleb.
-PEOPLE = _words("african american asian caucasian east european south men women")
+# With one of these a name may mean either class: is_fake_0, not_fake.
+UNCLEAR = _words("is false true no non not")
 # Words that may stand next to those above without a meaning of their own.
-NEUTRAL = PEOPLE | _words(
+NEUTRAL = _words(
     """video videos clip clips movie movies sequence sequences frame frames image images img imgs
-    picture pictures photo photos face faces crop crops file files data dataset set part release"""
+    picture pictures photo photos face faces crop crops file files data dataset set part release
+    african american asian caucasian east european south men women"""
 )
 # Folders of nothing but these words are left out: what is in them is made from the videos.
 SKIPPED = _words(
@@ -62,23 +58,12 @@ QUALITIES = _words("""raw c0 c23 c40 hq lq highquality higherquality lowquality 
 SPECIAL_NAMES = (
     (re.compile(r"(?i)real[ _-]?video[ _-]*(real|fake)[ _-]?audio"), REAL),  # FakeAVCeleb
     (re.compile(r"(?i)fake[ _-]?video[ _-]*(real|fake)[ _-]?audio"), FAKE),
-    (re.compile(r"(?i)source[ _-]?videos?"), REAL),  # DeeperForensics
 )
-# Folders that mean a class only next to each other: FFIW10K.
-PAIRS_OF_NAMES = ({"source": REAL, "target": FAKE},)
 
 VIDEO_SUFFIXES = _words(
     """.3g2 .3gp .amv .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m1v .m2t .m2ts .m2v
     .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpe .mpeg .mpg .mts .mxf .nut .ogm .ogv .qt .rm .rmvb .ts .vob
     .webm .wmv .wtv .y4m"""
-)
-# Files that are not opened to see whether they are videos.
-OTHER_SUFFIXES = _words(
-    """.7z .aac .bin .bz2 .c .cfg .csv .db .dll .doc .docx .exe .flac .gz .h5 .hdf5 .htm .html .ini
-    .ipynb .joblib .js .json .jsonl .keras .lmdb .log .lrv .lst .m3u .m3u8 .m4a .mat .md .mp3 .npy
-    .npz .ogg .onnx .opus .parquet .pb .pdf .pickle .pkl .pt .pth .py .rar .rtf .sh .sql .srt .sub
-    .tar .tfrecord .tgz .thm .toml .tsv .txt .url .vtt .wav .wma .xls .xlsx .xml .xz .yaml .yml
-    .zip"""
 )
 
 
@@ -98,30 +83,21 @@ class Reading:
 def read_name(name: str) -> Reading:
     """Return what the name of a folder says."""
     joined = re.sub(r"[^a-z0-9]", "", name.lower())
-    found = [w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
-    words = set(found)
+    words = {w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
     special = [label for pattern, label in SPECIAL_NAMES if pattern.fullmatch(name)]
     if special:
         return Reading(frozenset(special), says_nothing_else=True)
     if joined in QUALITIES:
         return Reading(quality=joined, says_nothing_else=True)
-    classes, splits = _classes_of(found), _said(SPLITS, words)
+    classes, splits = _said(CLASSES, words), _said(SPLITS, words)
+    if classes and (words & UNCLEAR or (classes == {REAL} and words & METHODS)):
+        classes = frozenset(CLASSES)
     if joined in METHODS:
         return Reading(classes - {REAL}, is_method=True)  # Real3DPortrait makes fakes
     known = NEUTRAL.union(*CLASSES.values(), *SPLITS.values())
     if words & SKIPPED and words <= SKIPPED | known and not words <= known:
         return Reading(is_skipped=True)
     return Reading(classes, splits, says_nothing_else=words <= known)
-
-
-def _classes_of(words: list[str]) -> frozenset[str]:
-    """Return the classes that a name of these words says; both if it is not clear which."""
-    both, said = frozenset(CLASSES), frozenset[str]()
-    for before, word in itertools.pairwise(["", *words]):
-        of_word = _said(CLASSES, {word})
-        said |= both - of_word if of_word and before in NEGATIONS else of_word
-    is_unclear = not UNCLEAR.isdisjoint(words) or (said == {REAL} and not METHODS.isdisjoint(words))
-    return both if said and is_unclear else said
 
 
 def _said(table: dict[str, frozenset[str]], words: set[str]) -> frozenset[str]:

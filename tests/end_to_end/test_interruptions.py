@@ -1,4 +1,4 @@
-"""Runs that are stopped, killed, run twice at once or shared out to machines: nothing is lost.
+"""Runs that are stopped or killed: nothing is lost.
 
 Moments are chosen by what a run does: it halts when it opens or renames a certain file.
 """
@@ -192,16 +192,3 @@ def test_workers_do_not_outlive_a_run_that_is_killed(videos, tmp_path):
     run.kill()
     run.wait()
     assert is_gone(run.pid), "the workers are still there"
-
-
-# At the same time
-
-
-@pytest.mark.parametrize("shards", [[], ["1/2", "2/2"]])
-def test_two_runs_at_once_on_one_folder_end_as_one_would(videos, uninterrupted, tmp_path, shards):
-    out = tmp_path / "faces"
-    words = [["--shard", part] for part in shards] or [[], []]
-    runs = [start(command_of(videos, out, *more)) for more in words]
-    ends = [(run.communicate()[1], run.returncode) for run in runs]
-    assert ends == [("", 0)] * 2
-    assert result_of(out) == result_of(uninterrupted)

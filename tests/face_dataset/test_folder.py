@@ -3,20 +3,21 @@
 import errno
 import json
 import shutil
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import read_rgb, tree, write_metadata
 
 import processing
 from deepfake_detector.console import UserError
-from deepfake_detector.face_dataset import manifest as manifest_module
+from deepfake_detector.face_dataset import folder as folder_module
 from deepfake_detector.face_dataset.face_tracks import list_faces
-from deepfake_detector.face_dataset.folder import WORK_PREFIX, prepare, work_folder
-from deepfake_detector.face_dataset.manifest import MANIFEST_FIELDS, append_row, read_manifest
-from deepfake_detector.face_dataset.settings import FaceSettings
-from deepfake_detector.files import remove_dead_folders
+from deepfake_detector.face_dataset.folder import only_run
+from deepfake_detector.face_dataset.manifest import (
+    MANIFEST_FIELDS,
+    append_row,
+    read_manifest,
+    write_index,
+)
 
 
 def test_a_run_that_was_killed_is_finished_by_the_same_command(
@@ -41,13 +42,12 @@ def test_a_run_that_was_killed_is_finished_by_the_same_command(
 
 def test_a_line_that_a_kill_cut_short_swallows_no_other(tmp_path):
     """The rest of a torn line and the next row made one line, and both were lost."""
-    prepare(tmp_path / "faces", FaceSettings(), [])
+    write_index(tmp_path, {}, [])
     for name in ("a.mp4", "b.mp4"):
-        row = dict.fromkeys(MANIFEST_FIELDS, "") | {"filename": name, "status": "no_face"}
-        append_row(tmp_path / "faces", row)
-        with (tmp_path / "faces" / "manifest.csv").open("a") as file:
+        append_row(tmp_path, dict.fromkeys(MANIFEST_FIELDS, "") | {"filename": name})
+        with (tmp_path / "manifest.csv").open("a") as file:
             file.write("torn.mp4,some")
-    assert sorted(read_manifest(tmp_path / "faces")) == ["a.mp4", "b.mp4"]
+    assert sorted(read_manifest(tmp_path)) == ["a.mp4", "b.mp4"]
 
 
 def test_faces_of_other_settings_are_refused_and_replaced_with_overwrite_alone(
@@ -58,11 +58,9 @@ def test_faces_of_other_settings_are_refused_and_replaced_with_overwrite_alone(
     before = tree(out)
     with pytest.raises(UserError, match=r"--face-size 32 \(asked for: 48\).* all faces again with"):
         processing.processing(sample_videos, out, face_size=48)
-    for part in ({"shard": (1, 2)}, {"num_vids": 1}):  # the faces of the others would stay
-        with pytest.raises(UserError, match=r"--face-size 32 \(asked for: 48\)"):
-            processing.processing(sample_videos, out, face_size=48, overwrite=True, **part)
     assert tree(out) == before
-    processing.processing(sample_videos, out, face_size=48, overwrite=True)
+    processing.processing(sample_videos, out, face_size=48, overwrite=True, num_vids=1)
+    assert len(list(out.glob("person*"))) == 2  # the faces of the others went, too
     assert {read_rgb(path).shape for path in out.glob("*/000.jpeg")} == {(48, 48, 3)}
 
 
@@ -141,9 +139,8 @@ def test_faces_of_another_version_or_unknown_settings_are_refused(
         ({"face_size": 4}, "face_size is 4"),
         ({"margin_ratio": -0.5}, "margin_ratio is -0.5"),
         ({"num_vids": 0}, "num_vids is 0"),
-        ({"shard": (3, 2)}, "shard is '3/2'"),
         ({"timeout_sec": 0}, "timeout_sec is 0"),
-        ({"labels": "names"}, "labels is 'names'"),
+        ({"pictures": "all"}, "pictures is 'all'"),
     ],
 )
 def test_impossible_settings_are_one_sentence(one_head, tmp_path, words, sentence):
@@ -193,39 +190,14 @@ def test_a_damaged_folder_is_named_before_training_starts(one_head, tmp_path):
 # Several runs
 
 
-def test_runs_that_begin_at_the_same_moment_do_not_take_each_other_for_strangers(tmp_path):
-    """Some tasks of an array ended at once: the folder held something else than faces."""
-    for number in range(5):
-        together = threading.Barrier(6)
-
-        def begin(out, together=together):
-            together.wait()
-            return prepare(out, FaceSettings(), []).manifest
-
-        with ThreadPoolExecutor(6) as pool:
-            assert list(pool.map(begin, [tmp_path / str(number)] * 6)) == [{}] * 6
-
-
-def test_a_run_leaves_the_work_of_another_alone(tmp_path):
-    with work_folder(tmp_path, []) as others_work:
-        with work_folder(tmp_path, []) as work:
-            assert work != others_work
-            (tmp_path / ".work-dead").mkdir()
-            assert remove_dead_folders(tmp_path, f"{WORK_PREFIX}*")
-            assert not (tmp_path / ".work-dead").exists()
-            assert work.is_dir()
-        assert not work.exists()
-        assert others_work.is_dir()
-        assert not remove_dead_folders(tmp_path, f"{WORK_PREFIX}*")
-
-
-def test_a_run_over_other_videos_waits_for_its_turn(one_head, tmp_path):
+def test_a_second_run_on_one_folder_waits_for_its_turn(one_head, tmp_path):
     """The run that ended last took the videos of the other out of metadata.json."""
     out = tmp_path / "faces"
-    out.mkdir()
-    with work_folder(out, []), pytest.raises(UserError, match="another run is writing"):
-        processing.processing(one_head, out)
-    assert not (out / "metadata.json").exists()
+    with only_run(out, []) as work:
+        with pytest.raises(UserError, match="another run is writing to .* wait until it has ended"):
+            processing.processing(one_head, out)
+        assert work.is_dir()
+    assert not work.exists()
     assert processing.processing(one_head, out)[0]["status"] == "ok"
 
 
@@ -238,6 +210,6 @@ def test_a_share_without_locks_is_one_sentence_that_names_the_file(
     def refuse(lock):
         raise error
 
-    monkeypatch.setattr(manifest_module.FileLock, "_acquire", refuse)
+    monkeypatch.setattr(folder_module.FileLock, "_acquire", refuse)
     with pytest.raises(UserError, match=r"faces/.lock cannot be locked .*; give a --save-path on"):
         processing.processing(one_head, tmp_path / "faces")

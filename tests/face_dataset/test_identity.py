@@ -9,7 +9,6 @@ import pytest
 from conftest import rows_of, write_metadata
 
 import processing
-from deepfake_detector.console import UserError
 from deepfake_detector.videos.content import content_of
 
 
@@ -161,17 +160,17 @@ def test_a_run_killed_before_a_replaced_video_leaves_no_old_faces_in_the_index(
     assert labels == {"fake__d.mp4": F, "fake__e.mp4": F}
 
 
-def test_another_video_of_the_same_name_elsewhere_is_refused_with_both_paths(
+def test_another_video_of_the_same_name_elsewhere_takes_its_place_and_is_named(
     videos, run, tmp_path, contents
 ):
     run(videos)
     other = tmp_path / "other"
     (other / "real").mkdir(parents=True)
     (other / "real/a.mp4").write_bytes(contents[4])
-    with pytest.raises(UserError, match=rf"another real__a.mp4, {videos}/real/a.mp4; give both"):
-        run(other)
-    assert json.loads((run.faces / "metadata.json").read_text()).keys() == LABELS.keys()
-    assert run(videos, other) == ["other__real__a.mp4"]  # part 1, then parts 1 and 2
+    assert run(other) == ["real__a.mp4"]
+    assert run.labels == {"real__a.mp4": R}
+    assert "4 videos of earlier calls in none of the locations of this one" in run.said
+    assert run(videos, other) == ["videos__real__a.mp4"]  # part 2, then parts 1 and 2
     assert run.labels == {
         "fake__c.mp4": F, "fake__d.mp4": F, "other__real__a.mp4": R, "real__b.mp4": R,
         "videos__real__a.mp4": R,
@@ -221,12 +220,9 @@ def test_a_copy_that_appears_later_does_not_make_a_second_folder(videos, run):
     assert run.labels == {name: label for name, label in LABELS.items() if name != "real__a.mp4"}
 
 
-def test_a_choice_and_shards_of_renamed_videos_take_each_once(videos, run):
-    for part in (1, 2):
-        run(videos, shard=(part, 2))
-    assert run.labels == LABELS
+def test_a_choice_of_renamed_videos_takes_each_once(videos, run):
+    run(videos)
     (videos / "real").rename(videos / "original")
-    assert [run(videos, shard=(part, 2)) for part in (1, 2)] == [[], []]
     assert [run(videos, num_vids=1, seed=seed) for seed in (0, 1)] == [[], []]
     assert run.labels.keys() == {name.replace("real", "original") for name in LABELS}
 

@@ -14,12 +14,12 @@ from deepfake_detector.videos.listing import Listing, read_locations
 R, F = "REAL", "FAKE"
 
 
-def listing_of(root: Path, index: str | bytes, name="videos.csv", **words) -> Listing:
+def listing_of(root: Path, index: str | bytes, name="videos.csv") -> Listing:
     """Return what is known of the videos of a folder with this index file."""
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(index if isinstance(index, bytes) else index.encode())
-    return read_locations([root], **words)
+    return read_locations([root])
 
 
 def labels_of(listing: Listing) -> dict[str, str | None]:
@@ -154,6 +154,8 @@ def test_people_of_numbers_are_the_same_in_every_column(two):
         ("path,label\n" + "x" * 200_000, "videos.csv", "is not a table: field larger"),
         ('path,people,label\na.mp4,"Ann,real\nb.mp4,Bob,fake\n', "videos.csv", "is not a table"),
         ("path,label,people\na.mp4,real,Ann,Bob\n", "videos.csv", "more values than columns"),
+        ('{"a.mp4": "REAL", "a.mp4": "FAKE"}', "metadata.json", "about 'a.mp4': 'REAL' and 'FAKE'"),
+        ('{"a": {"label": 0, "label": 1}}', "metadata.json", "two things about 'label': 0 and 1"),
         ('{"a.mp4": {"label": ' + "9" * 5000 + "}}", "metadata.json", "is not valid JSON"),
     ],
 )
@@ -253,7 +255,7 @@ def test_a_row_of_women_is_not_about_a_man_of_the_same_number(tmp_path):
     """The men's 001.mp4 became a fake, because the women's was not downloaded."""
     make_files(tmp_path / "one", "men/001.mp4", "men/002.mp4")
     listing = listing_of(tmp_path / "one", "path,label\nwomen/001.mp4,fake\nmen/002.mp4,real\n")
-    assert labels_of(listing) == {"men__002.mp4": R, "women/001.mp4": None}
+    assert labels_of(listing) == {"men__002.mp4": R, "women__001.mp4": F}
     make_files(tmp_path / "both", "men/001.mp4", "women/001.mp4")
     listing = listing_of(tmp_path / "both", "path,label\nMen\\001.mp4,0\nWomen\\001.mp4,1\n")
     assert labels_of(listing) == {"men__001.mp4": R, "women__001.mp4": F}
@@ -289,33 +291,13 @@ def test_an_index_may_be_about_the_videos_of_another_location(tmp_path):
         assert labels_of(read_locations(locations)) == {"a.mp4": R, "b.mp4": F}
 
 
-def test_the_index_next_to_a_video_counts_before_one_of_another_location(tmp_path):
-    """The location given first decided, whose list named a video that only the other one has."""
-    one, other = make_files(tmp_path / "one", "k.mp4"), make_files(tmp_path / "other", "a.mp4")
-    write_metadata(one, {"k.mp4": R, "a.mp4": F})
-    write_metadata(other, {"a.mp4": R})
-    for locations in ([one, other], [other, one]):
-        listing = read_locations(locations)
-        assert labels_of(listing) == {"a.mp4": R, "k.mp4": R}
-        assert any("another index file says something else" in note for note in listing.notes)
-
-
-def test_names_that_several_videos_have_or_none_are_rows_with_a_reason(tmp_path):
+def test_names_that_several_videos_have_or_none_are_named_and_a_missing_video_is_a_row(tmp_path):
     make_files(tmp_path, "real/a.mp4", "fake/a.mp4")
     index = "path,label\na.mp4,fake\n/elsewhere/b.mp4,real\nc.mp4,real\n../../d.mp4,real\n,real\n"
     listing = listing_of(tmp_path, index)
-    problems = {video.name: video.problem for video in listing.videos}
-    assert problems.pop("a.mp4") == "2 videos have this name; give their paths"
-    assert [problems.pop(name) for name in ("c.mp4", "fake__a.mp4", "real__a.mp4")] == [""] * 3
-    assert set(problems.values()) == {"no video of the locations has this path"}
-    assert len(problems) == 3
-
-
-def test_lists_of_splits_count_the_names_that_no_video_has(tmp_path):
-    make_files(tmp_path, "real/a.mp4", "fake/b.mp4")
-    listing = listing_of(tmp_path, "a.mp4\nb\ngone.mp4\n", "splits/test.txt")
-    assert [video.entry["split"] for video in listing.videos] == ["test", "test"]
-    assert listing.notes[0].endswith("test.txt that no video has, such as gone.mp4")
+    assert labels_of(listing) == {"c.mp4": R, "fake__a.mp4": F, "real__a.mp4": R}
+    (note,) = listing.notes
+    assert note.startswith("note: 4 names in ") and note.endswith("or several have, such as a.mp4")
 
 
 def test_rows_of_names_that_recur_are_not_compared_with_all_videos(tmp_path, monkeypatch):
@@ -338,11 +320,9 @@ def test_rows_of_names_that_recur_are_not_compared_with_all_videos(tmp_path, mon
         ("path,label\na.mp4,real\nb.mp4,fake\na.mp4,fake\n", "videos.csv"),
         ("path,label,is_fake\na.mp4,real,1\nb.mp4,fake,1\n", "videos.csv"),
         ("path,label,label\na.mp4,real,fake\nb.mp4,fake,fake\n", "videos.csv"),
-        ('{"a.mp4": "REAL", "b.mp4": "FAKE", "a.mp4": {"label": "FAKE"}}', "metadata.json"),
-        ('{"a.mp4": {"label": "REAL", "label": "FAKE"}, "b.mp4": "FAKE"}', "metadata.json"),
     ],
 )
-def test_two_rows_keys_or_columns_that_differ_are_never_one_label(two, index, name):
+def test_two_rows_or_columns_that_differ_are_never_one_label(two, index, name):
     listing = listing_of(two, index, name)
     assert labels_of(listing) == {"a.mp4": None, "b.mp4": F}
     assert R in problem_of(listing, "a.mp4") and F in problem_of(listing, "a.mp4")
@@ -350,15 +330,12 @@ def test_two_rows_keys_or_columns_that_differ_are_never_one_label(two, index, na
 
 def test_rows_that_say_the_same_or_more_are_one(two):
     """One row a person, and columns about something else."""
-    index = (
-        "path,label,people,frame,class\na.mp4,real,Ann,1,indoor\na.mp4,0,Bob,2,indoor\n"
-        "b.mp4,fake,Ann,1,outdoor\n"
-    )
+    index = "path,label,people,frame\na.mp4,real,Ann,1\na.mp4,0,Bob,2\nb.mp4,fake,Ann,1\n"
     real, fake = listing_of(two, index).videos
     assert (real.label, real.entry["people"], fake.label) == (0, ["Ann", "Bob"], 1)
 
 
-def test_an_index_against_the_class_folder_is_named_and_settled_by_the_user(tmp_path):
+def test_an_index_against_the_class_folder_is_named(tmp_path):
     make_files(tmp_path, "real/a.mp4", "real/b.mp4", "fake/c.mp4")
     index = "path,label\nreal/a.mp4,fake\nreal/b.mp4,real\nfake/c.mp4,fake\n"
     listing = listing_of(tmp_path, index)
@@ -366,8 +343,6 @@ def test_an_index_against_the_class_folder_is_named_and_settled_by_the_user(tmp_
     assert problem_of(listing, "real__a.mp4").startswith(
         "videos.csv says FAKE, and its folder REAL"
     )
-    assert labels_of(listing_of(tmp_path, index, labels="index"))["real__a.mp4"] == F
-    assert labels_of(listing_of(tmp_path, index, labels="folders"))["real__a.mp4"] == R
 
 
 def test_an_index_that_writes_1_for_real_is_refused_wherever_it_lies(tmp_path):
@@ -379,8 +354,6 @@ def test_an_index_that_writes_1_for_real_is_refused_wherever_it_lies(tmp_path):
     for locations in ([videos, lists], [lists, videos]):
         with pytest.raises(UserError, match="labels.csv says the opposite of the folders for all"):
             read_locations(locations)
-        labels = labels_of(read_locations(locations, labels="folders"))
-        assert labels == {"fake__b.mp4": F, "fake__c.mp4": F, "real__a.mp4": R}
 
 
 def test_an_index_against_the_folder_of_a_split_counts_and_is_named(tmp_path):
@@ -392,32 +365,32 @@ def test_an_index_against_the_folder_of_a_split_counts_and_is_named(tmp_path):
     assert "1 video" in note and "different splits" in note and "test/fake/b.mp4" in note
 
 
-def test_videos_csv_counts_before_metadata_json_and_the_difference_is_named(two):
+def test_two_index_files_that_differ_are_never_one_label(two):
     write_metadata(two, {"a.mp4": F, "b.mp4": F})
     listing = listing_of(two, TABLE)
-    assert labels_of(listing) == {"a.mp4": R, "b.mp4": F}
-    assert "of which another index file says something else" in listing.notes[0]
+    assert labels_of(listing) == {"a.mp4": None, "b.mp4": F}
+    problem = "its label is REAL in videos.csv and FAKE in metadata.json; correct one"
+    assert problem_of(listing, "a.mp4") == problem
 
 
 # videos.csv, our own
 
 
 def test_a_videos_csv_says_all_there_is_to_say_and_changes_no_names(tmp_path):
-    part = make_files(tmp_path, "part_0/a.mp4", "test/fake/mine/b.dat").joinpath("part_0")
+    part = make_files(tmp_path, "part_0/a.mp4", "test/fake/mine/b.mp4").joinpath("part_0")
     write_metadata(part, {"a.mp4": R})
     before = [video.name for video in list_videos([tmp_path])]
     (tmp_path / "videos.csv").write_text(
         "path,original,people,note\npart_0/a.mp4,,Ann,\n"
-        "test/fake/mine/b.dat,part_0/a.mp4,Ann; Bob,odd\n"
+        "test/fake/mine/b.mp4,part_0/a.mp4,Ann; Bob,odd\n"
     )
     real, fake = list_videos([tmp_path])
-    assert before == [real.name] == ["a.mp4"]
+    assert before == [real.name, fake.name] == ["a.mp4", "test__fake__mine__b.mp4"]
     assert real.entry["people"] == ["Ann"]
-    assert (fake.name, dict(fake.entry)) == (
-        "test__fake__mine__b.dat",
-        {"label": F, "split": "test", "original": "a.mp4", "people": ["Ann", "Bob"],
-         "method": "mine", "note": "odd"},
-    )  # fmt: skip
+    assert dict(fake.entry) == {
+        "label": F, "split": "test", "original": "a.mp4", "people": ["Ann", "Bob"],
+        "method": "mine", "note": "odd",
+    }  # fmt: skip
 
 
 def test_the_preview_of_dfdc_says_label_split_and_people(tmp_path):

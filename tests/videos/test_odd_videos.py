@@ -7,7 +7,6 @@ import damaged_videos as damaged
 import numpy as np
 import pytest
 from conftest import SIZE
-from encoded_videos import encode
 from odd_videos import FPS, NUM_FRAMES, boxes_of, crops_of, difference, make_faces
 
 import sample_data
@@ -21,23 +20,6 @@ def videos(tmp_path) -> Path:
 
 
 # Time
-
-
-def test_a_variable_frame_rate_is_cut_and_timed_by_the_real_clock(videos, tmp_path, head_frames):
-    """Ten frames in 0.2 s, then ten at 0.1 s each: the mean rate of the header tells neither."""
-    durations_sec = [0.02] * 10 + [0.1] * 10
-    shown_sec = np.cumsum([0, *durations_sec[:-1]])
-    encode(videos / "a.mkv", head_frames[:NUM_FRAMES], shown_sec)
-    for words, expected in (
-        ({"capture_sec": 0.5}, shown_sec[shown_sec < 0.5 - 1e-6]),
-        ({"fps": 5}, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-    ):
-        faces = tmp_path / "_".join(words)
-        row = make_faces(videos, faces, face_size=32, **words)["a.mkv"]
-        assert (row["status"], row["reason"]) == ("ok", "")
-        boxes = boxes_of(faces, "a.mkv")
-        assert [float(box["time_sec"]) for box in boxes] == pytest.approx(expected, abs=0.001)
-        assert len(crops_of(faces, "a.mkv")) == row["frames_read"] == len(boxes)
 
 
 def test_absurd_frame_rates_still_give_faces(videos, tmp_path, mp4, avi):
