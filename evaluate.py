@@ -8,7 +8,7 @@ folders of faces. Output, in the report folder:
     metrics.json      the metrics, with 95 % intervals
     predictions.csv   filename,label,score,face,data: 1 = fake, score = P(fake); a name that a
                       spreadsheet would take for a formula has an apostrophe in front
-    charts/           roc.png  precision_recall.png  reliability.png  scores.png
+    charts/           roc.png  reliability.png  scores.png
 
     python evaluate.py --model run/model.keras --data faces --out report
     python evaluate.py --model run/model.keras --data dfdc celebdf --robustness --out report

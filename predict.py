@@ -81,8 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = main_arguments().parse_args(argv)
     if args.explain and args.annotate is None and args.html is None:
         raise UserError("--explain draws for --annotate or --html; give one of them")
-    if args.csv_format == "dfdc" and args.csv is None:
-        raise UserError("--csv-format is the form of a --csv file; give one")
     if args.verbose:  # TensorFlow is still to be imported
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     options = settings_from(args, PredictOptions)
@@ -114,13 +112,6 @@ def main_arguments() -> ArgumentParser:
     add = parser.add_argument_group("results").add_argument
     add("--json", type=Path, metavar="FILE", help="the log: a line per video with everything")
     add("--csv", type=Path, metavar="FILE", help="a row per video: verdict, score, note")
-    add(
-        "--csv-format",
-        choices=["columns", "dfdc"],
-        default="columns",
-        help="a row with everything, or filename,label as Kaggle's DFDC asks for, where the label "
-        "is the score, and 0.5 without one (%(default)s)",
-    )
     add("--html", type=Path, metavar="FILE", help="a page with each verdict and the faces")
     add("--annotate", type=Path, metavar="DIR", help="a copy of each video with boxes and scores")
     add_output_arguments(
@@ -273,9 +264,7 @@ def write_tables(
     names = dict(zip(map(str, paths), search.shortest_names(paths), strict=True))
     if args.csv is not None:
         args.csv.parent.mkdir(parents=True, exist_ok=True)
-        named = ((names[verdict.path], verdict) for verdict in log)
-        table_of = text.dfdc_text if args.csv_format == "dfdc" else text.csv_text
-        write_text(args.csv, table_of(named))
+        write_text(args.csv, text.csv_text((names[verdict.path], verdict) for verdict in log))
     if args.html is not None:
         args.html.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(args.html) as partial, partial.open("w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Charts of an evaluation as PNG files: curves, reliability, scores.
+"""Charts of an evaluation as PNG files: ROC curve, reliability, scores.
 
     paths = charts.draw_all(Path("report/charts"), videos, result)
 
@@ -8,13 +8,12 @@ not open one either when they are given axes.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+from sklearn.metrics import RocCurveDisplay
 
 from deepfake_detector.console import counted
 from deepfake_detector.evaluation.videos import ScoredVideo, labels_and_scores
@@ -28,8 +27,8 @@ LABELS = (REAL, FAKE)
 def draw_all(folder: Path, videos: Sequence[ScoredVideo], result: Mapping) -> dict[str, Path]:
     """Draw all charts and return their paths by title.
 
-    `result` is that of `evaluate.all_metrics`. Curves and reliability are left out if a class is
-    missing.
+    `result` is that of `evaluate.all_metrics`. The curve and the reliability are left out if a
+    class is missing.
     """
     labels, scores = labels_and_scores(videos)
     raw_scores = np.array([video.raw_score for video in videos])
@@ -42,8 +41,7 @@ def draw_all(folder: Path, videos: Sequence[ScoredVideo], result: Mapping) -> di
         return axes
 
     if metrics.has_both(labels):
-        draw_curve(axes_of("roc"), RocCurveDisplay, labels, scores)
-        draw_curve(axes_of("precision_recall"), PrecisionRecallDisplay, labels, scores)
+        draw_curve(axes_of("roc"), labels, scores)
         curves = {"scores": scores}
         if not np.array_equal(raw_scores, scores):
             curves["before calibration"] = raw_scores
@@ -55,15 +53,11 @@ def draw_all(folder: Path, videos: Sequence[ScoredVideo], result: Mapping) -> di
     }
 
 
-def draw_curve(axes: Axes, display: Any, labels: np.ndarray, scores: np.ndarray) -> None:
-    """Draw the curve of one of scikit-learn's displays, with that of chance."""
+def draw_curve(axes: Axes, labels: np.ndarray, scores: np.ndarray) -> None:
+    """Draw the ROC curve, with that of chance."""
     name = counted(len(labels), "video")
-    display.from_predictions(labels, scores, ax=axes, name=name, plot_chance_level=True)
-    if display is RocCurveDisplay:
-        words = ("ROC curve", "false positive rate", "true positive rate")
-    else:
-        words = ("Precision and recall", "recall", "precision")
-    axes.set(**dict(zip(("title", "xlabel", "ylabel"), words, strict=True)))
+    RocCurveDisplay.from_predictions(labels, scores, ax=axes, name=name, plot_chance_level=True)
+    axes.set(title="ROC curve", xlabel="false positive rate", ylabel="true positive rate")
     axes.legend(loc="best")
 
 

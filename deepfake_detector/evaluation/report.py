@@ -2,8 +2,7 @@
 
     html = report.as_html(model, result, videos, charts)
 
-The template is report.html.j2, with report.css and report.js next to it; see pages.py. Sorting the
-table needs JavaScript; everything else works without.
+The template is report.html.j2, with report.css next to it; see pages.py. There is no script in it.
 
 Size: 0.25 MB, 0.5 KB a video, and 5 KB more for each of the `MAX_STRIPS` that are shown with faces.
 With more than `MAX_VIDEOS` the page shows those with the largest errors, so that it stays below
@@ -34,15 +33,14 @@ def as_html(
 
     `result` is what goes into metrics.json, and `charts` are PNGs by title.
     """
-    style, script = ((FOLDER / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    style = (FOLDER / "report.css").read_text("utf-8")
     shown = largest_errors_first(videos)[:MAX_VIDEOS]
     environment = template_environment(FOLDER)
     environment.globals["tables"] = tables
     point = OperatingPoint(result["fake_from"], result["real_below"])
     html = environment.get_template("report.html.j2").render(
-        policy=content_policy(style, script),
+        policy=content_policy(style),
         style=Markup(style),
-        script=Markup(script),
         model=model,
         result=result,
         charts=charts,

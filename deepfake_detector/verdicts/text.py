@@ -8,7 +8,7 @@ meaning_of(verdict.verdict, task.rule.point), weakness_of(task.model_settings)
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from deepfake_detector.console import counted, printable
 from deepfake_detector.face_dataset.settings import AS_IS
@@ -96,18 +96,9 @@ def csv_text(named: Iterable[tuple[str, Verdict]]) -> str:
 
     Texts are guarded as `files.text_cell` says.
     """
-    return _table(CSV_COLUMNS, (_row(name, verdict) for name, verdict in named))
-
-
-def dfdc_text(named: Iterable[tuple[str, Verdict]]) -> str:
-    """Return `filename,label` lines, label = P(fake), as Kaggle's DFDC asks for."""
-    scores = ((name, 0.5 if found.score is None else found.score) for name, found in named)
-    return _table(("filename", "label"), ([text_cell(n), f"{score:.6f}"] for n, score in scores))
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    rows = (_row(name, verdict) for name, verdict in named)
+    csv.writer(text, lineterminator="\n").writerows([CSV_COLUMNS, *rows])
     return text.getvalue()
 
 

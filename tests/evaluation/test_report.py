@@ -91,7 +91,7 @@ def test_a_video_named_script_is_a_name():
     checker = Checker()
     checker.feed(page)
     assert checker.open == []
-    assert page.count("<script") == 1
+    assert "<script" not in page
     assert HOSTILE in checker.data
     assert 'b" onclick="x.mp4' in checker.data
     page.encode("utf-8")
@@ -128,42 +128,19 @@ def browser() -> str:
     return found or pytest.skip("no Chromium to show the report in: apt-get install chromium")
 
 
-def shown(browser, page, folder, fragment=""):
+def shown(browser, page, folder):
     """Return the document as the browser has it after its scripts have run."""
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--dump-dom")
     more = (f"--user-data-dir={folder / 'profile'}", "--window-size=1400,3000")
-    address = f"file://{page}{fragment}"
-    command = [browser, *flags, *more, "--virtual-time-budget=2000", address]
+    command = [browser, *flags, *more, "--virtual-time-budget=2000", f"file://{page}"]
     return subprocess.run(command, capture_output=True, timeout=120, check=True).stdout.decode()
-
-
-def column(page, place):
-    """The values of a column of the table of videos, from top to bottom."""
-    rows = re.findall(r'<tr role="row"><th scope="row".*?</tr>', page, re.DOTALL)
-    return [html.unescape(re.findall(r'data-value="([^"]*)"', row)[place]) for row in rows]
-
-
-@pytest.mark.thorough
-def test_a_browser_sorts_the_table_and_runs_no_script_that_came_with_a_name(browser, tmp_path):
-    names = [HOSTILE, *[f"video {number}.mp4" for number in range(30)]]
-    page = page_of(names=names).replace("<main>", "<main><script>document.title='run'</script>")
-    path = tmp_path / "report.html"
-    path.write_text(page, encoding="utf-8")
-    errors = list(map(float, column(page, 3)))
-    assert errors == sorted(errors, reverse=True)
-    scores = list(map(float, column(shown(browser, path, tmp_path, "#sort=score"), 2)))
-    assert len(scores) == 31
-    assert scores == sorted(scores)
-    by_name = shown(browser, path, tmp_path, "#sort=-name")
-    assert column(by_name, 0)[:2] == ["video 29.mp4", "video 28.mp4"]  # 9 before 10, as numbers
-    assert "<title>Evaluation of a deepfake detector</title>" in by_name
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("width", [360, 1280])
 def test_a_browser_shows_the_page_no_wider_than_the_window(browser, tmp_path, width):
-    # The page lets no script run but its own: a copy without the policy measures itself. It does so
-    # in a frame, because a window is never narrower than 500 pixels.
+    # The page lets no script run: a copy without the policy measures itself. It does so in a frame,
+    # because a window is never narrower than 500 pixels.
     text = re.sub(r"<meta http-equiv[^>]*>", "", page_of(names=[HOSTILE, "b.mp4"]))
     measure = "parent.postMessage([innerWidth, document.documentElement.scrollWidth], '*')"
     copy = text.replace("</body>", f"<script>{measure}</script></body>")

@@ -324,7 +324,6 @@ def test_a_model_of_faces_taken_as_they_are_takes_them_so(run, late_face, tmp_pa
     ("words", "sentence"),
     [
         (["--explain"], "--explain draws for --annotate or --html"),
-        (["--csv-format", "dfdc"], "--csv-format is the form of a --csv file"),
         (["--workers", "-1"], "--workers is -1"),
         (["--timeout-sec", "0"], "--timeout-sec is 0"),
         (["--max-false-positive-rate", "10"], "--max-false-positive-rate is 10"),

@@ -8,7 +8,6 @@ from some_verdicts import verdict, window
 from deepfake_detector.scoring.calibration import ErrorRate, OperatingPoint
 from deepfake_detector.verdicts.text import (
     csv_text,
-    dfdc_text,
     line_of,
     meaning_of,
     progress_line,
@@ -40,11 +39,6 @@ def test_a_row_has_what_the_verdict_rests_on():
     assert (first["read_sec"], first["video_sec"], first["frames"]) == ("5", "120", "10")
     assert (first["warnings"], first["model"]) == ("part-of-video", "run/model.keras")
     assert (second["score"], second["video_sec"], second["note"]) == ("", "", "empty")
-
-
-def test_a_table_of_dfdc_has_a_probability_for_every_video():
-    named = [("a.mp4", verdict(window(0, 0.7))), ("b.mp4", verdict(problem="empty"))]
-    assert dfdc_text(named) == "filename,label\na.mp4,0.700000\nb.mp4,0.500000\n"
 
 
 def test_a_cell_that_looks_like_a_formula_stays_text():
