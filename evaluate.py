@@ -315,14 +315,12 @@ def read_split(path: Path) -> dict[str, list[dict]]:
 def all_metrics(videos: Sequence[ScoredVideo], point: OperatingPoint) -> dict:
     """Return what metrics.json holds, without the robustness."""
     labels, scores = labels_and_scores(videos)
-    raw_scores = np.array([video.raw_score for video in videos])
     reliability = metrics.reliability(labels, scores)
     return {
         **metrics.video_metrics(labels, scores),
         **metrics.verdict_metrics(labels, scores, point),
         "synthetic": sum(video.track.is_synthetic for video in videos),
         "ece": reliability["ece"],
-        "ece_before_calibration": metrics.reliability(labels, raw_scores)["ece"],
         "ece_bins": reliability["num_bins"],
         "intervals": bootstrap.intervals(labels, scores, [v.track.source_group for v in videos]),
         "groups": groups.group_metrics(videos),

@@ -31,7 +31,6 @@ def draw_all(folder: Path, videos: Sequence[ScoredVideo], result: Mapping) -> di
     class is missing.
     """
     labels, scores = labels_and_scores(videos)
-    raw_scores = np.array([video.raw_score for video in videos])
     figures: dict[str, Figure] = {}
 
     def axes_of(name: str) -> Axes:
@@ -42,10 +41,7 @@ def draw_all(folder: Path, videos: Sequence[ScoredVideo], result: Mapping) -> di
 
     if metrics.has_both(labels):
         draw_curve(axes_of("roc"), labels, scores)
-        curves = {"scores": scores}
-        if not np.array_equal(raw_scores, scores):
-            curves["before calibration"] = raw_scores
-        draw_reliability(axes_of("reliability"), labels, curves)
+        draw_reliability(axes_of("reliability"), labels, scores)
     draw_histogram(axes_of("scores"), labels, scores, result)
     return {
         figure.axes[0].get_title(): save_figure(figure, folder / f"{name}.png")
@@ -61,20 +57,19 @@ def draw_curve(axes: Axes, labels: np.ndarray, scores: np.ndarray) -> None:
     axes.legend(loc="best")
 
 
-def draw_reliability(axes: Axes, labels: np.ndarray, curves: Mapping[str, np.ndarray]) -> None:
-    """Draw how often videos of a score are fake, for scores by name.
+def draw_reliability(axes: Axes, labels: np.ndarray, scores: np.ndarray) -> None:
+    """Draw how often videos of a score are fake.
 
     The size of a point is its share of the videos. scikit-learn's CalibrationDisplay is not used
     because it does not give both classes the same weight.
     """
+    found = metrics.reliability(labels, scores)
+    x, y, counts = (
+        np.array([b[key] for b in found["bins"]]) for key in ("score", "fake", "videos")
+    )
     axes.plot([0, 1], [0, 1], color="black", linestyle="--", label="perfectly calibrated")
-    for name, scores in curves.items():
-        found = metrics.reliability(labels, scores)
-        bins = [filled for filled in found["bins"] if filled["videos"]]
-        counts = np.array([filled["videos"] for filled in bins])
-        x, y = ([filled[key] for filled in bins] for key in ("score", "fake"))
-        (line,) = axes.plot(x, y, alpha=0.6, label=f"{name} (ECE = {found['ece']:.3f})")
-        axes.scatter(x, y, s=20 + 180 * counts / counts.sum(), color=line.get_color(), alpha=0.8)
+    (line,) = axes.plot(x, y, alpha=0.6, label=f"scores (ECE = {found['ece']:.3f})")
+    axes.scatter(x, y, s=20 + 180 * counts / counts.sum(), color=line.get_color(), alpha=0.8)
     axes.set(
         title="Reliability, both classes with equal weight",
         xlabel="mean score of the videos in a bin",

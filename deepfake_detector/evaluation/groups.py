@@ -20,7 +20,7 @@ def group_metrics(videos: Sequence[ScoredVideo]) -> dict[str, list[dict]]:
     """Return a list of rows each for "method", "collection" and "data", sorted by name.
 
     Real videos have no method. A table without information is empty: one without a name, or with a
-    single group. That of "data", the folders of faces, ends with a row for all of them.
+    single group.
     """
     columns: dict[str, list[str | None]] = {
         "method": [_one_line(v.track.method) if v.label else None for v in videos],
@@ -37,8 +37,6 @@ def group_metrics(videos: Sequence[ScoredVideo]) -> dict[str, list[dict]]:
             for name in sorted(names)
             if informative
         ]
-    if result["data"]:
-        result["data"].append(_row("all", videos, [True] * len(videos)))
     return result
 
 

@@ -38,14 +38,13 @@ def headline(result: Mapping) -> list[tuple[str, str, str]]:
         missing = "" if result[key] is not None else "needs real and fake videos"
         return name, number(result[key]), interval(intervals.get(key)) or missing
 
-    ece, before = (result[key] for key in ("ece", "ece_before_calibration"))
     rows = [
         metric("ROC AUC", "roc_auc"),
         metric("log loss", "log_loss"),
         metric("average precision", "average_precision"),
         metric("equal error rate", "eer"),
         ("accuracy", number(result["accuracy"]), "a score of 0.5 or more is fake"),
-        ("ECE", number(ece), f"{number(before)} before calibration, {result['ece_bins']} bins"),
+        ("ECE", number(result["ece"]), f"{result['ece_bins']} bins"),
     ]
     ranges = {
         FAKE: f"a score of {result['fake_from']:.3g} or more",

@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import ROOT, SIZE, read_rgb
 
 import evaluate
@@ -357,15 +356,6 @@ def test_a_wrong_option_from_python_is_a_user_error(run, sample_videos):
         predict.predict("holiday.mp4")
 
 
-def test_a_model_that_brings_code_along_is_not_opened(run, sample_videos, tmp_path, capsys):
-    clip = tf.keras.Input((3, 32, 32, 3))
-    x = tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, axis=(1, 2, 3, 4))[:, None])(clip)
-    copy = changed(run, tmp_path / "copy")
-    tf.keras.Model(clip, x).save(copy / "model.keras")
-    assert predicted(copy, sample_videos / "person_000.mp4") == 2
-    assert "cannot be opened as a Keras model" in capsys.readouterr().err
-
-
 # Copies and processes
 
 
@@ -407,13 +397,6 @@ def test_a_copy_that_cannot_be_made_costs_no_verdict(
     assert len(lines_of(captured.out)) == 1
     assert captured.err == f"note: {video}: there is no annotated copy: no encoder\n"
     assert list((tmp_path / "pictures").iterdir()) == []
-
-
-def test_processes_that_read_videos_do_without_tensorflow():
-    """Each of them imports predict.py first; TensorFlow would cost each of them seconds."""
-    heavy = {"tensorflow", "keras", "matplotlib", "sklearn"}
-    check = f"import predict, sys; sys.exit(bool({heavy} & sys.modules.keys()))"
-    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.slow

@@ -202,6 +202,8 @@ def address(tmp_path_factory):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell makes jobs in the background deaf to Ctrl-C, and so all that they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             lines = iter(process.stdout.readline, "")
