@@ -89,6 +89,7 @@ def build_dataset(
     training: bool = False,
     first_epoch: int = 0,
     self_blend: float = 0.0,
+    landmarks: bool = False,
     min_steps: int = 1,
     seed: int = 0,
     num_replicas: int = 1,
@@ -98,7 +99,8 @@ def build_dataset(
 
     See the top of this file for what they hold. `shuffle_buffer` is how many pairs away from its
     place in the order by name a pair may move; None mixes all. Training begins with `first_epoch`,
-    and an epoch has `min_steps` batches or more.
+    and an epoch has `min_steps` batches or more. `landmarks` places what is made in faces by their
+    landmarks, see clips/landmarks.py.
 
     A crop that cannot be read ends the iterator with a `tf.errors.OpError`, which
     `loading.explain` puts into a sentence. Raises UserError for training with a class missing
@@ -124,7 +126,7 @@ def build_dataset(
         named = tf.data.Dataset.from_tensor_slices(_name_crops(own, tracks, num_frames))
 
     def make(frames: np.ndarray, donor: np.ndarray, *row: np.ndarray) -> np.ndarray:
-        return _make_clip(frames, donor, ClipPlan(*row), tracks, size, training)
+        return _make_clip(frames, donor, ClipPlan(*row), tracks, size, training, landmarks)
 
     def load(paths: tf.Tensor, donor_paths: tf.Tensor, label: tf.Tensor, plan: ClipPlan) -> tuple:
         inputs = [stack_crops(paths), _crops_of_donor(donor_paths), *plan]
@@ -165,6 +167,7 @@ def _make_clip(
     tracks: Sequence[FaceTrack],
     img_size: tuple[int, int],
     training: bool,
+    landmarks: bool,
 ) -> np.ndarray:
     """Return the clip `(num_frames, *img_size, 3) uint8` that is made of `frames` by its plan.
 
@@ -177,9 +180,9 @@ def _make_clip(
     if plan.role == SWAP and len(donor):
         if tracks[int(plan.donor)].is_photograph:
             donor = filming.filmed(donor, rng)
-        frames = swap(frames, donor, rng)
+        frames = swap(frames, donor, rng, landmarks)
     elif plan.role != ORIGINAL:
-        target, blend, _ = self_blending.blend(frames, rng)
+        target, blend, _ = self_blending.blend(frames, rng, landmarks)
         frames = blend if plan.role in (SELF_BLEND, SWAP) else target
     return augmentation.fit(frames, img_size, plan.random_numbers if training else None)
 

@@ -245,6 +245,7 @@ def fit(
                 num_frames=settings.num_frames,
                 batch_size=settings.batch_size,
                 self_blend=settings.self_blend,
+                landmarks=settings.landmarks,
                 min_steps=settings.min_steps,
                 seed=settings.seed,
                 num_replicas=context.num_replicas_in_sync,

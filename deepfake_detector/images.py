@@ -102,3 +102,10 @@ def h264(frames: np.ndarray, crf: int, preset: str = "medium") -> np.ndarray:
     decoded = [picture for packet in (*packets, None) for picture in decoder.decode(packet)]
     changed = np.stack([picture.to_ndarray(format="rgb24") for picture in decoded])
     return changed[:, :height, :width]
+
+
+def remapped(image: np.ndarray, source_xy: np.ndarray) -> np.ndarray:
+    """Return the image that takes each pixel from where `source_xy` says, `(height, width, 2)
+    float32`: x and y in pixels."""
+    x, y = source_xy[..., 0], source_xy[..., 1]
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

@@ -27,7 +27,7 @@ FLOORS = [
     {"training", "evaluation", "verdicts"},
 ]
 MAX_LINES_IN_A_FILE, MAX_LINES_IN_A_FUNCTION, MAX_FILES_IN_A_ROOM = 350, 60, 10
-MAX_LINES = 15_245  # of scripts and package together: lower it when the sum falls, never raise it
+MAX_LINES = 14_921  # of scripts and package together: lower it when the sum falls, never raise it
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / f"{script}.py" for script in SCRIPTS)])
 
 

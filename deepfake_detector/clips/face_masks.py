@@ -1,11 +1,11 @@
 """Random soft masks of a face or of a part of it, for self-blends.
 
-    mask = random_mask(frame, np.random.default_rng(7))     # (height, width) float32, 0..1
+    masks = random_masks(frames, np.random.default_rng(7))     # (n, height, width) float32, 0..1
 
-Forgeries replace what their makers cut out: the hull of the landmarks, the inner face, a mouth. No
-landmarks are needed for masks of such shapes, because crops of processing.py have the face in one
-place: in sides of the crop, the eyes lie near y = 0.42, the mouth near 0.67 and the chin near 0.83
-(means over 4,000 crops).
+Forgeries replace what their makers cut out: the hull of the landmarks, the inner face, a mouth.
+With landmarks (landmarks.py) masks lie on these parts and move with them. Without, they are about
+there, because crops of processing.py have the face in one place: in sides of the crop, the eyes lie
+near y = 0.42, the mouth near 0.67 and the chin near 0.83 (means over 4,000 crops).
 """
 
 from collections.abc import Mapping
@@ -13,22 +13,53 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from deepfake_detector.clips.landmarks import (
+    BROWS,
+    CHIN,
+    FOREHEAD,
+    LEFT_EYE,
+    LIPS,
+    NOSE,
+    OVAL,
+    RIGHT_EYE,
+    affine,
+)
+
 GRID = 96  # side in pixels of the grid that a mask is made on
 OUTLINE_SHARE = 0.5  # of masks with the outline of a face or a part of it; the others are ovals
 # A network that sees little but whole faces replaced learns their outline, and misses mouths that
 # were changed (docs/accuracy.md).
 OVAL_SHARES = {"whole": 0.4, "lower": 0.3, "small": 0.3}
 OUTLINE_SHARES = {"hull": 0.43, "inner": 0.31, "lower": 0.09, "mouth": 0.09, "eyes": 0.08}
+MARKED_SHARES = {
+    "hull": 0.3, "inner": 0.2, "oval": 0.14, "lower": 0.12, "mouth": 0.1, "eyes": 0.07,
+    "nose": 0.07,
+}  # fmt: skip
 SKIN_SHARE = 0.6  # of outlines that end where the skin does
 SKIN_REACH = (18.0, 4.0, 4.0)  # least standard deviations of skin in Y, Cr and Cb, grey levels
 
 
-def random_mask(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a soft region of the face in `frame`, `(height, width, 3) uint8` RGB, as `(height,
-    width) float32` 0..1. Its largest value is 1."""
-    mask = _outline(frame, rng) if rng.random() < OUTLINE_SHARE else _oval(rng)
-    height, width = frame.shape[:2]
-    return cv2.resize(_softened(mask, rng), (width, height), interpolation=cv2.INTER_LINEAR)
+def random_masks(
+    frames: np.ndarray, rng: np.random.Generator, marks: np.ndarray | None = None
+) -> np.ndarray:
+    """Return a soft region of the face in frames `(n, height, width, 3) uint8` RGB, as `(n, height,
+    width) float32` 0..1. Its largest value is 1 in the first frame.
+
+    With the landmarks of the frames, `marks` `(n, 468, 2)`, it is a part of the face that they
+    outline, and moves with them. Without, it has one place in all frames.
+    """
+    height, width = frames.shape[1:3]
+    if marks is None:
+        mask = _outline(frames[0], rng) if rng.random() < OUTLINE_SHARE else _oval(rng)
+        mask = cv2.resize(_softened(mask, rng), (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.broadcast_to(mask, frames.shape[:3])
+    mask = _softened(_bent(_filled(_marked_part(marks[0], rng)), rng), rng)
+    masks = []
+    for own in marks:
+        matrix = affine(own * (width, height), marks[0] * GRID)  # pixels of the frame to the grid
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        masks.append(cv2.warpAffine(mask, matrix, (width, height), flags=flags))
+    return np.stack(masks)
 
 
 def random_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
@@ -72,15 +103,43 @@ def _outline(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     tilt, scale = rng.normal(0, 0.06), rng.uniform(0.92, 1.1)
     turn = scale * np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
     points = (points - 0.5) @ turn.T + 0.5
-    mask = np.zeros((GRID, GRID), np.uint8)
-    hull = cv2.convexHull(np.rint(points * GRID * 16).astype(np.int32))
-    cv2.fillConvexPoly(mask, hull, 255, lineType=cv2.LINE_AA, shift=4)  # sixteenths of a pixel
-    mask = _bent(mask.astype(np.float32) / 255, rng)
+    mask = _bent(_filled(points), rng)
     if kind in ("hull", "lower") and rng.random() < SKIN_SHARE:
         on_skin = mask * _skin(frame, rng)
         if on_skin.sum() > 0.5 * mask.sum():  # otherwise hair, a beard or the light misled it
             return on_skin
     return mask
+
+
+def _filled(points: np.ndarray) -> np.ndarray:
+    """Return 1 within the convex hull of points in sides of the crop, else 0, on the grid."""
+    mask = np.zeros((GRID, GRID), np.uint8)
+    hull = cv2.convexHull(np.rint(points * GRID * 16).astype(np.int32))
+    cv2.fillConvexPoly(mask, hull, 255, lineType=cv2.LINE_AA, shift=4)  # sixteenths of a pixel
+    return mask.astype(np.float32) / 255
+
+
+def _marked_part(marks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return points whose convex hull is a part of the face with landmarks `(468, 2)`."""
+    kind = random_kind(rng, MARKED_SHARES)
+    up = marks[FOREHEAD] - marks[CHIN]
+    oval, brows = marks[list(OVAL)], marks[list(BROWS)]
+    eyes, nose, lips = (marks[list(part)] for part in (LEFT_EYE + RIGHT_EYE, NOSE, LIPS))
+    if kind == "hull":  # the brows at a random height, and what of the oval is below them
+        return np.vstack([oval[oval @ up < np.min(brows @ up)], brows + up * rng.uniform(0, 0.12)])
+    if kind == "lower":  # below a line across the nose
+        line = marks[rng.choice([2, 1, 5])]
+        return np.vstack([oval[oval @ up < line @ up], nose[nose @ up <= line @ up]])
+    part = {
+        "oval": oval,
+        "inner": np.vstack([brows, nose, lips]),
+        "mouth": lips,
+        "eyes": np.vstack([eyes, brows]),
+        "nose": np.vstack([nose, lips]),
+    }[kind]
+    largest = {"oval": 1.05, "inner": 1.15, "mouth": 1.7, "eyes": 1.25, "nose": 1.3}[kind]
+    middle = part.mean(axis=0)
+    return middle + (part - middle) * rng.uniform(0.95, largest)
 
 
 def _corners(kind: str, rng: np.random.Generator) -> np.ndarray:

@@ -6,9 +6,9 @@
 
 A self-blend has the right face in the wrong quality. In a swap another face meets the rest of the
 head: eyes, light and skin do not quite fit. The idea is that of Face X-ray (Li et al., CVPR 2020,
-arXiv:1912.13458), whose landmarks are replaced here: donors are chosen by how alike the crops look
-as a whole, and laid onto the target by their grey values (Evangelidis and Psarakis 2008,
-doi:10.1109/TPAMI.2008.113). Crops of processing.py have the face in one place.
+arXiv:1912.13458). Donors are chosen by how alike the crops look as a whole. They are laid onto the
+target by landmarks, or without these by their grey values (Evangelidis and Psarakis 2008,
+doi:10.1109/TPAMI.2008.113): crops of processing.py have the face in one place.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deepfake_detector.clips.face_masks import random_mask
+from deepfake_detector import images
+from deepfake_detector.clips import landmarks
+from deepfake_detector.clips.face_masks import random_masks
 from deepfake_detector.clips.self_blending import random_detail, random_generator
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
 from deepfake_detector.images import Change
@@ -28,6 +30,7 @@ GREY_SIDE = 20  # pixels of a face that are compared
 SKIN_SPREAD = (80, 12, 12)  # of Y, Cr and Cb, in grey levels: differences count in these units
 SKIN_WEIGHT = 0.3  # of the differences of skin next to those of light and pose
 GENERATED_SHARE, DETAIL_SHARE = 0.3, 0.35  # of the donors: as from a generator, otherwise altered
+WARPED_SHARE = 0.7  # of the donors with landmarks
 ALIGN_SIDE = 64  # pixels of the pictures that are aligned
 ALIGN_STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-3)
 MAX_TURN, MAX_SHIFT = 0.3, 0.25  # of a face laid onto another; the shift in sides of a crop
@@ -68,17 +71,27 @@ class LookAlikes:
         return self._looks[index]
 
 
-def swap(frames: np.ndarray, donor: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def swap(
+    frames: np.ndarray, donor: np.ndarray, rng: np.random.Generator, with_landmarks: bool = False
+) -> np.ndarray:
     """Return `frames`, `(n, height, width, 3) uint8` RGB, with the face of `donor` in them.
 
     The donor has as many frames, of any size. Its face is moved to where that of the target is, and
-    gets about its colours. All frames of a clip are altered alike.
+    gets about its colours. With landmarks it also gets the shape and the expression of the target,
+    mostly. All frames of a clip are altered alike.
     """
     height, width = frames.shape[1:3]
-    mask = random_mask(frames[0], rng)
     above = np.stack([cv2.resize(frame, (width, height)) for frame in donor])
-    place = _alignment(frames[0], above[0])
-    recolour = _recolouring(frames[0], _moved(above[0], place), mask, rng.uniform(0.8, 1))
+    uses_landmarks = with_landmarks and rng.random() < landmarks.SHARE
+    marks = landmarks.find(frames) if uses_landmarks else None
+    donor_marks = landmarks.find(above) if marks is not None else None
+    masks = random_masks(frames, rng, marks)
+    if marks is not None and donor_marks is not None:
+        faces = _laid_on(above, donor_marks, marks, rng.random() < WARPED_SHARE)
+    else:
+        place = _alignment(frames[0], above[0])
+        faces = [_moved(face, place) for face in above]
+    recolour = _recolouring(frames[0], faces[0], masks[0], rng.uniform(0.8, 1))
     alterations = []
     kind = rng.random()
     if kind < GENERATED_SHARE:
@@ -86,11 +99,11 @@ def swap(frames: np.ndarray, donor: np.ndarray, rng: np.random.Generator) -> np.
     elif kind < GENERATED_SHARE + DETAIL_SHARE:
         alterations.append(random_detail(rng))
     swapped = np.empty_like(frames)
-    for number, frame in enumerate(frames):
-        face = recolour(_moved(above[number], place))
+    for number, (frame, face, mask) in enumerate(zip(frames, faces, masks, strict=True)):
+        face = recolour(face)
         for alteration in alterations:
             face = alteration(face)
-        swapped[number] = cv2.blendLinear(face, frame, mask, 1 - mask)
+        swapped[number] = cv2.blendLinear(face, frame, np.ascontiguousarray(mask), 1 - mask)
     return swapped
 
 
@@ -126,6 +139,22 @@ def _distance(look: Appearance, other: Appearance) -> float:
 
 
 # Where the face goes
+
+
+def _laid_on(
+    faces: np.ndarray, own: np.ndarray, target: np.ndarray, warps: bool
+) -> list[np.ndarray]:
+    """Return faces moved so that their landmarks `own` get to those of `target`, `(n, 468, 2)`
+    each: warped there, or as near as an affine map brings them."""
+    size = (faces.shape[1], faces.shape[2])
+    laid_on = []
+    for face, from_marks, to_marks in zip(faces, own, target, strict=True):
+        if not warps:
+            matrix = landmarks.affine(to_marks, from_marks)
+            from_marks = to_marks @ matrix[:, :2].T + matrix[:, 2]
+        source_xy = landmarks.source_positions(to_marks, from_marks, size)
+        laid_on.append(images.remapped(face, source_xy))
+    return laid_on
 
 
 def _alignment(target: np.ndarray, donor: np.ndarray) -> np.ndarray:

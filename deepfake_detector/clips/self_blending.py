@@ -4,10 +4,10 @@ Arrays in, arrays out, with OpenCV and NumPy. Forgeries have in common a region 
 to the rest of the picture: of another resolution, sharpness, colour or compression, slightly out of
 place, behind a soft border. A network learns to find such regions from the faces of real people
 alone, without a forgery. The idea is that of self-blended images (Shiohara and Yamasaki, CVPR 2022,
-arXiv:2204.08376), without landmarks and for clips: all frames of a clip are altered alike, with a
-little flicker in the place of the face.
+arXiv:2204.08376), for clips: all frames of a clip are altered alike, with a little flicker in the
+place of the face. With landmarks, some faces get another expression, as re-enactment gives them.
 
-    target, blend, mask = self_blending.blend(frames, np.random.default_rng(7))
+    target, blend, masks = self_blending.blend(frames, np.random.default_rng(7))
 """
 
 import functools
@@ -17,13 +17,15 @@ import cv2
 import numpy as np
 
 from deepfake_detector import images
-from deepfake_detector.clips.face_masks import random_kind, random_mask
+from deepfake_detector.clips import landmarks
+from deepfake_detector.clips.face_masks import random_kind, random_masks
 from deepfake_detector.images import Change
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
 # Generators seldom make faces as sharp as cameras do: mostly the face is altered, and mostly to be
 # smoother. Real faces are often sharper than what lies behind them.
 SOURCE_ALTERED_SHARE = 0.9
+EXPRESSION_SHARE = 0.4  # of the clips with landmarks: the face has another mouth and other eyes
 GENERATED_SHARE = 0.3  # of the clips whose face looks like the output of a generator
 SMOOTHINGS: tuple[Change, ...] = (
     lambda frame: cv2.medianBlur(frame, 3),
@@ -35,14 +37,14 @@ DETAIL_SHARES = {"resolution": 0.55, "blur": 0.2, "sharpen": 0.08, "coding": 0.1
 
 
 def blend(
-    frames: np.ndarray, rng: np.random.Generator
+    frames: np.ndarray, rng: np.random.Generator, with_landmarks: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return `(target, blend, mask)` for the frames of a clip, `(n, height, width, 3) uint8` RGB.
+    """Return `(target, blend, masks)` for the frames of a clip, `(n, height, width, 3) uint8` RGB.
 
     `target` is the clip to show as real, `blend` the one to show as fake: `target` with the face of
-    another version of the same frame in it. `mask`, `(height, width) float32` 0..1, is the share
-    of that other version. The face is expected in the middle of the frames, with a margin of about
-    30 %.
+    another version of the same frame in it. `masks`, `(n, height, width) float32` 0..1, are the
+    share of that other version. The face is expected in the middle of the frames, with a margin of
+    about 30 %.
 
     Now and then the target is altered and not the face, so that no alteration by itself means fake.
     """
@@ -50,14 +52,17 @@ def blend(
     altered = _altered(frames, _random_alterations(rng))
     source, target = (altered, frames) if rng.random() < SOURCE_ALTERED_SHARE else (frames, altered)
     next_place, warp = _random_places(rng, size), _random_warp(rng, size)
-    mask = random_mask(frames[0], rng)
-    mask *= rng.choice([0.5, 0.75, 1, 1, 1])  # opacity
-    rest = 1 - mask
+    uses_landmarks = with_landmarks and rng.random() < landmarks.SHARE
+    marks = landmarks.find(frames) if uses_landmarks else None
+    masks = random_masks(frames, rng, marks)
+    masks = masks * np.float32(rng.choice([0.5, 0.75, 1, 1, 1]))  # opacity
+    if marks is not None and rng.random() < EXPRESSION_SHARE:
+        source = _with_other_expression(source, marks, rng)
     blended = np.empty_like(target)
     for number, (below, above) in enumerate(zip(target, source, strict=True)):
         moved = _warped(above, next_place(), warp)
-        blended[number] = cv2.blendLinear(moved, below, mask, rest)
-    return target, blended, mask
+        blended[number] = cv2.blendLinear(moved, below, masks[number], 1 - masks[number])
+    return target, blended, masks
 
 
 # What is altered
@@ -169,6 +174,18 @@ def _random_warp(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray 
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
+def _with_other_expression(
+    frames: np.ndarray, marks: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the frames with mouth and eyes warped to another expression."""
+    changed = landmarks.other_expression(marks, rng)
+    size = (frames.shape[1], frames.shape[2])
+    return np.stack([
+        images.remapped(frame, landmarks.source_positions(target, own, size))
+        for frame, own, target in zip(frames, marks, changed, strict=True)
+    ])  # fmt: skip
+
+
 def _warped(frame: np.ndarray, matrix: np.ndarray, warp: np.ndarray | None) -> np.ndarray:
     """Return the frame under the affine `matrix` and then the elastic `warp`."""
     height, width = frame.shape[:2]
@@ -176,9 +193,7 @@ def _warped(frame: np.ndarray, matrix: np.ndarray, warp: np.ndarray | None) -> n
         return cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
     inverse = cv2.invertAffineTransform(matrix)
     source_xy = cv2.transform(_pixel_positions(height, width), inverse) + warp
-    return cv2.remap(
-        frame, source_xy[..., 0], source_xy[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
+    return images.remapped(frame, source_xy)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_detector import __version__
+from deepfake_detector.clips import landmarks
 from deepfake_detector.clips.pairs import count_clips
 from deepfake_detector.console import ArgumentError, UserError, setting
 from deepfake_detector.face_dataset.face_tracks import FaceTrack
@@ -98,6 +99,11 @@ class TrainSettings:
     self_blend: float = setting(
         0.5, "share of the fakes that are made from real videos; 1 needs no other fakes"
     )
+    landmarks: bool = setting(
+        False,
+        "place what is made in faces by landmarks, which takes a file of the package mediapipe "
+        "(docs/training.md)",
+    )
     validation_share: float = setting(0.15, "share of the videos that chooses the best epoch")
     test_share: float = setting(0.15, "share of the videos that is held out for evaluate.py")
     ignore_official_split: bool = setting(
@@ -117,6 +123,8 @@ class TrainSettings:
         object.__setattr__(self, "initial", str(self.initial))
         self._check_numbers()
         self._check_architecture()
+        if self.landmarks:
+            landmarks.check_installed()
 
     def _check_numbers(self) -> None:
         for name in (

@@ -17,7 +17,7 @@ def face() -> np.ndarray:
 
 def masks(frame, count=60):
     return np.stack(
-        [face_masks.random_mask(frame, np.random.default_rng(seed)) for seed in range(count)]
+        [face_masks.random_masks(frame[None], np.random.default_rng(n))[0] for n in range(count)]
     )
 
 
