@@ -52,7 +52,7 @@ def random_masks(
     if marks is None:
         mask = _outline(frames[0], rng) if rng.random() < OUTLINE_SHARE else _oval(rng)
         mask = cv2.resize(_softened(mask, rng), (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.broadcast_to(mask, frames.shape[:3])
+        return np.stack([mask] * len(frames))
     mask = _softened(_bent(_filled(_marked_part(marks[0], rng)), rng), rng)
     masks = []
     for own in marks:

@@ -103,7 +103,7 @@ def swap(
         face = recolour(face)
         for alteration in alterations:
             face = alteration(face)
-        swapped[number] = cv2.blendLinear(face, frame, np.ascontiguousarray(mask), 1 - mask)
+        swapped[number] = cv2.blendLinear(face, frame, mask, 1 - mask)
     return swapped
 
 
